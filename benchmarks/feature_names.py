@@ -112,7 +112,9 @@ def _counts(cell: Cell, pair: Pair, inside: NDArray[np.bool_]) -> tuple[int, int
     labels, count = ndimage.label(cover == Cover.BUILDING)
     whole = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     part = np.bincount(labels[inside], minlength=count + 1)[1:]
-    return len(objects_within(cell.polygon)), int((part > LEAST_BUILDING_SHARE * whole).sum())
+    return len(objects_within(np.array([cell.polygon]))[0]), int(
+        (part > LEAST_BUILDING_SHARE * whole).sum()
+    )
 
 
 def table(pieces: list[Judged]) -> str:

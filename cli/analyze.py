@@ -105,7 +105,7 @@ def _interrupts() -> Iterator[Flag]:
 
 def _as_json(result: ChangeResult) -> str:
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
-    features = {"count": len(result.features), "area_m2": _area_m2(result)}
+    features = {"count": len(result.layer), "area_m2": _area_m2(result)}
     facts = {"outputs": paths, "features": features, "geochg": result.metadata}
     return json.dumps(facts, allow_nan=False)
 
@@ -114,15 +114,16 @@ def _in_words(result: ChangeResult) -> str:
     lines = [f"{path}" for path in result.outputs.paths()]
     tiles = result.metadata["tiles"]
     lines.append(
-        f"{len(result.features)} changes on {_hectares(_area_m2(result))}, "
+        f"{len(result.layer)} changes on {_hectares(_area_m2(result))}, "
         f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(result)}"
     )
     gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
     if states := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
         lines.append(f"  tiles: {', '.join(states)}")
-    groups = result.features.groupby(["class", "change"])["area_m2"].agg(["size", "sum"])
-    for (class_name, change), row in groups.sort_values("sum", ascending=False).iterrows():
-        lines.append(f"  {class_name} {change}: {int(row['size'])}, {_hectares(row['sum'])}")
+    for total in sorted(result.layer.totals(), key=lambda total: -total.area_m2):
+        lines.append(
+            f"  {total.class_name} {total.change}: {total.features}, {_hectares(total.area_m2)}"
+        )
     return "\n".join(lines)
 
 
@@ -135,7 +136,7 @@ def _not_seen(result: ChangeResult) -> str:
 def _area_m2(result: ChangeResult) -> float:
     from geochg.tasks.quantities import rounded_value
 
-    return rounded_value(float(result.features["area_m2"].sum()), 1)
+    return rounded_value(sum(total.area_m2 for total in result.layer.totals()), 1)
 
 
 def _hectares(area_m2: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from geochg.classes import CHANGE_CLASSES
@@ -108,12 +109,12 @@ def share_borne_out(
     """
     if not sum(before) or not sum(after):
         return 0.0
-    return sum(
-        share_before * share_after
-        for share_before, old in zip(before, LAND_COVER, strict=False)
-        for share_after, new in zip(after, LAND_COVER, strict=False)
-        if old != new and agrees(class_name, change, old, new)
-    ) / (sum(before) * sum(after))
+    borne_out = sum(
+        before[old] * after[new]
+        for old, new in _agreeing(class_name, change)
+        if old != new and old < len(LAND_COVER) and new < len(LAND_COVER)
+    )
+    return borne_out / (sum(before) * sum(after))
 
 
 def is_borne_out(
@@ -158,18 +159,29 @@ def covers_of(
     """
     if not sum(before) or not sum(after):
         return None, None
-    likely = [
-        (share_before * share_after, cover_before, cover_after)
-        for cover_before, share_before in _shares(before)
-        for cover_after, share_after in _shares(after)
-        if agrees(class_name, change, cover_before, cover_after)
-    ]
-    _, cover_before, cover_after = max(likely, key=lambda pair: pair[0])
-    return cover_before, cover_after
+    shares = [_shares(before), _shares(after)]
+    old, new = max(
+        _agreeing(class_name, change), key=lambda pair: shares[0][pair[0]] * shares[1][pair[1]]
+    )
+    return _NAMES[old], _NAMES[new]
 
 
-def _shares(pixels: Sequence[int]) -> list[tuple[str | None, float]]:
-    """Share of the ground of each cover, 0-1; that of None is at least `_UNKNOWN_SHARE`."""
+_NAMES = (*LAND_COVER, None)
+
+
+@lru_cache
+def _agreeing(class_name: str, change: str) -> tuple[tuple[int, int], ...]:
+    """Codes of the land covers before and after that agree with a class and direction."""
+    return tuple(
+        (old, new)
+        for old, old_cover in enumerate(_NAMES)
+        for new, new_cover in enumerate(_NAMES)
+        if agrees(class_name, change, old_cover, new_cover)
+    )
+
+
+def _shares(pixels: Sequence[int]) -> list[float]:
+    """Share of the ground of each cover, 0-1; that of what cannot be told has a least one."""
     total = sum(pixels)
-    known_shares = [(name, pixels[code] / total) for code, name in enumerate(LAND_COVER)]
-    return [*known_shares, (None, max(pixels[-1] / total, _UNKNOWN_SHARE))]
+    shares = [count / total for count in pixels]
+    return [*shares[:-1], max(shares[-1], _UNKNOWN_SHARE)]

@@ -64,6 +64,7 @@ class OptionFacts:
             empty where commands word an option of their own for it.
         shapes_result: Whether it changes the result, or only how a run gets there.
         is_saved: Whether it goes into a saved file; what belongs to a single run does not.
+        is_path: Whether it is the path of a file or folder.
     """
 
     help: str
@@ -76,6 +77,7 @@ class OptionFacts:
     commands: tuple[str, ...] | None = None
     shapes_result: bool = True
     is_saved: bool = True
+    is_path: bool = False
 
 
 @dataclass(frozen=True)

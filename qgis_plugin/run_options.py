@@ -16,7 +16,8 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.settings import store_setting, stored_setting
 
 _PACKAGED = Path(__file__).parent / "options.json"
-_SETTING = "options"
+_SETTING, _MODELS = "options", "models"
+_USUAL_MODELS = "builtin,irmad,cva"
 _COMMANDS = ("analyze", "info", "ask")
 
 SET_ELSEWHERE = frozenset({"model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite"})
@@ -93,9 +94,17 @@ def run_options(hello: Mapping[str, Any], command: str) -> list[RunOption]:
 
 
 def store_options(hello: Mapping[str, Any]) -> None:
-    """Stores the options of a worker for when none runs."""
+    """Stores the options and models of a worker for when none runs."""
     if hello.get("options"):
         store_setting(_SETTING, json.dumps(hello["options"]))
+    names = [str(model["name"]) for model in hello.get("models", ()) if not model.get("broken")]
+    if names:
+        store_setting(_MODELS, ",".join(names))
+
+
+def known_models() -> list[str]:
+    """Names of the models that a worker told last, else of those that every geochg has."""
+    return (stored_setting(_MODELS) or _USUAL_MODELS).split(",")
 
 
 def _stored_options() -> list[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -11,25 +11,32 @@ import numpy as np
 import shapely
 
 from geochg.features.captions import ChangeTotal, feature_caption, pair_caption
-from geochg.features.collecting import Collected, FeatureSummary, feature_summaries
+from geochg.features.collecting import (
+    Collected,
+    FeatureSummary,
+    closed_batches,
+    feature_summaries,
+)
 from geochg.features.facts import Facts, adjoining_cover, is_long
-from geochg.features.merging import feature_numbers, merged_polygons
-from geochg.features.naming import named_kinds
+from geochg.features.layer import FeatureLayer, FeatureRow
+from geochg.features.merging import Contacts
+from geochg.features.naming import grounds_together, named_kinds
 from geochg.features.patches import Kind, kind_numbers, settled_kinds
 from geochg.features.places import places
 from geochg.features.smoothing import smoothed_polygons
-from geochg.features.straightening import straightened_polygons
+from geochg.features.straightening import REACH_PX, straightened_polygons
 from geochg.features.tile_results import Ground, TileResult
+from geochg.features.tile_totals import TileTotals
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.hysteresis import least_size_px
-from geochg.geometry.objects import objects_within, point_within
-from geochg.geometry.placement import crs_of, layer_frame, on_ground, table_column
+from geochg.geometry.lattice import Steps, outline_polygons, united_steps
+from geochg.geometry.objects import objects_within, points_within
+from geochg.geometry.placement import crs_of, on_ground
 from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
 from geochg.tasks.quantities import rounded_value
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
@@ -85,20 +92,12 @@ class Changes(NamedTuple):
     """What comes of the cells of a run.
 
     Attributes:
-        features: One row a feature, in order of its first pixel, then class and direction, in the
-            grid's CRS. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and
-            `after_class` (land cover of most of it at either date, missing where the model cannot
-            tell), `confidence` (0-1, weighted by area, 4 decimals), `caption` (about the feature
-            where it was outlined or shares its tile, else the model's about the tile), `count`
-            (Int64; of outlined features the separate buildings, or the stretches of road; else the
-            model's count where the feature is the only one of its class in its only tile, or
-            missing), `area_m2` (geodesic, 1 decimal, of tiny ones 3 figures), `tiles` and `cells`
-            (lists of names such as `r0c1` and `r0c1/top-left`), `geometry` (polygons).
+        layer: The features.
         in_tiles: What changed in each tile by its index, areas in pixels; None for models that
             tell no land cover.
     """
 
-    features: GeoDataFrame
+    layer: FeatureLayer
     in_tiles: dict[int, list[ChangeTotal]] | None
 
 
@@ -111,89 +110,120 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
     class "other" (see `naming`).
 
     Args:
-        results: Results of the tiles, in any order; each is let go before the next is taken.
+        results: Results of the tiles in raster order; each is let go before the next is taken, and
+            cells as soon as their features are made.
         grid: The common grid, which gives the place of pixels and the CRS.
         settings: Shape and filters.
+
+    Raises:
+        RunError: If the temporary file of the features cannot be written.
     """
-    collection = Collected.of(results)
-    layer = _Layer.of(collection, settings)
-    located_polygons = on_ground(_shapes(layer, collection, grid, settings), grid)
-    area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
-    confidence = np.array([entry.confidence for entry in layer.entries]).round(4)
-    keep = (confidence >= settings.min_confidence) & _of_wanted_size(
-        layer, collection, area_m2, settings
-    )
-    order = [i for i in _reading_order(layer.pixels, layer.kinds) if keep[i]]
+    layer, totals, tells_land_cover = FeatureLayer(grid), TileTotals(), False
     is_outline = settings.geometry is Geometry.OUTLINE
-    objects = {i: _objects(layer, i) if is_outline else None for i in order}
-    # A box is larger than what changed in it.
-    known_m2 = area_m2 if is_outline else None
-    facts = _facts(
-        layer, order, located_polygons, known_m2, objects, places(located_polygons[order], grid)
-    )
-    columns = {
-        "id": table_column(range(1, len(order) + 1), "int64"),
-        "class": table_column([fact.class_name for fact in facts], "string"),
-        "change": table_column([fact.change for fact in facts], "string"),
-        "before_class": table_column([fact.before for fact in facts], "string"),
-        "after_class": table_column([fact.after for fact in facts], "string"),
-        "confidence": table_column(confidence[order], "float64"),
-        "caption": table_column(
-            [_caption(layer.entries[i], fact) for i, fact in zip(order, facts, strict=True)],
-            "string",
-        ),
-        "count": table_column([fact.count for fact in facts], "Int64"),
-        "area_m2": table_column(
-            [rounded_value(float(area), 1) for area in area_m2[order]], "float64"
-        ),
-        "tiles": table_column([layer.entries[i].tiles for i in order], "object"),
-        "cells": table_column([layer.entries[i].cells for i in order], "object"),
-    }
-    in_tiles = None
-    if collection.tells_land_cover:
-        in_tiles = _in_tiles(layer, collection, objects, is_outline=is_outline)
-    return Changes(layer_frame(columns, located_polygons[order], grid), in_tiles)
+    for collection in closed_batches(results, REACH_PX if is_outline else 0.0):
+        batch = _Batch.of(collection, settings)
+        layer.add(_rows(batch, grid, settings, totals))
+        tells_land_cover |= collection.tells_land_cover
+    return Changes(layer, totals.by_tile() if tells_land_cover else None)
 
 
-def layer_caption(features: GeoDataFrame, not_seen_m2: float | None = None) -> str:
+def layer_caption(layer: FeatureLayer, not_seen_m2: float | None = None) -> str:
     """What changed in the whole area, in a sentence or two.
 
     Args:
-        features: The features of `changes_of`.
+        layer: The features of `changes_of`.
         not_seen_m2: Ground that the model did not see; None for models that cannot tell.
     """
     kinds = [
-        ChangeTotal(str(name), str(change), float(group["area_m2"].sum()), None)
-        for (name, change), group in features.groupby(["class", "change"])
+        ChangeTotal(total.class_name, total.change, total.area_m2, None) for total in layer.totals()
     ]
     return pair_caption(kinds, not_seen_m2 or 0.0)
 
 
-class _Layer(NamedTuple):
-    """The features before they are placed, in grid pixels, and the feature of each cell."""
+class _Batch(NamedTuple):
+    """The features of some cells before they are placed, in grid pixels.
 
+    Attributes:
+        collection: The cells.
+        of_cell: `(cells,)` the feature of each.
+        pixels: `(features,)` polygons.
+        kinds: Class and direction of each.
+        entries: What each takes over from its cells.
+        outline: Unit steps around them.
+        touches: `(features,)` bool, which share an edge with another feature.
+    """
+
+    collection: Collected
+    of_cell: NDArray[np.int64]
     pixels: NDArray[np.object_]
     kinds: list[Kind]
     entries: list[FeatureSummary]
-    of_cell: NDArray[np.int64]
+    outline: Steps
+    touches: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, collection: Collected, settings: FeatureSettings) -> _Layer:
+    def of(cls, collection: Collected, settings: FeatureSettings) -> _Batch:
         """Merges the cells."""
-        polygons = np.array([cell.polygon for cell in collection.cells], dtype=object)
-        kinds: list[Kind] = [(cell.class_name, str(cell.change)) for cell in collection.cells]
+        polygons, kinds, grounds = collection.polygons, collection.kinds, collection.grounds()
+        area_px, contacts = shapely.area(polygons), Contacts.of(polygons)
         if collection.tells_land_cover and settings.geometry is Geometry.OUTLINE:
-            kinds = settled_kinds(polygons, kinds, settings.least_px)
+            kinds = settled_kinds(contacts, area_px, kinds, settings.least_px)
         if collection.tells_land_cover and settings.leaves_doubt:
-            grounds = [cell.ground for cell in collection.cells]
-            kinds = named_kinds(polygons, kinds, grounds, settings.pixel_area_m2)
-        feature = feature_numbers(polygons, kind_numbers(kinds))
+            kinds = named_kinds(contacts, kinds, grounds, settings.pixel_area_m2)
+        feature = contacts.feature_numbers(kind_numbers(kinds))
         _, first = np.unique(feature, return_index=True)
+        outline = united_steps(contacts.steps, feature)
+        touches = np.zeros(len(first), bool)
+        ends = feature[np.stack((contacts.left, contacts.right))]
+        touches[ends[:, ends[0] != ends[1]]] = True
         return cls(
-            merged_polygons(polygons, feature),
-            [kinds[i] for i in first.tolist()],
-            feature_summaries(collection, polygons, feature),
+            collection,
             feature,
+            outline_polygons(outline),
+            [kinds[i] for i in first.tolist()],
+            feature_summaries(
+                collection, area_px.tolist(), grounds_together(grounds, feature), feature
+            ),
+            outline,
+            touches,
+        )
+
+
+def _rows(
+    batch: _Batch, grid: GeoBox, settings: FeatureSettings, totals: TileTotals
+) -> Iterator[FeatureRow]:
+    """The features of a batch that are kept."""
+    is_outline = settings.geometry is Geometry.OUTLINE
+    located_polygons = on_ground(_shapes(batch, grid, settings), grid)
+    area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
+    confidence = np.array([entry.confidence for entry in batch.entries]).round(4)
+    keep = (confidence >= settings.min_confidence) & _of_wanted_size(batch, area_m2, settings)
+    order = np.flatnonzero(keep).tolist()
+    objects = _objects(batch, order) if is_outline else dict.fromkeys(order)
+    if batch.collection.tells_land_cover:
+        totals.add(batch.collection, batch.of_cell, batch.kinds, objects, is_outline=is_outline)
+    # A box is larger than what changed in it.
+    known_m2 = area_m2 if is_outline else None
+    first_pixels = _first_pixels(batch.pixels).tolist()
+    kept_polygons = located_polygons[order]
+    facts = _facts(batch, kept_polygons, known_m2, objects, places(kept_polygons, grid))
+    shapes = shapely.to_wkb(kept_polygons).tolist()
+    for i, fact, area, shape in zip(order, facts, area_m2[order].tolist(), shapes, strict=True):
+        entry = batch.entries[i]
+        yield FeatureRow(
+            first_pixels[i][0],
+            first_pixels[i][1],
+            fact.class_name,
+            str(fact.change),
+            fact.before,
+            fact.after,
+            float(confidence[i]),
+            _caption(entry, fact),
+            fact.count,
+            rounded_value(area, 1),
+            " ".join(entry.tiles),
+            " ".join(entry.cells),
+            shape,
         )
 
 
@@ -201,20 +231,20 @@ class _Layer(NamedTuple):
 
 
 def _facts(
-    layer: _Layer,
-    order: Sequence[int],
-    located_polygons: NDArray[np.object_],
+    batch: _Batch,
+    kept_polygons: NDArray[np.object_],
     area_m2: NDArray[np.float64] | None,
     objects: Mapping[int, NDArray[np.float64] | None],
     places: Sequence[str],
 ) -> list[Facts]:
     """What is known of each feature that is kept."""
     facts = []
-    for i, place_name in zip(order, places, strict=True):
-        name, change = layer.kinds[i]
-        ground = layer.entries[i].ground
+    for (i, points), polygon, place_name in zip(
+        objects.items(), kept_polygons, places, strict=True
+    ):
+        name, change = batch.kinds[i]
+        ground = batch.entries[i].ground
         under = ground or Ground()
-        points = objects[i]
         before, after = covers_of(name, change, under.before, under.after)
         facts.append(
             Facts(
@@ -224,57 +254,25 @@ def _facts(
                 after,
                 adjoining_cover(name, before, under.beside),
                 None if area_m2 is None else float(area_m2[i]),
-                layer.entries[i].objects if points is None else len(points),
+                batch.entries[i].objects if points is None else len(points),
                 place_name,
-                is_long(located_polygons[i]),
+                is_long(polygon),
             )
         )
     return facts
 
 
-def _objects(layer: _Layer, index: int) -> NDArray[np.float64] | None:
+def _objects(batch: _Batch, order: Sequence[int]) -> dict[int, NDArray[np.float64] | None]:
     """`(objects, 2)` points in grid pixels: one in each building or stretch of road; else None."""
-    if layer.entries[index].ground is None:
-        return None
-    find_objects = {"building": objects_within, "road": point_within}.get(layer.kinds[index][0])
-    return None if find_objects is None else find_objects(layer.pixels[index])
-
-
-def _in_tiles(
-    layer: _Layer,
-    collection: Collected,
-    objects: Mapping[int, NDArray[np.float64] | None],
-    *,
-    is_outline: bool,
-) -> dict[int, list[ChangeTotal]]:
-    """What changed in each tile, of the features that are kept.
-
-    An object counts in the tile whose core has its point, so that none counts twice.
-    """
-    by_tile: dict[int, dict[Kind, ChangeTotal]] = {}
-
-    def add(tile: int, kind: Kind, area_px: float | None, count: int | None) -> None:
-        kinds = by_tile.setdefault(tile, {})
-        former_total = kinds.get(kind, ChangeTotal(*kind, 0.0, None if count is None else 0))
-        new_count = None if count is None else (former_total.count or 0) + count
-        area = None if area_px is None else (former_total.area_m2 or 0.0) + area_px
-        kinds[kind] = ChangeTotal(*kind, area, new_count)
-
-    tiles_of: dict[int, set[int]] = {}
-    areas = shapely.area([cell.polygon for cell in collection.cells]).tolist()
-    for tile, cell, area_px, i in zip(
-        collection.tile.tolist(), collection.cells, areas, layer.of_cell.tolist(), strict=True
-    ):
-        if i in objects:
-            count = cell.objects if objects[i] is None else 0
-            add(tile, layer.kinds[i], area_px if is_outline else None, count)
-            tiles_of.setdefault(i, set()).add(tile)
-    for i, points in objects.items():
-        for x, y in [] if points is None else points.tolist():
-            near = sorted(tiles_of[i])
-            inside = [tile for tile in near if collection.tiles[tile].window.core.holds(x, y)]
-            add((inside or near)[0], layer.kinds[i], 0.0, 1)
-    return {tile: list(kinds.values()) for tile, kinds in by_tile.items()}
+    objects: dict[int, NDArray[np.float64] | None] = dict.fromkeys(order)
+    for class_name, find_objects in (("building", objects_within), ("road", points_within)):
+        numbers = [
+            i
+            for i in order
+            if batch.kinds[i][0] == class_name and batch.entries[i].ground is not None
+        ]
+        objects.update(zip(numbers, find_objects(batch.pixels[numbers]), strict=True))
+    return objects
 
 
 def _caption(entry: FeatureSummary, facts: Facts) -> str:
@@ -287,18 +285,17 @@ def _caption(entry: FeatureSummary, facts: Facts) -> str:
 # --- geometry ------------------------------------------------------------------------------------
 
 
-def _shapes(
-    layer: _Layer, collection: Collected, grid: GeoBox, settings: FeatureSettings
-) -> NDArray[np.object_]:
+def _shapes(batch: _Batch, grid: GeoBox, settings: FeatureSettings) -> NDArray[np.object_]:
     """The polygons as they are drawn, in grid pixels."""
     if settings.geometry is not Geometry.OUTLINE:
-        # Drops the vertices in the middle of straight edges that merging leaves.
-        return shapely.simplify(layer.pixels, 0.0)
-    smooth = smoothed_polygons(layer.pixels)
-    if not collection.tells_land_cover or not len(smooth):
+        return batch.pixels
+    smooth = smoothed_polygons(batch.outline)
+    if not batch.collection.tells_land_cover:
         return smooth
-    buildings = np.array([name == "building" for name, _ in layer.kinds])
-    return straightened_polygons(layer.pixels, smooth, buildings, _height_per_width(grid))
+    buildings = np.array([name == "building" for name, _ in batch.kinds])
+    return straightened_polygons(
+        batch.pixels, smooth, buildings & ~batch.touches, _height_per_width(grid)
+    )
 
 
 def _height_per_width(grid: GeoBox) -> float:
@@ -312,21 +309,20 @@ def _height_per_width(grid: GeoBox) -> float:
 
 
 def _of_wanted_size(
-    layer: _Layer, collection: Collected, area_m2: NDArray[np.float64], settings: FeatureSettings
+    batch: _Batch, area_m2: NDArray[np.float64], settings: FeatureSettings
 ) -> NDArray[np.bool_]:
     """`(n,)` bool: which features are neither too small nor too large."""
     most_m2 = math.inf if settings.max_area_m2 is None else settings.max_area_m2
     if settings.min_area_m2 is not None:
         return (area_m2 >= settings.min_area_m2) & (area_m2 <= most_m2)
-    least_px = settings.least_px if collection.tells_land_cover else 0
-    large: NDArray[np.bool_] = shapely.area(layer.pixels) >= least_px
+    least_px = settings.least_px if batch.collection.tells_land_cover else 0
+    large: NDArray[np.bool_] = shapely.area(batch.pixels) >= least_px
     return large & (area_m2 <= most_m2)
 
 
-def _reading_order(polygons: NDArray[np.object_], kinds: Sequence[Kind]) -> NDArray[np.intp]:
-    """Indices of polygons by the row, then the column of their first pixel, then by kind."""
+def _first_pixels(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
+    """`(n, 2)` row and column of the first pixel of each polygon, row by row."""
     vertices, owner = shapely.get_coordinates(polygons, return_index=True)
     order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
     _, first = np.unique(owner[order], return_index=True)
-    col, row = vertices[order][first].T
-    return np.lexsort((kind_numbers(kinds), col, row))
+    return vertices[order][first][:, ::-1].astype(np.int64)

@@ -1,7 +1,9 @@
-"""The cells of all tiles, and what features take over from those that they are made of."""
+"""The cells of tiles, batch by batch, and what features take over from those they are made of."""
+
+from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple, Self
 
@@ -9,29 +11,43 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geochg.features.patches import Kind
 from geochg.features.tile_results import Cell, Ground, TileResult
+from geochg.geometry.lattice import edge_keys, unit_steps
+from geochg.geometry.pieces import number_groups
 from geochg.records import GRID_CELLS, LAND_COVER, Calibration, TileWindow
+
+BATCH_CELLS = 10_000
+"""Cells from which on a batch is taken together."""
 
 _GRID_CELL_NAMES = [cell.name for cell in GRID_CELLS]
 _COVERS = len(LAND_COVER) + 1
+_NO_GROUND = ((0,) * _COVERS,) * 3
 
 
 class TileFacts(NamedTuple):
-    """What is taken over from a tile beside its cells."""
+    """What is taken over from a tile beside its cells; `cells` is their number by class."""
 
     window: TileWindow
     caption: str
     counts: Mapping[str, int]
     calibration: Calibration | None
+    cells: Counter[str]
+
+    @classmethod
+    def of(cls, result: TileResult) -> Self:
+        """What is taken over from a result."""
+        cells = Counter(cell.class_name for cell in result.cells)
+        return cls(result.window, result.caption, result.counts, result.calibration, cells)
 
 
 class Collected(NamedTuple):
-    """Cells of all tiles.
+    """Cells of which no other cell of the run is part of their features, or alters their shapes.
 
     Attributes:
         cells: In tile order.
         tile: `(cells,)` index of the tile each lies in.
-        tiles: By index.
+        tiles: By index; facts are of all cells of a tile, also of those that are not among these.
         tells_land_cover: Whether the model told the land cover of both dates.
     """
 
@@ -40,23 +56,113 @@ class Collected(NamedTuple):
     tiles: dict[int, TileFacts]
     tells_land_cover: bool
 
-    @classmethod
-    def of(cls, results: Iterable[TileResult]) -> Self:
-        """Collects the cells of results that may come in any order."""
-        by_tile: dict[int, tuple[TileFacts, tuple[Cell, ...]]] = {}
-        tells_land_cover = False
-        for result in results:
-            tells_land_cover |= result.tells_land_cover
-            if result.cells:
-                facts = TileFacts(result.window, result.caption, result.counts, result.calibration)
-                by_tile[result.window.index] = facts, result.cells
-        indices = sorted(by_tile)
-        return cls(
-            [cell for index in indices for cell in by_tile[index][1]],
-            np.repeat(np.array(indices, np.int64), [len(by_tile[i][1]) for i in indices]),
-            {index: by_tile[index][0] for index in indices},
-            tells_land_cover,
-        )
+    @property
+    def polygons(self) -> NDArray[np.object_]:
+        """`(cells,)` their polygons, in grid pixels."""
+        return np.array([cell.polygon for cell in self.cells], dtype=object)
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """Class and direction of each cell, as the model told them."""
+        return [(cell.class_name, str(cell.change)) for cell in self.cells]
+
+    def grounds(self) -> NDArray[np.int64]:
+        """`(cells, 3, covers)`: what is known of the ground of each, as in `Ground`; else 0."""
+        grounds = [
+            cell.ground if cell.ground is not None and cell.ground.before else _NO_GROUND
+            for cell in self.cells
+        ]
+        return np.array(grounds, np.int64).reshape(-1, 3, _COVERS)
+
+
+def closed_batches(results: Iterable[TileResult], reach_px: float = 0.0) -> Iterator[Collected]:
+    """The cells of results in batches that have nothing to do with each other.
+
+    Cells whose outlines meet, be it at a corner and be they of other classes, come in one batch, as
+    soon as all tiles that they might reach into were read. So of a large run few are held at once.
+
+    Args:
+        results: Results in raster order.
+        reach_px: How far the outline of a building may come to reach beyond its pixels. Cells that
+            come as near to a building, or a building's outline, are in its batch.
+
+    Yields:
+        Batches of at least one cell.
+    """
+    members: list[tuple[int, Cell]] = []
+    tiles: dict[int, TileFacts] = {}
+    tells_land_cover = False
+    batch_cells = BATCH_CELLS
+    for result in results:
+        tells_land_cover |= result.tells_land_cover
+        if result.cells:
+            tiles[result.window.index] = TileFacts.of(result)
+            members += ((result.window.index, cell) for cell in result.cells)
+        if len(members) < batch_cells:
+            continue
+        is_open = _is_open(members, result.window, reach_px)
+        if not all(is_open):
+            closed = [member for member, waits in zip(members, is_open, strict=True) if not waits]
+            yield _collected(closed, tiles, tells_land_cover)
+            members = [member for member, waits in zip(members, is_open, strict=True) if waits]
+            open_tiles = {index for index, _ in members}
+            tiles = {index: tiles[index] for index in open_tiles}
+        # What hangs together for long is not looked through again and again.
+        batch_cells = max(BATCH_CELLS, 2 * len(members))
+    if members:
+        yield _collected(members, tiles, tells_land_cover)
+
+
+def _collected(
+    members: Sequence[tuple[int, Cell]], tiles: Mapping[int, TileFacts], tells_land_cover: bool
+) -> Collected:
+    return Collected(
+        [cell for _, cell in members],
+        np.array([index for index, _ in members], np.int64),
+        {index: tiles[index] for index in {index for index, _ in members}},
+        tells_land_cover,
+    )
+
+
+def _is_open(
+    members: Sequence[tuple[int, Cell]], last_window: TileWindow, reach_px: float
+) -> list[bool]:
+    """Which cells may have to do with ground that is read after a tile."""
+    polygons = np.array([cell.polygon for _, cell in members], dtype=object)
+    _, _, right, bottom = (shapely.bounds(polygons) + 2 * reach_px).T
+    core = last_window.core
+    is_near = (bottom >= core.row_stop) | ((bottom >= core.row_start) & (right >= core.col_stop))
+    group = _touching_groups(polygons)
+    if reach_px:
+        buildings = np.array([cell.class_name == "building" for _, cell in members])
+        group = _groups_in_reach(polygons, buildings, group, reach_px)
+    return [bool(waits) for waits in np.isin(group, group[is_near])]
+
+
+def _touching_groups(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
+    """`(n,)` numbers of the groups of polygons whose outlines meet, if only at a corner."""
+    steps = unit_steps(polygons)
+    corner, piece = edge_keys(steps).corner, steps.polygon_of_ring[steps.ring]
+    order = np.argsort(corner, kind="stable")
+    meets = np.flatnonzero(corner[order[1:]] == corner[order[:-1]])
+    return number_groups(piece[order[meets]], piece[order[meets + 1]], len(polygons))
+
+
+def _groups_in_reach(
+    polygons: NDArray[np.object_],
+    buildings: NDArray[np.bool_],
+    group: NDArray[np.int64],
+    reach_px: float,
+) -> NDArray[np.int64]:
+    """Groups together with those that the outline of a building of theirs may reach."""
+    boxes = np.full((int(group.max()) + 1, 4), [np.inf, np.inf, -np.inf, -np.inf])
+    for side, outermost in enumerate((np.minimum, np.minimum, np.maximum, np.maximum)):
+        outermost.at(boxes[:, side], group, shapely.bounds(polygons)[:, side])
+    reaching = np.unique(group[buildings])
+    boxes[reaching] += reach_px * np.array([-1, -1, 1, 1])
+    areas = shapely.box(*boxes.T)
+    left, right = shapely.STRtree(areas).query(areas[reaching])
+    return number_groups(reaching[left], right, len(boxes))[group]
 
 
 class FeatureSummary(NamedTuple):
@@ -82,24 +188,25 @@ class FeatureSummary(NamedTuple):
 
 
 def feature_summaries(
-    collection: Collected, polygons: NDArray[np.object_], feature: NDArray[np.int64]
+    collection: Collected,
+    area_px: Sequence[float],
+    grounds: NDArray[np.int64],
+    feature: NDArray[np.int64],
 ) -> list[FeatureSummary]:
     """One entry a feature, in order of its number.
 
     Args:
         collection: The cells.
-        polygons: `(cells,)` their polygons.
+        area_px: Area of each.
+        grounds: `(features, 3, covers)` what is known of the ground of each feature.
         feature: `(cells,)` number of the feature each belongs to, from 0 without gaps.
     """
-    area_px = shapely.area(polygons).tolist()
     tile, owners = collection.tile.tolist(), feature.tolist()
-    sharers = Counter(
-        {(tile[i], collection.cells[i].class_name, owners[i]) for i in range(len(owners))}
-    )
-    features_in = Counter((index, name) for index, name, _ in sharers)
-    features_of = Counter(index for index, _ in {(index, number) for index, _, number in sharers})
+    known_grounds, is_known = grounds.tolist(), np.any(grounds, axis=(1, 2)).tolist()
     entries = []
-    for _, group in groupby(np.argsort(feature, kind="stable").tolist(), key=owners.__getitem__):
+    for number, group in groupby(
+        np.argsort(feature, kind="stable").tolist(), key=owners.__getitem__
+    ):
         members = list(group)
         share: dict[int, float] = {}
         for i in members:
@@ -108,12 +215,16 @@ def feature_summaries(
         weighted = sum(area_px[i] * collection.cells[i].probability for i in members)
         mean = weighted / sum(share.values())
         calibration = collection.tiles[main].calibration
+        ground = None
+        if any(collection.cells[i].ground is not None for i in members):
+            rows = map(tuple, known_grounds[number])
+            ground = Ground(*rows) if is_known[number] else Ground()
         entries.append(
             FeatureSummary(
                 confidence=float(np.interp(mean, *calibration)) if calibration else mean,
-                caption=_caption(collection, members, area_px, main, features_of[main] > 1),
-                objects=_count(collection, members, list(share), features_in),
-                ground=_ground([collection.cells[i].ground for i in members]),
+                caption=_caption(collection, members, area_px, main),
+                objects=_count(collection, members, list(share)),
+                ground=ground,
                 tiles=[collection.tiles[index].window.name for index in share],
                 cells=_cell_names(collection, members),
             )
@@ -122,11 +233,7 @@ def feature_summaries(
 
 
 def _caption(
-    collection: Collected,
-    members: Sequence[int],
-    area_px: Sequence[float],
-    tile: int,
-    has_others: bool,
+    collection: Collected, members: Sequence[int], area_px: Sequence[float], tile: int
 ) -> str | None:
     """What the model said about the largest piece in a tile, else about the tile.
 
@@ -139,45 +246,28 @@ def _caption(
         return "" if collection.tells_land_cover else largest.caption
     if largest.caption:
         return largest.caption
-    return None if has_others else collection.tiles[tile].caption
+    facts = collection.tiles[tile]
+    return None if len(pieces) < facts.cells.total() else facts.caption
 
 
-def _count(
-    collection: Collected,
-    members: Sequence[int],
-    tiles: Sequence[int],
-    features_in: Counter[tuple[int, str]],
-) -> int | None:
+def _count(collection: Collected, members: Sequence[int], tiles: Sequence[int]) -> int | None:
     """What was counted in its cells, else the model's count.
 
     The model's is taken for a feature that shares its tile with no other of its class.
     """
-    object_counts = [collection.cells[i].objects for i in members]
-    if any(count is not None for count in object_counts):
+    cells = [collection.cells[i] for i in members]
+    object_counts = [cell.objects for cell in cells if cell.objects is not None]
+    if object_counts:
         # Where no centre lies in a changed cell, there is still part of an object.
-        return max(1, sum(count or 0 for count in object_counts))
-    if collection.cells[members[0]].ground is not None:
+        return max(1, sum(object_counts))
+    if cells[0].ground is not None:
         return None
-    name = collection.cells[members[0]].class_name
-    if len(tiles) > 1 or features_in[tiles[0], name] > 1:
+    name = cells[0].class_name
+    facts = collection.tiles[tiles[0]]
+    if len(tiles) > 1 or sum(cell.class_name == name for cell in cells) < facts.cells[name]:
         return None
     # None counted where one is mapped contradicts the map: then nobody knows how many.
-    return collection.tiles[tiles[0]].counts.get(name) or None
-
-
-def _ground(grounds: Sequence[Ground | None]) -> Ground | None:
-    """The pixels of all of them together."""
-    known_grounds = [ground for ground in grounds if ground is not None]
-    if not known_grounds:
-        return None
-    if not any(ground.before for ground in known_grounds):
-        return Ground()
-    total = np.zeros((3, _COVERS), np.int64)
-    for ground in known_grounds:
-        if ground.before:
-            total += np.array(ground)
-    before, after, rim_px = (tuple(row) for row in total.tolist())
-    return Ground(before, after, rim_px)
+    return facts.counts.get(name) or None
 
 
 def _cell_names(collection: Collected, members: Sequence[int]) -> list[str]:

@@ -9,10 +9,9 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Self
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
-from geochg.features.merging import feature_numbers, shared_edges
+from geochg.features.merging import Contacts
 from geochg.records import Change
 
 SWALLOWED_SHARE = 0.5
@@ -25,11 +24,14 @@ Kind = tuple[str, str]
 """Class and direction."""
 
 
-def settled_kinds(polygons: NDArray[np.object_], kinds: Sequence[Kind], tiny_px: int) -> list[Kind]:
+def settled_kinds(
+    contacts: Contacts, area_px: NDArray[np.float64], kinds: Sequence[Kind], tiny_px: int
+) -> list[Kind]:
     """Class and direction of each piece, in view of those that it touches.
 
     Args:
-        polygons: `(n,)` pieces in grid pixels that do not overlap.
+        contacts: Of `n` pieces that do not overlap.
+        area_px: `(n,)` area of each.
         kinds: Class and direction of each as outlined.
         tiny_px: Features below this size join a neighbour, the one with the longest common border.
 
@@ -37,14 +39,13 @@ def settled_kinds(polygons: NDArray[np.object_], kinds: Sequence[Kind], tiny_px:
         `n` kinds: equal for pieces that become one feature, and of touching pieces of one class
         never opposite.
     """
-    if len(polygons) == 0:
-        return []
     settled = list(kinds)
     for settle in (_join_tiny, _settle_opposites):
-        feature = feature_numbers(polygons, kind_numbers(settled))
-        patches = _Patches.of(polygons, feature, settled)
+        feature = contacts.feature_numbers(kind_numbers(settled))
+        patches = _Patches.of(contacts, area_px, feature, settled)
         settle(patches, tiny_px)
-        settled = [patches.kind[patches.root(number)] for number in feature.tolist()]
+        kind_of = [patches.kind[patches.root(number)] for number in range(len(patches.kind))]
+        settled = [kind_of[number] for number in feature.tolist()]
     return settled
 
 
@@ -68,22 +69,25 @@ class _Patches(NamedTuple):
 
     @classmethod
     def of(
-        cls, polygons: NDArray[np.object_], feature: NDArray[np.int64], kinds: Sequence[Kind]
+        cls,
+        contacts: Contacts,
+        area_px: NDArray[np.float64],
+        feature: NDArray[np.int64],
+        kinds: Sequence[Kind],
     ) -> Self:
         """Features as they are joined, none taken into another yet."""
         count = int(feature.max()) + 1
-        first = np.full(count, len(feature))
-        np.minimum.at(first, feature, np.arange(len(feature)))
-        left, right = (feature[side] for side in shared_edges(polygons))
-        low, high = np.minimum(left, right), np.maximum(left, right)
-        pairs, length_px = np.unique(
-            np.stack([low, high])[:, low != high], axis=1, return_counts=True
-        )
+        _, first = np.unique(feature, return_index=True)
+        left, right = feature[contacts.left], feature[contacts.right]
+        is_border = left != right
+        pair = np.minimum(left, right)[is_border] * count + np.maximum(left, right)[is_border]
+        pairs, length_px = np.unique(np.sort(pair), return_counts=True)
         border_px: list[dict[int, int]] = [{} for _ in range(count)]
-        for a, b, length in zip(*pairs.tolist(), length_px.tolist(), strict=True):
+        for number, length in zip(pairs.tolist(), length_px.tolist(), strict=True):
+            a, b = divmod(number, count)
             border_px[a][b] = border_px[b][a] = length
-        area_px = np.bincount(feature, shapely.area(polygons), count).tolist()
-        return cls(list(range(count)), area_px, [kinds[i] for i in first.tolist()], border_px)
+        areas = np.bincount(feature, area_px, count).tolist()
+        return cls(list(range(count)), areas, [kinds[i] for i in first.tolist()], border_px)
 
     def root(self, number: int) -> int:
         """The feature that one was taken into in the end."""

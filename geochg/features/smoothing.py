@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 from geochg.geometry.lattice import (
     EdgeKeys,
     Steps,
+    closed_polygons,
     edge_keys,
     next_in_ring,
-    polygons_of,
     previous_in_ring,
-    ring_starts,
-    unit_steps,
 )
 
 LONGEST_STEP_PX = 2
@@ -34,21 +32,17 @@ SHOULDER_PX = 2.0
 """How much of a longer edge at a crest or in a hollow is bent towards the step beside it."""
 
 
-def smoothed_polygons(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+def smoothed_polygons(steps: Steps) -> NDArray[np.object_]:
     """Straightens the staircases of polygons that follow pixel edges.
 
     Args:
-        polygons: `(n,)` polygons in grid pixels with axis-parallel edges and whole-number vertices
-            that do not overlap.
+        steps: The steps around `n` polygons that do not overlap; at least one.
 
     Returns:
         `(n,)` valid polygons in the same order, within one pixel of what they were.
     """
-    if len(polygons) == 0:
-        return polygons
-    steps = unit_steps(polygons)
     path = _without_flat(_with_midpoints(_corners(steps)))
-    return _polygons(path, steps.polygon_of_ring)
+    return closed_polygons(path.point.astype(np.float64), path.ring, steps.polygon_of_ring)
 
 
 class _Path(NamedTuple):
@@ -75,11 +69,15 @@ def _corners(steps: Steps) -> _Path:
 
 def _is_junction(keys: EdgeKeys) -> NDArray[np.bool_]:
     """Whether more than two different edges meet where a step starts."""
-    edges = np.unique(keys.edge)
+    edges = np.sort(keys.edge)
+    edges = edges[np.append(True, edges[1:] != edges[:-1])]
     start = edges // 2
-    stop = start + np.where(edges % 2, keys.stride, 1)
-    corner, degree = np.unique(np.concatenate([start, stop]), return_counts=True)
-    return np.isin(keys.corner, corner[degree > 2])
+    ends = np.sort(np.concatenate([start, start + np.where(edges % 2, keys.stride, 1)]))
+    junctions = ends[2:][ends[2:] == ends[:-2]]
+    if not len(junctions):
+        return np.zeros(len(keys.corner), bool)
+    nearest = np.searchsorted(junctions, keys.corner).clip(max=len(junctions) - 1)
+    return np.asarray(junctions[nearest] == keys.corner)
 
 
 def _with_midpoints(path: _Path) -> _Path:
@@ -121,10 +119,3 @@ def _kept_vertices(path: _Path, keep: NDArray[np.bool_]) -> _Path:
 
 def _cross(edges: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(edges[:, 0] * others[:, 1] - edges[:, 1] * others[:, 0])
-
-
-def _polygons(path: _Path, polygon_of_ring: NDArray[np.int64]) -> NDArray[np.object_]:
-    first = ring_starts(path.ring)
-    ends = np.append(first[1:], len(path.ring))
-    closed = np.insert(path.point.astype(np.float64), ends, path.point[first], axis=0)
-    return polygons_of(closed, np.insert(path.ring, ends, path.ring[first]), polygon_of_ring)

@@ -14,12 +14,13 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from geochg.features.merging import shared_edges
-
 RECTANGLE_FIT = 0.85
 """Least intersection over union of a building and its rectangle."""
 CORNERS_FIT = 0.82
 """Least intersection over union of a building and its outline with right angles."""
+REACH_PX = 4.0
+"""How far an outline may reach beyond the bounds of its pixels: what lies farther away needs not be
+looked at."""
 LEAST_PX = 12
 """Smaller buildings are too coarse to have a direction."""
 
@@ -39,32 +40,25 @@ def straightened_polygons(
     Args:
         pixels: `(n,)` polygons that follow pixel edges and do not overlap.
         smooth: `(n,)` the same, smoothed.
-        eligible: `(n,)` bool, which are buildings.
+        eligible: `(n,)` bool, which are buildings and share no edge with another polygon.
         height_per_width: Height of a pixel on the ground by its width.
 
     Returns:
-        `(n,)` valid polygons of which none overlaps another; those that share an edge with another
-        stay as they are in `smooth`.
+        `(n,)` valid polygons of which none overlaps another, or reaches more than `REACH_PX`
+        beyond the bounds of its pixels.
     """
-    indexes = np.flatnonzero(eligible & (shapely.area(pixels) >= LEAST_PX) & ~_share_edges(pixels))
+    indexes = np.flatnonzero(eligible & (shapely.area(pixels) >= LEAST_PX))
     if len(indexes) == 0:
         return smooth
     scale = np.array([1.0, height_per_width])
-    square = shapely.transform(pixels[indexes], lambda xy: xy * scale)
-    straight = _straight(square)
-    has_any = ~shapely.is_missing(straight)
+    # Where a ring begins depends on the tiles that its ground lay in.
+    square = shapely.normalize(shapely.transform(pixels[indexes], lambda xy: xy * scale))
+    straight = shapely.transform(_straight(square), lambda xy: xy / scale)
+    margins = (shapely.bounds(pixels[indexes]) - shapely.bounds(straight)) * [1, 1, -1, -1]
+    is_usable = ~shapely.is_missing(straight) & (margins <= REACH_PX).all(axis=1)
     outlines: NDArray[np.object_] = smooth.copy()
-    outlines[indexes[has_any]] = shapely.transform(straight[has_any], lambda xy: xy / scale)
-    return _without_overlaps(outlines, smooth, indexes[has_any])
-
-
-def _share_edges(pixels: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """`(n,)` which polygons share an edge with another."""
-    touches = np.zeros(len(pixels), bool)
-    left, right = shared_edges(pixels)
-    for side in (left, right):
-        touches[side[left != right]] = True
-    return touches
+    outlines[indexes[is_usable]] = straight[is_usable]
+    return _without_overlaps(outlines, smooth, indexes[is_usable])
 
 
 def _without_overlaps(

@@ -1,4 +1,4 @@
-"""How many separate objects a patch of ground consists of.
+"""Separate objects within a piece of ground, such as the houses of a row.
 
 Buildings stand close, and at the resolution of an image their outlines run into each other. Two
 bodies count as two where the neck between them is clearly narrower than both.
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.geometry.lattice import unit_steps
 from geochg.geometry.morphology import edge_distances
 from geochg.geometry.pieces import label_pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
     from shapely import Polygon
 
@@ -25,6 +28,7 @@ _FIRST_LEVEL_PX = 1.5
 _LEVEL_STEP = 1.2
 _LEAST_DIVIDED_PX = 50  # two bodies of five pixels' width; what is smaller is one object
 _MOST_DRAWN_PX = 2048  # longest side of a drawing of a polygon; longer ones are drawn coarser
+_SHEET_PX = 1 << 19  # pixels of the pieces that are looked at together
 
 
 def object_centres(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -37,43 +41,67 @@ def object_centres(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
         `(objects, 2)` rows and columns.
     """
     labels, count = label_pieces(mask)
-    centres: list[tuple[int, int]] = []
-    for number, part in enumerate(_bounds(labels, count), start=1):
-        depth = edge_distances(np.pad(labels[part] == number, 1))
-        row, col = part[0].start - 1, part[1].start - 1
-        centres += [(row + r, col + c) for r, c in _innermost(depth, _FIRST_LEVEL_PX)]
-    return np.array(centres, np.intp).reshape(-1, 2)
+    parts = _bounds(labels, count)
+    pieces = [labels[part] == number for number, part in enumerate(parts, start=1)]
+    corners = [(rows.start, cols.start) for rows, cols in parts]
+    centres = [centre + corner for centre, corner in zip(_centres(pieces), corners, strict=True)]
+    return np.concatenate([np.empty((0, 2), np.intp), *centres])
 
 
-def objects_within(polygon: Polygon) -> NDArray[np.float64]:
-    """A point in each separate object of a polygon, at least one.
+def objects_within(polygons: NDArray[np.object_]) -> list[NDArray[np.float64]]:
+    """Points in the separate objects of polygons, at least one in each polygon.
 
     Args:
-        polygon: In grid pixels.
+        polygons: `(n,)` polygons that follow pixel edges, in grid pixels.
 
     Returns:
-        `(objects, 2)` float64, x and y.
+        `(objects, 2)` float64, x and y, for each polygon.
     """
+    import shapely
+
+    points = list(points_within(polygons))
+    divided = np.flatnonzero(shapely.area(polygons) >= _LEAST_DIVIDED_PX)
+    bounds = shapely.bounds(polygons[divided])
+    scales = np.maximum((bounds[:, 2:] - bounds[:, :2]).max(axis=1, initial=0) / _MOST_DRAWN_PX, 1)
+    drawings = [
+        _coarse_drawing(polygon, scale) if scale > 1 else _drawing(polygon)
+        for polygon, scale in zip(polygons[divided], scales.tolist(), strict=True)
+    ]
+    for index, centres, corner, scale in zip(
+        divided.tolist(), _centres(drawings), bounds[:, :2], scales, strict=True
+    ):
+        if len(centres):
+            points[index] = (centres[:, ::-1] + 0.5) * scale + corner
+    return points
+
+
+def points_within(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+    """`(n, 1, 2)` float64: x and y of a point in each of `n` polygons."""
+    import shapely
+
+    return shapely.get_coordinates(shapely.point_on_surface(polygons))[:, None]
+
+
+def _drawing(polygon: Polygon) -> NDArray[np.bool_]:
+    """`(height, width)` the pixels of a polygon that follows their edges."""
+    steps = unit_steps(np.array([polygon], dtype=object))
+    corner = steps.corner - steps.corner.min(axis=0)
+    width, height = corner.max(axis=0).tolist()
+    is_vertical = steps.direction[:, 0] == 0
+    col, row = (corner + np.minimum(steps.direction, 0))[is_vertical].T
+    crossed = np.bincount(row * (width + 1) + col, minlength=height * (width + 1))
+    return np.asarray(np.cumsum(crossed.reshape(height, -1), axis=1)[:, :-1] % 2, bool)
+
+
+def _coarse_drawing(polygon: Polygon, scale: float) -> NDArray[np.bool_]:
+    """A drawing with pixels that are `scale` times as large."""
     from rasterio.features import rasterize
     from rasterio.transform import Affine
 
-    if polygon.area >= _LEAST_DIVIDED_PX:
-        left, low, right, high = polygon.bounds
-        scale = max(1.0, max(right - left, high - low) / _MOST_DRAWN_PX)
-        shape = (math.ceil((high - low) / scale), math.ceil((right - left) / scale))
-        transform = Affine.translation(left, low) * Affine.scale(scale)
-        mask = rasterize([polygon], shape, transform=transform, dtype="uint8").astype(bool)
-        centres = object_centres(mask)
-        if len(centres):
-            points: NDArray[np.float64] = (centres[:, ::-1] + 0.5) * scale + np.array([left, low])
-            return points
-    return point_within(polygon)
-
-
-def point_within(polygon: Polygon) -> NDArray[np.float64]:
-    """`(1, 2)` float64: x and y of a point in a polygon."""
-    point = polygon.point_on_surface()
-    return np.array([[point.x, point.y]])
+    left, low, right, high = polygon.bounds
+    shape = (math.ceil((high - low) / scale), math.ceil((right - left) / scale))
+    transform = Affine.translation(left, low) * Affine.scale(scale)
+    return np.asarray(rasterize([polygon], shape, transform=transform, dtype="uint8"), bool)
 
 
 def _bounds(labels: NDArray[np.int32], count: int) -> list[tuple[slice, slice]]:
@@ -91,17 +119,77 @@ def _bounds(labels: NDArray[np.int32], count: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def _innermost(depth: NDArray[np.float64], level: float) -> list[tuple[int, int]]:
-    """The deepest pixel of each body of a piece, of its `(height, width)` distance to the edge."""
-    while level < depth.max() * NECK_SHARE:
-        labels, count = label_pieces(depth >= level)
-        if count > 1:
-            deepest = np.zeros(count + 1)
-            np.maximum.at(deepest, labels[labels > 0], depth[labels > 0])
-            bodies = np.flatnonzero(deepest * NECK_SHARE >= level)
-            if len(bodies) > 1:
-                parts = [np.where(labels == body, depth, 0) for body in bodies]
-                return [centre for part in parts for centre in _innermost(part, level)]
+def _centres(pieces: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.intp]]:
+    """`(objects, 2)` row and column of the innermost pixel of each object of each piece."""
+    centres = [np.empty((0, 2), np.intp)] * len(pieces)
+    # Pieces of one depth together: the deepest of a sheet decides how long distances take.
+    order = sorted(range(len(pieces)), key=lambda i: min(pieces[i].shape))
+    for numbers in _sheets(order, pieces):
+        height = max(len(pieces[i]) for i in numbers) + 2
+        sheet = np.zeros((height, sum(pieces[i].shape[1] + 1 for i in numbers) + 1), bool)
+        starts = np.cumsum([1, *(pieces[i].shape[1] + 1 for i in numbers)])
+        for i, start in zip(numbers, starts.tolist(), strict=False):
+            piece_height, width = pieces[i].shape
+            sheet[1 : piece_height + 1, start : start + width] = pieces[i]
+        row, col = _innermost(edge_distances(sheet))
+        place = np.searchsorted(starts, col, side="right") - 1
+        for index, i in enumerate(numbers):
+            is_here = place == index
+            centres[i] = np.stack([row[is_here] - 1, col[is_here] - starts[index]], axis=1)
+    return centres
+
+
+def _sheets(order: Sequence[int], pieces: Sequence[NDArray[np.bool_]]) -> Iterator[list[int]]:
+    """Pieces that are looked at side by side."""
+    numbers: list[int] = []
+    height = width = 0
+    for i in order:
+        height, width = max(height, len(pieces[i])), width + pieces[i].shape[1]
+        if numbers and height * width > _SHEET_PX:
+            yield numbers
+            numbers, (height, width) = [], pieces[i].shape
+        numbers.append(i)
+    if numbers:
+        yield numbers
+
+
+def _innermost(depth: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the deepest pixel of each body, of the distance to the edge."""
+    inside = np.flatnonzero(depth)
+    labels, count = label_pieces(depth > 0)
+    body, depths = labels.ravel()[inside], depth.ravel()[inside]
+    deepest = _highest(depths, body, count)
+    level = _FIRST_LEVEL_PX
+    while (is_deep := level < deepest * NECK_SHARE).any():
+        mask = np.zeros(depth.size, bool)
+        mask[inside] = (depths >= level) & is_deep[body]
+        labels, count = label_pieces(mask.reshape(depth.shape))
+        part = labels.ravel()[inside]
+        owner = np.zeros(count + 1, body.dtype)
+        owner[part] = body
+        part_deepest = _highest(depths, part, count)
+        is_body = part_deepest * NECK_SHARE >= level
+        is_body[0] = False
+        is_split = np.bincount(owner[is_body], minlength=len(deepest)) > 1
+        # The bodies of what is divided get numbers behind those that there are.
+        is_new = is_body & is_split[owner]
+        number = np.zeros(count + 1, body.dtype)
+        number[is_new] = np.arange(is_new.sum()) + len(deepest)
+        body = np.where(is_split[body], number[part], body)
+        deepest = np.append(np.where(is_split, 0, deepest), part_deepest[is_new])
         level *= _LEVEL_STEP
-    row, col = np.unravel_index(depth.argmax(), depth.shape)
-    return [(int(row), int(col))]
+    is_innermost = (depths == deepest[body]) & (body > 0)
+    body, position = body[is_innermost], inside[is_innermost]
+    _, first = np.unique(body, return_index=True)
+    rows, cols = np.unravel_index(position[first], depth.shape)
+    return rows, cols
+
+
+def _highest(
+    depths: NDArray[np.float64], labels: NDArray[np.int32], count: int
+) -> NDArray[np.float64]:
+    """`(count + 1,)` the greatest depth of each label, 0 of those without a pixel."""
+    highest = np.zeros(count + 1)
+    np.maximum.at(highest, labels, depths)
+    highest[0] = 0
+    return highest

@@ -103,11 +103,13 @@ class ModelIdentity:
         id: The value of `--model`, resolved, without secrets.
         checksum: `sha256:...` of the weights, or of the settings where there are no weights.
         adapter: The adapter folder's id, empty when there is none.
+        precision: The numbers that it runs in where these are not those of its weights: `int8`.
     """
 
     id: str
     checksum: str
     adapter: str = ""
+    precision: str = ""
 
     def __post_init__(self) -> None:
         # Names of models come from servers and folders of others.

@@ -1,9 +1,13 @@
 """The devices that models run on."""
 
 import os
+from importlib import import_module
 
 from geochg.errors import ModelError
 from geochg.extras import is_installed
+
+DOT_PRODUCTS = ("AVX512VNNI", "AVX512_CLX", "AVX512_ICL", "ASIMDDP")
+"""NumPy's names, old and new, for processors that add up products of bytes in one instruction."""
 
 
 def devices_here() -> list[dict[str, str]]:
@@ -25,6 +29,16 @@ def processors() -> int:
     """Number of processors this process may use, which can be fewer than the machine has."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def int8_is_fast() -> bool:
+    """Whether this processor has `DOT_PRODUCTS`; others add up bytes slower, or lose bits."""
+    try:
+        # NumPy asks the processor already; it has no public name for what it was told.
+        features = import_module("numpy._core._multiarray_umath").__cpu_features__
+    except (ImportError, AttributeError):
+        return False
+    return any(features.get(name, False) for name in DOT_PRODUCTS)
 
 
 def torch_device(device_name: str) -> str:

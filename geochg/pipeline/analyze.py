@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from geochg.classes import CLASSES
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
+from geochg.features.layer import FeatureLayer
 from geochg.features.tiles import tile_features
 from geochg.features.voting import voted_heat, voted_results
 from geochg.geometry.vector_file import file_of
@@ -30,7 +32,7 @@ from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import nothing_valid, place_pair, tiles_of
 from geochg.tiling.preparation import Preparation
 from geochg.writers.heatmap import write_heatmap
-from geochg.writers.layers import write_features
+from geochg.writers.layers import write_frames
 from geochg.writers.staging import Staging
 
 if TYPE_CHECKING:
@@ -44,15 +46,20 @@ class ChangeResult:
     """The result of a run.
 
     Attributes:
-        features: The change layer in the grid's CRS, with the properties of the output contract.
+        layer: The features, which are not in memory as long as nobody asks for them.
         metadata: The `geochg` member that goes into the outputs: version, model, sources,
             options, alignment, counts of tiles.
         outputs: The files written.
     """
 
-    features: gpd.GeoDataFrame
+    layer: FeatureLayer
     metadata: dict[str, Any]
     outputs: Outputs
+
+    @cached_property
+    def features(self) -> gpd.GeoDataFrame:
+        """The change layer in the grid's CRS, with the properties of the output contract."""
+        return self.layer.frame()
 
 
 def analyze(
@@ -83,7 +90,7 @@ def analyze(
         model: The model that `load_configured_model` gives for these options; loaded when None.
 
     Returns:
-        The features, in memory, and the facts about the run.
+        The features and the facts about the run.
 
     Raises:
         InputError: If a raster, the area or an output cannot be used.
@@ -138,15 +145,15 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     run.listener(Progress("write", 0, 1))
     options, pair = run.options, run.pair
     settings = FeatureSettings.of(options, pair.facts.pixel_area_m2)
-    results = journal.results()
+    results = run.until_cancelled(journal.results())
     changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
-    run.tell_dropped(tallies, len(changes.features))
+    run.tell_dropped(tallies, len(changes.layer))
     preparation = kept_preparation(journal) or Preparation()
     facts = metadata(pair, options, run.model, run.questions, preparation, tallies, failures)
-    facts["caption"] = layer_caption(changes.features, facts["not_seen_m2"])
+    facts["caption"] = layer_caption(changes.layer, facts["not_seen_m2"])
     _write_outputs(run, journal, failures, changes, facts)
     run.listener(Progress("write", 1, 1))
-    return ChangeResult(changes.features, facts, run.outputs)
+    return ChangeResult(changes.layer, facts, run.outputs)
 
 
 def _write_outputs(
@@ -162,7 +169,8 @@ def _write_outputs(
         run.stop_if_cancelled()
         if outputs.features is not None:
             with staging.write(outputs.features, options.layer) as path:
-                write_features(changes.features, path, facts, layer=options.layer)
+                frames = run.until_cancelled(changes.layer.frames())
+                write_frames(frames, path, facts, layer=options.layer)
         if outputs.tiles is not None:
             tiles = tile_features(
                 journal.results(),
@@ -172,7 +180,7 @@ def _write_outputs(
                 in_tiles=changes.in_tiles,
             )
             with staging.write(outputs.tiles, options.tiles_layer) as path:
-                write_features(tiles, path, facts, layer=options.tiles_layer)
+                write_frames([tiles], path, facts, layer=options.tiles_layer)
         if outputs.heatmap is not None:
             with staging.write(outputs.heatmap) as path:
                 _write_heatmap(run, journal, path, facts)

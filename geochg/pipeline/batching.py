@@ -11,7 +11,7 @@ from geochg.errors import CancelledRunError, TilesFailedError
 from geochg.records import Tile, TileAnswers, TileFailure
 from geochg.safety.finite import finite_answers
 
-FIRST_BATCHES = (8, 16, 32)
+FIRST_BATCHES = (2, 8, 16, 32)
 """Tiles of the first batches, so that the first results come soon."""
 
 FIRST_REFUSALS = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import shapely
@@ -84,7 +84,7 @@ def result_of(window: TileWindow, record: str, valid: bytes | None) -> TileResul
         probability=fields["probability"],
         caption=fields["caption"],
         counts=fields["counts"],
-        cells=tuple(_cell(values) for values in fields["cells"]),
+        cells=_cells(fields["cells"]),
         heat=None,
         unparsed=tuple(Task(task) for task in fields["unparsed"]),
         ballot=None if valid is None else _ballot(window.core, fields["votes"], valid),
@@ -116,19 +116,22 @@ def _vote(values: list[Any]) -> Vote:
     return Vote(class_name, Change(change), box)
 
 
-def _cell(values: Mapping[str, Any]) -> Cell:
+def _cells(records: list[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    shapes = np.array([values["polygon"] for values in records], dtype=object)
     with np.errstate(invalid="ignore"):  # NaN in a damaged shape, which is refused later
-        polygon = cast(shapely.Polygon, shapely.from_wkb(values["polygon"]))
-    ground = values["ground"]
-    return Cell(
-        class_name=values["class"],
-        change=Change(values["change"]),
-        probability=values["probability"],
-        polygon=polygon,
-        grid_cells=tuple(values["grid_cells"]),
-        caption=values["caption"],
-        ground=None if ground is None else Ground(*(tuple(numbers) for numbers in ground)),
-        objects=values["objects"],
+        polygons = shapely.from_wkb(shapes)
+    return tuple(
+        Cell(
+            class_name=values["class"],
+            change=Change(values["change"]),
+            probability=values["probability"],
+            polygon=polygon,
+            grid_cells=tuple(values["grid_cells"]),
+            caption=values["caption"],
+            ground=None if values["ground"] is None else Ground(*map(tuple, values["ground"])),
+            objects=values["objects"],
+        )
+        for values, polygon in zip(records, polygons, strict=True)
     )
 
 

@@ -21,6 +21,8 @@ from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.source import RasterSource
 
+_SIDECAR_SUFFIX = ".aux.xml"
+
 
 def fingerprint(
     pair: RasterPair, options: AnalyzeOptions, model: ChangeModel, *, heatmap: bool
@@ -74,10 +76,21 @@ def metadata(
 
 
 def _input_facts(source: RasterSource) -> list[Any]:
-    """What tells that a raster is still the same: its files' states, or its pixels' checksum."""
+    """What tells that a raster is still the same: its files' states, or its pixels' checksum.
+
+    GDAL's own sidecar counts by what it says of the raster: viewers such as QGIS write statistics
+    into it when they show an image.
+    """
     checksum = source.raster.checksum if source.raster is not None else ""
-    kept_states = [checksum] if checksum else _states(source.files)
-    return [without_secrets(source.label), *kept_states]
+    files = [name for name in source.files if not name.endswith(_SIDECAR_SUFFIX)]
+    kept_states = [checksum] if checksum else _states(files)
+    facts = (source.bands, source.dtype, source.nodata, source.mask, source.alpha, source.acquired)
+    return [
+        without_secrets(source.label),
+        *kept_states,
+        _grid_facts(source.geobox),
+        [str(fact) for fact in facts],
+    ]
 
 
 def _not_seen_m2(pair: RasterPair, tallies: Tallies) -> float | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Event as Flag
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
@@ -31,6 +31,8 @@ from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation, Step, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.signed_addresses import is_signed, refusal
+
+_Item = TypeVar("_Item")
 
 
 def reading_threads(options: AnalyzeOptions) -> int:
@@ -268,6 +270,16 @@ class Run:
                     "sign it anew, and run again with the fresh address and --resume; what is"
                     " done is kept",
                 )
+
+    def until_cancelled(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The items one by one, as long as the run goes on.
+
+        Raises:
+            CancelledRunError: If it was cancelled.
+        """
+        for item in items:
+            self.stop_if_cancelled()
+            yield item
 
     def stop_if_cancelled(self) -> None:
         """Ends the run where its user wants that.

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio import DatasetReader, MemoryFile
+from rasterio import MemoryFile
 
 from geochg.geometry.morphology import dilated
 from geochg.geometry.pieces import label_pieces
-from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.virtual_raster import MaskTest, zero_around
 
 LEAST_SHARE = 0.004
@@ -83,22 +82,13 @@ class Collar:
         return (*(MaskTest(str(band), table) for band in bands), test)
 
 
-def find_collars(
-    dataset: DatasetReader, bands: Sequence[int], nodata: Sequence[float | None]
-) -> tuple[Collar, ...]:
+def find_collars(values: NDArray[Any], nodata: Sequence[float | None]) -> tuple[Collar, ...]:
     """The collars of a raster, the largest first; at most a black and a white one.
 
     Args:
-        dataset: The raster as it lies on disk, not a palette image.
-        bands: Bands in use, from 1.
+        values: `(bands, rows, columns)` coarse view of the bands in use, as they lie on disk.
         nodata: Nodata values that the file itself names for them.
-
-    Raises:
-        RasterioError: If the raster cannot be read.
     """
-    if len({dataset.dtypes[band - 1] for band in bands}) > 1:
-        return ()
-    values = read_coarse(dataset, bands)
     is_declared = _declared_nodata(values, nodata)
     collars = [
         collar

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import rasterio
+import rasterio.shutil
 
 from geochg.files.remote_files import is_remote
 from geochg.files.sidecars import ARCHIVES
@@ -21,10 +22,18 @@ GDAL_OPTIONS = {
     # listing a folder of a million files is not worth its time. Beside one on a server nothing is
     # looked for: see `gdal_settings`.
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    "VSI_CACHE": "TRUE",
+    # What is read of a server is kept once for all that open the raster: measuring, surveys, every
+    # reading thread. Ranges that are asked for side by side would pass that cache by.
+    "GDAL_HTTP_MULTIRANGE": "SERIAL",
+    "CPL_VSIL_CURL_CACHE_SIZE": 128 * 1024 * 1024,
+    # The header of most COGs comes in one piece of this size.
+    "CPL_VSIL_CURL_CHUNK_SIZE": 32 * 1024,
 }
 
 _NOTHING_ENDS_SO = "{no-such-ending}"
+
+_read_addresses: set[str] = set()
+"""The addresses that this process has read."""
 
 _ASKING = {
     *("WMS", "WMTS", "WCS", "OGCAPI", "STACIT", "STACTA", "PLMOSAIC", "EEDA", "EEDAI", "DAAS"),
@@ -46,6 +55,22 @@ def gdal_settings(name: str = "", *, fetches: bool = True) -> AbstractContextMan
         settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
     env: AbstractContextManager[Any] = rasterio.Env(**{**GDAL_OPTIONS, **settings})
     return env
+
+
+def forget_address(name: str) -> None:
+    """Has a raster on a server asked for anew: GDAL would mix a file with the one it replaced.
+
+    Args:
+        name: What is going to be read; of names on this machine nothing is kept.
+    """
+    if not is_remote(name):
+        return
+    if name in _read_addresses:
+        path = name if name.startswith("/vsi") else f"/vsicurl/{name}"
+        # What GDAL keeps of an address goes when it is closed under this option.
+        with rasterio.Env(CPL_VSIL_CURL_NON_CACHED=path):
+            rasterio.shutil.exists(name)
+    _read_addresses.add(name)
 
 
 def drivers_for(name: str) -> list[str]:

@@ -19,7 +19,6 @@ from rasterio.windows import Window
 
 from geochg.geometry.morphology import dilated, eroded, fill_holes
 from geochg.geometry.pieces import label_pieces
-from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.collar import MOST_SHARE, Collar, holds_together, stands_out
 
 NOISE = 8
@@ -49,7 +48,7 @@ _ALWAYS_LOSSY = ("JPEG", "YCBCR JPEG")
 
 def noisy_collar(
     dataset: DatasetReader,
-    bands: Sequence[int],
+    values: NDArray[Any],
     open_other: Callable[[], DatasetReader],
     other_bands: Sequence[int],
 ) -> Collar | None:
@@ -57,17 +56,14 @@ def noisy_collar(
 
     Args:
         dataset: The date's raster as it lies on disk, placed by its own transform.
-        bands: Bands in use, from 1.
+        values: `(bands, rows, columns)` coarse view of its bands in use.
         open_other: Opens the other date's raster.
         other_bands: Its bands in use.
 
     Raises:
         RasterioError: If a raster cannot be read.
     """
-    if any(dataset.dtypes[band - 1] != "uint8" for band in bands):
-        return None
-    values = read_coarse(dataset, bands)
-    if min(values.shape[1:]) < _LEAST_SIDE:
+    if values.dtype != np.uint8 or min(values.shape[1:]) < _LEAST_SIDE:
         return None
     block = _BLOCK_PX * values.shape[1] / dataset.height
     for value, distance in ((0, values), (255, 255 - values)):

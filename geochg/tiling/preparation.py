@@ -145,8 +145,11 @@ def prepare(
         clear = shift is not None and shift.worth_correcting
         corrected = clear and align is AlignMode.AUTO
         preparation = replace(preparation, shift=shift, corrected=corrected)
-    if pixels == "values" and not match:
-        return preparation
+    if not match and (pixels == "values" or set(pair.dtypes) == {"uint8"}):
+        identity = Stretch.identity(pair.plan().before.band_count)
+        return (
+            preparation if pixels == "values" else replace(preparation, stretches=(identity,) * 2)
+        )
     before, after = sample_values(preparation.plan(pair))
     if not before.size:
         raise nothing_valid(pair)

@@ -55,6 +55,11 @@ class Stretch:
     high: tuple[float, ...]
 
     @classmethod
+    def identity(cls, band_count: int) -> Self:
+        """The stretch of 8-bit images, which leaves them as they are; see `from_sample`."""
+        return cls((0.0,) * band_count, (255.0,) * band_count)
+
+    @classmethod
     def from_sample(cls, sample: NDArray[Any], dtype: DTypeLike) -> Self:
         """The stretch for an image.
 
@@ -70,7 +75,7 @@ class Stretch:
             dtype: Data type of the image's pixels.
         """
         if np.dtype(dtype) == np.uint8:
-            return cls((0.0,) * len(sample), (255.0,) * len(sample))
+            return cls.identity(len(sample))
         ranges = [_display_range(band[np.isfinite(band)]) for band in sample]
         return cls(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 

@@ -24,8 +24,9 @@ from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquisition_time import acquisition_time
 from geochg.tiling.bands import Band, describe_bands
+from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.collar import Collar, find_collars
-from geochg.tiling.gdal import drivers_for, gdal_settings
+from geochg.tiling.gdal import drivers_for, forget_address, gdal_settings
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement_checks import check_control_points, check_placement
 from geochg.tiling.raster_input import RasterInput, raster_input
@@ -137,6 +138,7 @@ def read_source(
     refuse_remote(name, allow=allow_remote)
     fetches = allow_remote or is_remote(name)
     with gdal_settings(name, fetches=fetches), ExitStack() as stack:
+        forget_address(name)
         raw = _open_named(name, stack, fetches=fetches)
         for domain, item in _NAMING_ITEMS:
             refuse_remote_item(name, raw.tags(ns=domain).get(item, ""), allow=allow_remote)
@@ -288,13 +290,14 @@ def collars_of(
     with gdal_settings(source.path, fetches=source.fetches), ExitStack() as stack:
         raw = _open_named(source.path, stack, fetches=source.fetches)
         nodata = [nodata_of(raw, number, source.options) for number in band_numbers]
+        if len({raw.dtypes[number - 1] for number in band_numbers}) > 1:
+            return ()
         try:
-            collars = find_collars(raw, band_numbers, nodata)
+            view = read_coarse(raw, band_numbers)
+            collars = find_collars(view, nodata)
             if source.mask == "nodata" or raw.crs is None or is_palette(raw):
                 return collars
-            noisy = noisy_collar(
-                raw, band_numbers, partial(_open_again, other, stack), other_wanted
-            )
+            noisy = noisy_collar(raw, view, partial(_open_again, other, stack), other_wanted)
         except RasterioError:  # the run will meet and name the tiles that cannot be read
             return ()
     # Where compression left most of it at one value, that is a part of it.

@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from geochg.worker.parameters import (
     text_of,
     texts_of,
 )
+from geochg.worker.paths import RequestFolder
 
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
@@ -84,8 +84,9 @@ def devices(call: Call) -> Mapping[str, Any]:
 
 def opens(call: Call) -> Mapping[str, Any]:
     """Which rasters the GDAL of this process opens; that of a client may know other formats."""
-    check_known(call.parameters, ("rasters", "allow_remote"))
-    names = texts_of(call.parameters, "rasters")
+    check_known(call.parameters, ("rasters", "allow_remote", "folder"))
+    folder = RequestFolder.of(call.parameters)
+    names = [folder.raster(name) for name in texts_of(call.parameters, "rasters")]
     allow_remote = flag_of(call.parameters, "allow_remote")
     from geochg.pipeline.describe import can_open
 
@@ -164,17 +165,16 @@ def _listener(call: Call) -> Listener:
 
 
 def _result_values(result: ChangeResult) -> dict[str, Any]:
-    frame = result.features
-    kinds = Counter(zip(frame["class"], frame["change"], strict=True))
+    totals = result.layer.totals()
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     return {
         "outputs": paths,
         "features": {
-            "count": len(frame),
-            "area_m2": rounded_value(float(frame["area_m2"].sum()), 1),
+            "count": len(result.layer),
+            "area_m2": rounded_value(sum(total.area_m2 for total in totals), 1),
             "kinds": [
-                {"class": name, "change": change, "count": count}
-                for (name, change), count in sorted(kinds.items())
+                {"class": total.class_name, "change": total.change, "count": total.features}
+                for total in totals
             ],
         },
         "geochg": result.metadata,

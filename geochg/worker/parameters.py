@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Self
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.outputs import Outputs
 from geochg.worker.messages import WRONG_PARAMETERS, MessageError
+from geochg.worker.paths import RequestFolder
 
-_PAIR = ("before", "after", "options")
+_PAIR = ("before", "after", "options", "folder")
 
 _FARTHEST = 1e6  # degrees from which on a number is no longitude and no latitude
 
@@ -19,9 +20,9 @@ class PairParameters(NamedTuple):
     """What every request about a pair carries.
 
     Attributes:
-        before: GDAL's name of the earlier raster.
-        after: GDAL's name of the later raster.
-        options: What to do.
+        before: GDAL's name of the earlier raster, with an absolute path.
+        after: GDAL's name of the later raster, with an absolute path.
+        options: What to do; files in them have absolute paths.
     """
 
     before: str
@@ -37,17 +38,19 @@ class PairParameters(NamedTuple):
             *others: Names of parameters that the method knows besides.
 
         Raises:
-            MessageError: If one is missing, unknown or of another type.
+            MessageError: If one is missing, unknown or of another type, or a path is relative and
+                no folder is named that it starts from.
             OptionError: If the options make no sense.
         """
         check_known(parameters, (*_PAIR, *others))
         options = parameters.get("options", {})
         if not isinstance(options, Mapping):
             raise _wrong("options", "an object")
+        folder = RequestFolder.of(parameters)
         return cls(
-            _raster(parameters, "before"),
-            _raster(parameters, "after"),
-            AnalyzeOptions.from_dict(options),
+            _raster(parameters, "before", folder),
+            _raster(parameters, "after", folder),
+            folder.options(AnalyzeOptions.from_dict(options)),
         )
 
 
@@ -69,14 +72,15 @@ def outputs_of(parameters: Mapping[str, Any]) -> Outputs:
     """The files a run is to write.
 
     Raises:
-        MessageError: If they are none.
+        MessageError: If they are none, or a path is relative and no folder is named.
     """
     outputs = parameters.get("outputs")
     kinds = tuple(Outputs.__dataclass_fields__)
     if not isinstance(outputs, Mapping) or not outputs:
         raise _wrong("outputs", f"an object with some of {', '.join(kinds)}")
     check_known(outputs, kinds)
-    return Outputs(**{kind: Path(text_of(outputs, kind)) for kind in outputs})
+    folder = RequestFolder.of(parameters)
+    return Outputs(**{kind: Path(folder.file(text_of(outputs, kind))) for kind in outputs})
 
 
 def text_of(parameters: Mapping[str, Any], name: str) -> str:
@@ -141,14 +145,14 @@ def exchanges_of(parameters: Mapping[str, Any], name: str) -> tuple[tuple[str, s
     return tuple((question, answer) for question, answer in value)
 
 
-def _raster(parameters: Mapping[str, Any], name: str) -> str:
+def _raster(parameters: Mapping[str, Any], name: str, folder: RequestFolder) -> str:
     """A raster: its name, or an object of its path and the CRS it is to be taken in."""
     value = parameters.get(name)
     if _is_text(value):
-        return str(value)
+        return folder.raster(str(value))
     if not isinstance(value, Mapping) or set(value) != {"path", "crs"}:
         raise _wrong(name, "a text, or an object of path and crs")
-    path, crs = text_of(value, "path"), text_of(value, "crs")
+    path, crs = folder.raster(text_of(value, "path")), text_of(value, "crs")
     if "?" in path:
         raise MessageError(
             WRONG_PARAMETERS,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from geochg.errors import InputError, OptionError, RunError
 from geochg.files.sqlite import has_locks, open_database
-from geochg.writers.layer_copy import BESIDE, put_layer, table_names
+from geochg.writers.layer_copy import BESIDE, append_rows, put_layer, table_names
 from geochg.writers.recognition import METADATA_KEY
 
 WAIT_S = 5.0
@@ -177,6 +177,28 @@ class LayerChange:
     def close(self) -> None:
         """Takes back what was not committed."""
         self._database.close()
+
+
+def append_layer(path: Path, part: Path, layer: str) -> None:
+    """Puts the rows of a layer behind those of the same layer in another GeoPackage.
+
+    Args:
+        path: The GeoPackage that takes them; nobody else knows of it.
+        part: A GeoPackage of its own, with a layer of the same name and columns.
+        layer: The layer's name.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    try:
+        with closing(open_database(path, locks=False)) as database:
+            database.execute("ATTACH DATABASE ? AS part", (_attached_name(part),))
+            database.execute("PRAGMA synchronous = OFF")
+            database.execute("BEGIN IMMEDIATE")
+            append_rows(database, "part", layer)
+            database.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise OSError(_reason(error)) from error
 
 
 def _attached_name(path: Path) -> str:

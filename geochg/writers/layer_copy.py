@@ -27,7 +27,7 @@ def put_layer(database: sqlite3.Connection, source: str, layer: str) -> None:
     Raises:
         sqlite3.Error: If it cannot be written.
     """
-    with _without_triggers(database):
+    with _without_triggers(database, "gpkg%"):
         _put_layer(database, source, layer)
     # Those of its own are made last: nothing that is copied is to run them.
     for (trigger,) in database.execute(
@@ -37,15 +37,60 @@ def put_layer(database: sqlite3.Connection, source: str, layer: str) -> None:
         database.execute(trigger)
 
 
-@contextmanager
-def _without_triggers(database: sqlite3.Connection) -> Iterator[None]:
-    """Takes the triggers of GeoPackage's tables away while it lasts.
+def append_rows(database: sqlite3.Connection, source: str, layer: str) -> None:
+    """Puts the rows of a layer of an attached GeoPackage behind those of the same layer.
 
-    Those that GeoPackage knows check what we never write; others may do anything.
+    Args:
+        database: The GeoPackage that takes them, in a transaction.
+        source: Name under which the other GeoPackage is attached.
+        layer: The name of both layers, which have the same columns and CRS.
+
+    Raises:
+        sqlite3.Error: If they cannot be written.
+    """
+    ((last,),) = database.execute(f"SELECT ifnull(max(fid), 0) FROM main.{_q(layer)}")
+    column = _geometry_column(database, layer)
+    names = [name for name in _columns(database, source, layer) if name != "fid"]
+    with _without_triggers(database, layer.lower()):
+        for table, key, others in (
+            (layer, "fid", names),
+            (f"rtree_{layer}_{column}", "id", ["minx", "maxx", "miny", "maxy"]),
+        ):
+            column_list = ", ".join(map(_q, others))
+            database.execute(
+                f"INSERT INTO main.{_q(table)} ({key}, {column_list})"
+                f" SELECT {key} + ?, {column_list} FROM {source}.{_q(table)}",
+                (last,),
+            )
+    database.execute(
+        "UPDATE main.gpkg_ogr_contents SET feature_count ="
+        f" (SELECT count(*) FROM main.{_q(layer)}) WHERE table_name = ?",
+        (layer,),
+    )
+    database.execute(
+        "UPDATE main.gpkg_contents AS own SET min_x = min(own.min_x, part.min_x),"
+        " min_y = min(own.min_y, part.min_y), max_x = max(own.max_x, part.max_x),"
+        f" max_y = max(own.max_y, part.max_y) FROM {source}.gpkg_contents AS part"
+        " WHERE own.table_name = ?1 AND part.table_name = ?1",
+        (layer,),
+    )
+
+
+@contextmanager
+def _without_triggers(database: sqlite3.Connection, pattern: str) -> Iterator[None]:
+    """Takes the triggers of some tables away while it lasts.
+
+    Those that GeoPackage knows check what we never write, or call functions of GDAL's; others may
+    do anything.
+
+    Args:
+        database: The GeoPackage.
+        pattern: Names of the tables, lower case, as LIKE takes them.
     """
     triggers = database.execute(
         "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'"
-        " AND lower(tbl_name) LIKE 'gpkg%'"
+        " AND lower(tbl_name) LIKE ?",
+        (pattern,),
     ).fetchall()
     for name, _ in triggers:
         database.execute(f"DROP TRIGGER main.{_q(name)}")
@@ -195,14 +240,19 @@ def _place(database: sqlite3.Connection, layer: str, srs_id: int) -> None:
         database.execute(
             f"UPDATE main.{table} SET srs_id = ? WHERE table_name = ?", (srs_id, layer)
         )
-    ((column,),) = database.execute(
-        "SELECT column_name FROM main.gpkg_geometry_columns WHERE table_name = ?", (layer,)
-    )
+    column = _geometry_column(database, layer)
     database.create_function("geochg_placed", 1, lambda blob: _with_srs_id(blob, srs_id))
     database.execute(
         f"UPDATE main.{_q(layer)} SET {_q(column)} = geochg_placed({_q(column)})"
         f" WHERE {_q(column)} IS NOT NULL"
     )
+
+
+def _geometry_column(database: sqlite3.Connection, layer: str) -> str:
+    ((column,),) = database.execute(
+        "SELECT column_name FROM main.gpkg_geometry_columns WHERE table_name = ?", (layer,)
+    )
+    return str(column)
 
 
 def _with_srs_id(blob: bytes, srs_id: int) -> bytes:
@@ -212,9 +262,7 @@ def _with_srs_id(blob: bytes, srs_id: int) -> bytes:
 
 
 def _copy_index(database: sqlite3.Connection, source: str, layer: str) -> None:
-    ((column,),) = database.execute(
-        "SELECT column_name FROM main.gpkg_geometry_columns WHERE table_name = ?", (layer,)
-    )
+    column = _geometry_column(database, layer)
     index = f"rtree_{layer}_{column}"
     row = database.execute(
         f"SELECT sql FROM {source}.sqlite_master WHERE name = ?", (index,)

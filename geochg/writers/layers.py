@@ -1,32 +1,46 @@
 """From a table of features to a file: GeoJSON, GeoPackage, FlatGeobuf, GeoParquet.
 
-The same table and metadata give the same bytes. Files are composed in memory and then written by
-Python: GDAL, writing to a full disk, may leave half a file and say nothing.
+The same tables and metadata give the same bytes. Files are composed in memory, table by table where
+the format allows it, and then written by Python or SQLite: GDAL, writing to a full disk, may leave
+half a file and say nothing.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geochg.errors import OptionError
 from geochg.geometry.geodesy import map_polygons
 from geochg.safety.untrusted_text import printable
+from geochg.writers.geopackage import append_layer
 from geochg.writers.recognition import METADATA_KEY
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 _EPOCH = "1970-01-01T00:00:00Z"
+_GEOJSON_END = b"\n]\n}\n"
 
 
 def write_features(
     frame: GeoDataFrame, path: Path, metadata: Mapping[str, Any], *, layer: str = "changes"
+) -> None:
+    """Writes a layer of one table, see `write_frames`."""
+    write_frames([frame], path, metadata, layer=layer)
+
+
+def write_frames(
+    frames: Iterable[GeoDataFrame],
+    path: Path,
+    metadata: Mapping[str, Any],
+    *,
+    layer: str = "changes",
 ) -> None:
     """Writes a layer in the format its suffix stands for.
 
@@ -35,8 +49,10 @@ def write_features(
     hold lists are arrays in GeoJSON and GeoParquet, JSON text in the others.
 
     Args:
-        frame: Polygons or multipolygons with a CRS; may be empty. Columns of dtype object hold
-            lists of text, and text has dtype `string`.
+        frames: Polygons or multipolygons with a CRS: one table, which may be empty, or several with
+            the same columns, of which none is. Columns of dtype object hold lists of text, and text
+            has dtype `string`. GeoJSON and GeoPackages are written table by table; if there are
+            multipolygons in a GeoPackage, there are some in its first table.
         path: Where to write; what is there is replaced.
         metadata: Plain JSON values; a member `geochg` of the GeoJSON collection, JSON text under
             the key `geochg` of the layer's or the file's metadata elsewhere.
@@ -46,16 +62,37 @@ def write_features(
         OptionError: If the suffix is not known.
         OSError: If the file cannot be written.
     """
-    compose = _COMPOSERS.get(path.suffix.lower())
-    if compose is None:
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
         raise OptionError(
             f"cannot tell the format of {path}", f"known suffixes: {', '.join(LAYER_SUFFIXES)}"
         )
-    path.write_bytes(compose(_printable(frame), metadata, layer))
+    write(map(_printable, frames), path, metadata, layer)
 
 
-def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
-    """The layer has no name here: GDAL would take it for the file's."""
+def _write_geojson(
+    frames: Iterable[GeoDataFrame], path: Path, metadata: Mapping[str, Any], layer: str
+) -> None:
+    """Puts the features of further tables behind those of the first.
+
+    The layer has no name here: GDAL would take it for the file's.
+    """
+    start = b""
+    for frame in frames:
+        content = _geojson(frame, metadata)
+        if not start:
+            start = _geojson(frame.iloc[:0], metadata).removesuffix(_GEOJSON_END)
+            path.write_bytes(content)
+            continue
+        if not (content.startswith(start) and content.endswith(_GEOJSON_END)):
+            raise OSError("GDAL composes GeoJSON in a way that geochg does not know")
+        with path.open("r+b") as file:
+            file.seek(-len(_GEOJSON_END), os.SEEK_END)
+            file.write(b",\n" + content[len(start) :])
+
+
+def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any]) -> bytes:
+    """A collection of the features of one table."""
     geometry = map_polygons(frame.geometry.to_numpy(), frame.crs)
     placed_frame = frame.set_geometry(frame.geometry.set_crs(4326, allow_override=True))
     placed_frame[placed_frame.geometry.name] = geometry
@@ -68,22 +105,55 @@ def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> by
     return _with_gdal(placed_frame, "GeoJSON", geometry_type="Unknown", layer_options=options)
 
 
+def _write_geopackage(
+    frames: Iterable[GeoDataFrame], path: Path, metadata: Mapping[str, Any], layer: str
+) -> None:
+    """Puts the rows of further tables behind those of the first.
+
+    GDAL could do so itself, but not in folders without file locks.
+    """
+    part, kind = path.with_name("part.gpkg"), ""
+    for frame in frames:
+        content = _named_layer("GPKG", frame, metadata, layer, kind)
+        if not kind:
+            kind = _kind(frame)
+            path.write_bytes(content)
+            continue
+        part.write_bytes(content)
+        try:
+            append_layer(path, part, layer)
+        finally:
+            part.unlink()
+
+
+def _write_flatgeobuf(
+    frames: Iterable[GeoDataFrame], path: Path, metadata: Mapping[str, Any], layer: str
+) -> None:
+    """All tables at once: the index comes first in the file."""
+    path.write_bytes(_named_layer("FlatGeobuf", _concatenated(frames), metadata, layer))
+
+
+def _kind(frame: GeoDataFrame) -> str:
+    """Single polygons become multipolygons where there is one of those."""
+    return "MultiPolygon" if (frame.geom_type == "MultiPolygon").any() else "Polygon"
+
+
 def _named_layer(
-    driver: str, frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str
+    driver: str, frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str, kind: str = ""
 ) -> bytes:
     """A layer whose format names it and has but one type of shapes, and no lists."""
-    # Single polygons become multipolygons where there is one of those.
-    kind = "MultiPolygon" if (frame.geom_type == "MultiPolygon").any() else "Polygon"
     lists = {name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
-    return _with_gdal(frame.assign(**lists), driver, layer, metadata, kind)
+    return _with_gdal(frame.assign(**lists), driver, layer, metadata, kind or _kind(frame))
 
 
-def _geoparquet(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) -> bytes:
+def _write_geoparquet(
+    frames: Iterable[GeoDataFrame], path: Path, metadata: Mapping[str, Any], layer: str
+) -> None:
     """Without the description of the pandas table, which names versions and the index."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    drafted, final = io.BytesIO(), io.BytesIO()
+    frame, drafted, final = _concatenated(frames), io.BytesIO(), io.BytesIO()
     frame.to_parquet(drafted, index=False)
     table = pq.read_table(drafted)
     # A column of nothing but empty lists, or of nothing at all, has lost what its lists hold.
@@ -97,19 +167,29 @@ def _geoparquet(frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str) ->
         METADATA_KEY.encode(): _json(metadata).encode(),
     }
     pq.write_table(table.cast(pa.schema(fields, metadata=kept_metadata)), final, compression="zstd")
-    return final.getvalue()
+    path.write_bytes(final.getvalue())
 
 
-_COMPOSERS: dict[str, Callable[[GeoDataFrame, Mapping[str, Any], str], bytes]] = {
-    ".geojson": _geojson,
-    ".json": _geojson,
-    ".gpkg": partial(_named_layer, "GPKG"),
-    ".fgb": partial(_named_layer, "FlatGeobuf"),
-    ".parquet": _geoparquet,
-    ".geoparquet": _geoparquet,
+def _concatenated(frames: Iterable[GeoDataFrame]) -> GeoDataFrame:
+    """All tables as one."""
+    import pandas as pd
+
+    first, *others = frames
+    return pd.concat([first, *others], ignore_index=True) if others else first
+
+
+_Writer = Callable[[Iterable["GeoDataFrame"], Path, Mapping[str, Any], str], None]
+
+_WRITERS: dict[str, _Writer] = {
+    ".geojson": _write_geojson,
+    ".json": _write_geojson,
+    ".gpkg": _write_geopackage,
+    ".fgb": _write_flatgeobuf,
+    ".parquet": _write_geoparquet,
+    ".geoparquet": _write_geoparquet,
 }
-LAYER_SUFFIXES = tuple(_COMPOSERS)
-"""Suffixes `write_features` knows."""
+LAYER_SUFFIXES = tuple(_WRITERS)
+"""Suffixes `write_frames` knows."""
 
 NAMED_SUFFIXES = (".gpkg", ".fgb")
 """Those of formats in which a layer has a name."""

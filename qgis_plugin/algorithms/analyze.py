@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qgis.core import (
     QgsMapLayer,
@@ -19,8 +19,11 @@ from qgis.core import (
 )
 
 from geochg_qgis.algorithms.base import OUTPUT, RunAlgorithm, documented_parameter, layer_parameter
+from geochg_qgis.algorithms.layer_destination import load_from
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.style import apply_style
+from geochg_qgis.layers.result_layers import ResultOrigin, add_review_fields, open_result
+from geochg_qgis.layers.temporal import pair_times
+from geochg_qgis.link.absolute_paths import absolute_path
 
 HEATMAP, COUNT, AREA = "HEATMAP", "COUNT", "AREA_M2"
 
@@ -59,36 +62,60 @@ class AnalyzeAlgorithm(RunAlgorithm):
     def files(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
         """The layer's file, and that of the heatmap where it is wanted."""
         # A batch gives an output without a name where it is left empty.
-        self._heatmap = self.parameterAsOutputLayer(parameters, HEATMAP, context)
+        destination = self.parameterAsOutputLayer(parameters, HEATMAP, context)
+        self._heatmap = absolute_path(destination)
+        load_from(self._heatmap, destination, context)
         heatmap = {"heatmap": self._heatmap} if self._heatmap else {}
         return {**super().files(parameters, context), **heatmap}
 
     def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """The layer, styled when it is loaded, the numbers, and the raster."""
         layer = super().results(answer, context)
-        _style_when_loaded(context, layer[OUTPUT])
+        self._make_reviewable(layer[OUTPUT], answer, context)
         features = answer["features"]
         heatmap = {HEATMAP: self._heatmap} if self._heatmap else {}
         return {**layer, COUNT: features["count"], AREA: features["area_m2"], **heatmap}
 
+    def _make_reviewable(
+        self, source: str, answer: Mapping[str, Any], context: QgsProcessingContext
+    ) -> None:
+        """Makes the layer a result that the panel reviews, also where it is opened later."""
+        if self._images is None:
+            return
+        before, after = self._images
+        times = pair_times(before.name, after.name, answer)
+        origin = ResultOrigin(before, after, self._sent_options, times)
+        name = Path(source.partition("|")[0]).stem
+        if source.partition("|")[0].lower().endswith(".gpkg"):
+            open_result(source, name, origin)
+        if context.willLoadLayerOnCompletion(source):
+            details = context.layerToLoadOnCompletionDetails(source)
+            details.setPostProcessor(_Marker.of(origin))
+            if not details.name:
+                details.name = name
 
-class _Styler(QgsProcessingLayerPostProcessorInterface):
-    """Styles the layer once it is loaded."""
+
+class _Marker(QgsProcessingLayerPostProcessorInterface):
+    """Styles and marks a result once it is loaded."""
+
+    _waiting: ClassVar[list[_Marker]] = []  # QGIS does not keep them alive
+
+    @classmethod
+    def of(cls, origin: ResultOrigin) -> _Marker:
+        """A marker that lives until it is used."""
+        marker = cls()
+        marker._origin = origin
+        cls._waiting.append(marker)
+        return marker
 
     def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        """Applies the style, without the fields for a review."""
+        """Marks the layer; called by QGIS on the main thread."""
         if isinstance(layer, QgsVectorLayer):
-            apply_style(layer)
-
-
-_styler = _Styler()  # held here, because QGIS does not keep it alive
-
-
-def _style_when_loaded(context: QgsProcessingContext, source: str) -> None:
-    if context.willLoadLayerOnCompletion(source):
-        details = context.layerToLoadOnCompletionDetails(source)
-        details.setPostProcessor(_styler)
-        if not details.name:
-            details.name = Path(source.partition("|")[0]).stem
+            if layer.dataProvider().storageType() == "GeoJSON":
+                # Fields without values are not in such a file.
+                add_review_fields(layer)
+            self._origin.mark(layer)
+        # QGIS still holds the last one.
+        del self._waiting[: self._waiting.index(self)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from queue import SimpleQueue
 from typing import Any
@@ -23,11 +24,14 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
+from geochg_qgis.algorithms.default_pair import default_pair
 from geochg_qgis.algorithms.layer_destination import LayerDestination
+from geochg_qgis.algorithms.model_choice import MODEL, model_parameter
 from geochg_qgis.algorithms.option_parameters import chosen_options, option_parameter
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
+from geochg_qgis.layers.image_identity import ImageIdentity, image_source
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.progress import ProgressMeter
@@ -35,7 +39,7 @@ from geochg_qgis.link_messages import translated_error, worker_notice
 from geochg_qgis.run_options import run_options
 
 BEFORE, AFTER, EXTENT = "BEFORE", "AFTER", "EXTENT"
-MODEL, DEVICE, RESUME, OPTIONS = "MODEL", "DEVICE", "RESUME", "OPTIONS"
+DEVICE, RESUME, OPTIONS = "DEVICE", "RESUME", "OPTIONS"
 OVERWRITE, OUTPUT = "OVERWRITE", "OUTPUT"
 
 MAIN_OPTIONS = ("min_area_m2", "sensitivity", "min_confidence")
@@ -65,8 +69,10 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         super().__init__()
         self._connection = connection
         self._sources: tuple[LayerSource, LayerSource] | None = None
+        self._images: tuple[ImageIdentity, ImageIdentity] | None = None
         self._aoi: str | None = None
         self._json_options: dict[str, Any] = {}
+        self._sent_options: dict[str, Any] = {}
         self._run_options = run_options(connection.hello, self.command)
 
     def title_and_help(self) -> tuple[str, str]:
@@ -148,6 +154,19 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         for output in self.output_definitions():
             self.addOutput(output)
 
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Refuses a pair of one image before the run begins."""
+        is_valid, message = super().checkParameterValues(parameters, context)
+        if is_valid and self._is_one_image(parameters, context):
+            return False, str(_same_image())
+        return is_valid, message
+
+    def _is_one_image(self, parameters: dict[str, Any], context: QgsProcessingContext) -> bool:
+        pair = [self.parameterAsRasterLayer(parameters, name, context) for name in (BEFORE, AFTER)]
+        return None not in pair and image_source(pair[0]) == image_source(pair[1])
+
     def prepareAlgorithm(
         self,
         parameters: dict[str, Any],
@@ -161,6 +180,9 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         if before is None or after is None:
             missing = BEFORE if before is None else AFTER
             raise QgsProcessingException(self.invalidRasterError(parameters, missing))
+        if self._is_one_image(parameters, context):
+            raise QgsProcessingException(str(_same_image()))
+        self._images = ImageIdentity.of(before), ImageIdentity.of(after)
         try:
             shared, crs = shared_extent(before, after), before.crs()
             bounds = shared
@@ -185,7 +207,11 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         """Sends the request and waits for the answer, on a thread."""
         files = self.files(parameters, context)
         options = {**self.options(parameters, context), **self._json_options}
-        request = {"options": options, **({"outputs": files} if files else {})}
+        # Files in the options start from the same folder as QGIS's own parameters.
+        self._sent_options = options
+        request = {"options": options, "folder": os.getcwd()}
+        if files:
+            request["outputs"] = files
         try:
             answer = self._ask_worker(request, feedback)
         except LinkError as error:
@@ -320,13 +346,21 @@ def layer_parameter(title: str) -> QgsProcessingParameterDefinition:
     )
 
 
+def _same_image() -> LinkError:
+    return LinkError(
+        tr("BEFORE and AFTER are the same image"), tr("choose two images of one place")
+    )
+
+
 def _pair_parameters() -> Iterable[QgsProcessingParameterDefinition]:
+    # Without defaults of their own, both would show the first raster of the project.
+    before, after = default_pair()
     yield documented_parameter(
-        QgsProcessingParameterRasterLayer(BEFORE, tr("Image before")),
+        QgsProcessingParameterRasterLayer(BEFORE, tr("Image before"), before),
         tr("The earlier image: any raster layer."),
     )
     yield documented_parameter(
-        QgsProcessingParameterRasterLayer(AFTER, tr("Image after")),
+        QgsProcessingParameterRasterLayer(AFTER, tr("Image after"), after),
         tr("The later image of the same place."),
     )
     yield documented_parameter(
@@ -334,7 +368,7 @@ def _pair_parameters() -> Iterable[QgsProcessingParameterDefinition]:
         tr("The area to analyse; when empty, all that the images share."),
     )
     yield documented_parameter(
-        QgsProcessingParameterString(MODEL, tr("Model"), "builtin"),
+        model_parameter(),
         tr(
             "builtin (wants red, green and blue), irmad or cva (any bands), or NAME:SOURCE, "
             "such as deltavlm:FOLDER or openai:URL#NAME."

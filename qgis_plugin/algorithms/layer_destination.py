@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from qgis.core import QgsDataSourceUri, QgsProcessingContext
 
+from geochg_qgis.link.absolute_paths import absolute_path
+
 _DATABASE = "ogr:"
 _MULTI_LAYER_SUFFIX = ".gpkg"
 
@@ -16,7 +18,7 @@ class LayerDestination(NamedTuple):
 
     Attributes:
         text: The destination as Processing names it; its list of layers to load goes by that.
-        path: Path of the file.
+        path: Absolute path of the file.
         layer: Name of the layer in the file; empty for the default name.
         is_shared: Whether the file exists already, and may hold other layers.
     """
@@ -33,6 +35,7 @@ class LayerDestination(NamedTuple):
         if text.startswith(_DATABASE):
             uri = QgsDataSourceUri(text[len(_DATABASE) :])
             path, layer = uri.database(), uri.table()
+        path = absolute_path(path)
         exists = path.lower().endswith(_MULTI_LAYER_SUFFIX) and Path(path).exists()
         return cls(text, path, layer, bool(layer) or exists)
 
@@ -43,11 +46,21 @@ class LayerDestination(NamedTuple):
             default_layer: Name of the layer where the user gave none.
             context: Context whose list of layers to load names the destination.
         """
-        if not self.is_shared:
-            return self.path
-        source = f"{self.path}|layername={self.layer or default_layer}"
-        layers = context.layersToLoadOnCompletion()
-        if self.text in layers:
-            layers[source] = layers.pop(self.text)
-            context.setLayersToLoadOnCompletion(layers)
+        layer = f"|layername={self.layer or default_layer}" if self.is_shared else ""
+        source = f"{self.path}{layer}"
+        load_from(source, self.text, context)
         return source
+
+
+def load_from(source: str, text: str, context: QgsProcessingContext) -> None:
+    """Makes Processing load a layer from its source, instead of from what the user wrote.
+
+    Args:
+        source: Source of the layer.
+        text: Destination as Processing names it.
+        context: Context whose list of layers to load names the destination.
+    """
+    layers = context.layersToLoadOnCompletion()
+    if source != text and text in layers:
+        layers[source] = layers.pop(text)
+        context.setLayersToLoadOnCompletion(layers)

@@ -38,11 +38,11 @@ def apply_form(layer: QgsVectorLayer) -> None:
     classes = _with_own(layer, "class", CLASSES)
     _offer(layer, "class", classes)
     _offer(layer, "change", CHANGES)
-    _offer(layer, REVIEW, (ACCEPTED, REJECTED), nothing=tr("Undecided"))
-    _offer(layer, REVIEW_CLASS, classes, nothing=tr("As the model says"))
-    _offer(layer, SOURCE, (HAND,), nothing=tr("Model"))
+    _offer(layer, REVIEW, (ACCEPTED, REJECTED), empty_text=tr("Undecided"))
+    _offer(layer, REVIEW_CLASS, classes, empty_text=tr("As the model says"))
+    _offer(layer, SOURCE, (HAND,), empty_text=tr("Model"))
     for name in ("before_class", "after_class"):
-        _offer(layer, name, _with_own(layer, name, COVERS), nothing=tr("Unknown"))
+        _offer(layer, name, _with_own(layer, name, COVERS), empty_text=tr("Unknown"))
     _hide(layer, _HIDDEN)
 
 
@@ -71,18 +71,18 @@ def _with_own(layer: QgsVectorLayer, field: str, names: Sequence[str]) -> list[s
 
 
 def _offer(
-    layer: QgsVectorLayer, field: str, values: Sequence[str], *, nothing: str | None = None
+    layer: QgsVectorLayer, field: str, values: Sequence[str], *, empty_text: str | None = None
 ) -> None:
-    """Offers the values of a field, and refuses others; with `nothing` it may be empty."""
+    """Offers the values of a field, and refuses others; with `empty_text` it may be empty."""
     column = layer.fields().indexFromName(field)
     if column < 0:
         return
     choices = [{tr(value): value} for value in values]
     is_listed = f'"{field}" in ({", ".join(map(QgsExpression.quotedString, values))})'
-    if nothing is None:
+    if empty_text is None:
         expression = is_listed
     else:
-        choices.insert(0, {nothing: _NOTHING})
+        choices.insert(0, {empty_text: _NOTHING})
         expression = f'"{field}" is null or {is_listed}'
     layer.setEditorWidgetSetup(column, QgsEditorWidgetSetup("ValueMap", {"map": choices}))
     layer.setConstraintExpression(column, expression, tr("One of the choices"))

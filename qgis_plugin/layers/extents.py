@@ -48,8 +48,10 @@ def shared_extent(before: QgsRasterLayer, after: QgsRasterLayer) -> QgsRectangle
     """The overlap of two layers, in the CRS of the first.
 
     Raises:
-        LinkError: If they do not overlap.
+        LinkError: If one has no CRS, or they do not overlap.
     """
+    for layer in (before, after):
+        check_crs(layer)
     footprint = QgsGeometry.fromRect(after.extent())
     shared = clipped_to_extent(footprint, after.crs(), before.extent(), before.crs())
     if shared.isEmpty():
@@ -58,6 +60,19 @@ def shared_extent(before: QgsRasterLayer, after: QgsRasterLayer) -> QgsRectangle
             tr("choose two layers of one place, and check their coordinate reference systems"),
         )
     return shared.boundingBox().intersect(before.extent())
+
+
+def check_crs(layer: QgsRasterLayer) -> None:
+    """Checks that a layer has a CRS.
+
+    Raises:
+        LinkError: If it has none.
+    """
+    if not layer.crs().isValid():
+        raise LinkError(
+            tr("{} has no CRS").format(layer.name()),
+            tr("set it in Layer, Properties, Source, or right-click the layer, Layer CRS"),
+        )
 
 
 def area_of_interest(

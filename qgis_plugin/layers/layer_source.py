@@ -21,8 +21,9 @@ from qgis.core import (
 )
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.extents import crs_parameter, transformed_extent
+from geochg_qgis.layers.extents import check_crs, crs_parameter, transformed_extent
 from geochg_qgis.layers.raster_export import EXPORTS, MAX_SIDE_PX, RasterExport, export_size
+from geochg_qgis.link.absolute_paths import absolute_gdal_name
 from geochg_qgis.link.errors import LinkError
 
 
@@ -121,11 +122,7 @@ def layer_source(
     name = layer.name()
     if not layer.isValid():
         raise LinkError(tr("The layer {} is broken").format(name), tr("repair or remove it"))
-    if not layer.crs().isValid():
-        raise LinkError(
-            tr("The layer {} has no coordinate reference system").format(name),
-            tr("set one: right-click the layer, Layer CRS"),
-        )
+    check_crs(layer)
     file_crs = layer.dataProvider().crs()
     path = gdal_name(layer) if layer.providerType() == "gdal" else ""
     crs = "" if file_crs.isValid() and layer.crs() == file_crs else crs_parameter(layer.crs())
@@ -136,10 +133,10 @@ def layer_source(
 
 
 def gdal_name(layer: QgsRasterLayer) -> str:
-    """GDAL's name of a layer's raster: its source without QGIS's options behind it."""
+    """GDAL's name of a layer's raster: its source with an absolute path, without QGIS's options."""
     source = layer.source()
     parts = QgsProviderRegistry.instance().decodeUri("gdal", source)
-    path = str(parts.get("path") or source)
+    path = absolute_gdal_name(str(parts.get("path") or source))
     inner = str(parts.get("layerName") or "")
     if inner and source.upper().startswith("GPKG:"):
         return f"GPKG:{path}:{inner}"

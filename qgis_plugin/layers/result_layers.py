@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from qgis.core import (
     QgsApplication,
     QgsLayerTreeGroup,
-    QgsMapLayer,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
 from geochg_qgis.layers.review_edits import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
@@ -23,34 +25,59 @@ from geochg_qgis.link.errors import LinkError
 RESULT = "geochg/result"
 """Property that marks a layer as a result."""
 
-BEFORE, AFTER, OPTIONS = "geochg/before", "geochg/after", "geochg/options"
-"""Properties of a result: the ids of its images' layers, and the options of the run."""
+OPTIONS = "geochg/options"
+"""Property of a result: the options of the run, as JSON."""
 
 
-def open_result(path: Path, name: str, times: PairTimes | None = None) -> QgsVectorLayer:
+class ResultOrigin(NamedTuple):
+    """What a result was made of, as its layer keeps it.
+
+    Attributes:
+        before: Earlier image.
+        after: Later image.
+        options: Options of the worker.
+        times: Dates of the pair, where they are known.
+    """
+
+    before: ImageIdentity
+    after: ImageIdentity
+    options: Mapping[str, Any]
+    times: PairTimes | None = None
+
+    def mark(self, layer: QgsVectorLayer) -> None:
+        """Styles a layer and marks it as the result of this pair."""
+        apply_style(layer)
+        if self.times is not None:
+            # Changes show at the later date.
+            set_time(layer, self.times.after)
+        layer.setCustomProperty(BEFORE, self.before.to_text())
+        layer.setCustomProperty(AFTER, self.after.to_text())
+        layer.setCustomProperty(OPTIONS, json.dumps(dict(self.options)))
+        layer.setCustomProperty(RESULT, True)
+
+
+def open_result(source: str, name: str, origin: ResultOrigin) -> QgsVectorLayer:
     """Opens a result, adds the fields for a review, and writes its style as the file's default.
 
-    For any thread, so that a slow disk does not block the main one; the layer is moved to that.
+    For any thread, so that a slow disk does not block the main one.
 
     Args:
-        path: Path of the GeoPackage.
+        source: Source of the layer, as QGIS names it.
         name: Name for the layer.
-        times: Dates of the pair, where they are known.
+        origin: What the result was made of.
 
     Raises:
         LinkError: If the result cannot be opened or changed.
     """
-    layer = QgsVectorLayer(f"{path}|layername=changes", name, "ogr")
+    layer = QgsVectorLayer(source, name, "ogr")
     if not layer.isValid():
-        raise LinkError(tr("{} cannot be opened").format(path), tr("see the log, and run it again"))
+        raise LinkError(
+            tr("{} cannot be opened").format(source), tr("see the log, and run it again")
+        )
     add_review_fields(layer)
-    apply_style(layer)
-    if times is not None:
-        # Changes show at the later date.
-        set_time(layer, times.after)
-    layer.setCustomProperty(RESULT, True)
-    layer.saveStyleToDatabase("geochg", "", True, "")
-    layer.moveToThread(QgsApplication.instance().thread())
+    origin.mark(layer)
+    if layer.dataProvider().storageType() == "GPKG":
+        layer.saveStyleToDatabase("geochg", "", True, "")
     return layer
 
 
@@ -105,12 +132,6 @@ def results_in_project() -> list[QgsVectorLayer]:
         for layer in layers
         if isinstance(layer, QgsVectorLayer) and layer.customProperty(RESULT)
     ]
-
-
-def source_layer(result: QgsMapLayer, date: str) -> QgsRasterLayer | None:
-    """The image of a result at a date (`BEFORE`, `AFTER`), if it is still in the project."""
-    layer = QgsProject.instance().mapLayer(str(result.customProperty(date) or ""))
-    return layer if isinstance(layer, QgsRasterLayer) else None
 
 
 def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:

@@ -5,6 +5,8 @@ Any thread may send requests. Answers and events arrive on a thread of the clien
 
 from __future__ import annotations
 
+import os
+
 # The worker is another process by design.
 import subprocess  # nosec B404
 import traceback
@@ -82,7 +84,8 @@ class WorkerClient:
         on_log: Callable[[str], None] = ignore,
         command: tuple[str, ...] = WORKER,
     ) -> None:
-        self.python = python
+        # Absolute, because the process is started in the interpreter's folder.
+        self.python = Path(os.path.abspath(python))
         self.hello: dict[str, Any] = {}
         self._on_log = on_log
         self._command = command

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsGeometry, QgsVectorLayer
 from qgis.PyQt.QtWidgets import QWidget
 
 from geochg_qgis.formatting import formatted_area, formatted_share
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeRecord
-from geochg_qgis.layers.result_layers import AFTER, BEFORE, source_layer
 from geochg_qgis.panel.change_table_model import cover_transition
 from geochg_qgis.panel.cutouts_widget import CutoutsWidget
 from geochg_qgis.panel.layouts import column_layout, name_widget, plain_label
@@ -30,19 +28,12 @@ class ChangeDetailWidget(QWidget):
         )
         column_layout(self, self.cutouts, self.facts, self.caption)
 
-    def show_change(
-        self, layer: QgsVectorLayer, change: ChangeRecord, shape: QgsGeometry | None
-    ) -> None:
-        """Shows a change of a result; without cutouts where its images are not both there."""
+    def show_change(self, change: ChangeRecord) -> None:
+        """Shows what is known of a change; its cutouts are shown by `cutouts`."""
         self.facts.setText(facts_of(change))
         self.facts.setVisible(True)
         self.caption.setText(change.caption)
         self.caption.setVisible(bool(change.caption))
-        before, after = source_layer(layer, BEFORE), source_layer(layer, AFTER)
-        if before is None or after is None or shape is None or shape.isEmpty():
-            self.cutouts.clear()
-            return
-        self.cutouts.show_change(shape, layer.crs(), before, after)
 
     def clear(self) -> None:
         """Shows no change."""

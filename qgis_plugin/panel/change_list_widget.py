@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from qgis.core import QgsGeometry, QgsProject, QgsVectorLayer
+from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QItemSelection, QPoint, Qt
 from qgis.PyQt.QtGui import QHideEvent, QKeyEvent, QShowEvent
@@ -16,8 +16,9 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeReader, ChangeRecord, changes_of, shapes_of
 from geochg_qgis.layers.choice import mark_choice
 from geochg_qgis.layers.confidence_filter import confidence_filter
+from geochg_qgis.layers.image_identity import ImageMissing, source_pair
 from geochg_qgis.layers.result_fields import ACCEPTED, REJECTED
-from geochg_qgis.layers.result_layers import AFTER, results_in_project, source_layer
+from geochg_qgis.layers.result_layers import results_in_project
 from geochg_qgis.layers.result_watcher import ResultWatcher
 from geochg_qgis.layers.review_edits import ReviewEdit
 from geochg_qgis.link.errors import LinkError
@@ -69,6 +70,7 @@ class ChangeListWidget(QWidget):
         self._show_error = show_error
         self._is_syncing = False
         self._next_feature: int | None = None
+        self._pair: tuple[QgsRasterLayer, QgsRasterLayer] | None = None
         self._watcher, self._reader = ResultWatcher(self), ChangeReader(self)
         self.results = choice_box(self)
         self.swipe = SwipeButton(iface, show_error, self)
@@ -110,6 +112,7 @@ class ChangeListWidget(QWidget):
         self.results.setCurrentIndex(max(0, self.results.findData(chosen_result)))
         self.results.blockSignals(False)
         self._choose_result()
+        self._find_pair()
 
     def decide(self, review: str | None) -> None:
         """Accepts or rejects the chosen changes and goes on, or (None) resets them."""
@@ -147,9 +150,8 @@ class ChangeListWidget(QWidget):
         shapes = self._shapes(features) if self.layer is not None else []
         if not shapes:
             return
-        image = source_layer(self.layer, AFTER)
-        is_measured = image is not None and image.crs() == self.layer.crs()
-        self.outlines.zoom(shapes, self.layer.crs(), 2 * least_side(image) if is_measured else 0.0)
+        side = 2 * least_side(self._pair[1], self.layer.crs()) if self._pair else 0.0
+        self.outlines.zoom(shapes, self.layer.crs(), side)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Ends the swipe on Escape, also while the list has the focus."""
@@ -262,11 +264,20 @@ class ChangeListWidget(QWidget):
         if layer is not self.layer or layer is None:
             self._set_result(layer)
 
+    def _find_pair(self) -> None:
+        """Finds the images of the result, which takes too long for each change."""
+        self._pair = None
+        if self.layer is not None:
+            with suppress(ImageMissing):
+                self._pair = source_pair(self.layer)
+
     def _set_result(self, layer: QgsVectorLayer | None) -> None:
         if self.layer is not None:
             mark_choice(self.layer, ())
+            self.review.close()
         self._watcher.watch(layer)
         self.swipe.set_result(layer)
+        self._find_pair()
         self.review.set_layer(layer)
         self.shapes.set_layer(layer)
         self.model.set_changes([])
@@ -356,7 +367,11 @@ class ChangeListWidget(QWidget):
             self.outlines.show_shapes(shapes, self.layer.crs())
         if len(features) == 1:
             change = self.model.at(self.model.row_of(features[0]))
-            self.detail.show_change(self.layer, change, shapes[0] if shapes else None)
+            self.detail.show_change(change)
+            if shapes and self._pair:
+                self.detail.cutouts.show_change(shapes[0], self.layer.crs(), *self._pair)
+            else:
+                self.detail.cutouts.clear()
         else:
             self.detail.clear()
 

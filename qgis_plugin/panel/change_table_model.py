@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from geochg_qgis.formatting import as_tip, formatted_area, formatted_share
 from geochg_qgis.i18n import tr
@@ -29,7 +29,6 @@ _DISPLAY = int(Qt.ItemDataRole.DisplayRole)
 _DECORATION = int(Qt.ItemDataRole.DecorationRole)
 _TIP = int(Qt.ItemDataRole.ToolTipRole)
 _ALIGNMENT = int(Qt.ItemDataRole.TextAlignmentRole)
-_SIZE = int(Qt.ItemDataRole.SizeHintRole)
 _ACCESSIBLE = int(Qt.ItemDataRole.AccessibleTextRole)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
 
@@ -48,9 +47,6 @@ class ChangeTableModel(QAbstractTableModel):
 
     It sorts and filters in Python, without one of Qt's proxies: those request each cell that they
     compare, which takes seconds for thousands of changes.
-
-    Attributes:
-        row_height_px: Height of a row.
     """
 
     def __init__(self, parent: Any = None) -> None:  # noqa: ANN401
@@ -63,7 +59,6 @@ class ChangeTableModel(QAbstractTableModel):
         self._texts: dict[int, str] = {}
         self._position_of: dict[int, int] = {}
         self._counted: tuple[int, int] | None = None
-        self.row_height_px = 0
 
     @property
     def total(self) -> int:
@@ -88,7 +83,7 @@ class ChangeTableModel(QAbstractTableModel):
     def set_changes(self, changes: Iterable[ChangeRecord]) -> None:
         """Sets the changes; unless they are the same, sorts them and resets the model."""
         changes = list(changes)
-        if set(changes) != set(self._changes):
+        if len(changes) != len(self._changes) or not all(map(self._has, changes)):
             self._keep(self._sorted(changes))
             self._texts.clear()
             self._arrange()
@@ -189,7 +184,7 @@ class ChangeTableModel(QAbstractTableModel):
         return titles[0] if role == _DISPLAY else as_tip(titles[1])
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401
-        """Text, colour, tool tip, alignment or size of a cell."""
+        """Text, colour, tool tip or alignment of a cell."""
         change, column = self._rows[index.row()], index.column()
         if role == _DISPLAY:
             return _cell_text(column, change)
@@ -199,11 +194,13 @@ class ChangeTableModel(QAbstractTableModel):
             return class_color(change.name)
         if role == _ALIGNMENT and column in (AREA, CONFIDENCE):
             return _RIGHT
-        if role == _SIZE:
-            return QSize(0, self.row_height_px)
         if role == _ACCESSIBLE and column == STATE:
             return tr((change.review or UNDECIDED).capitalize())
         return None
+
+    def _has(self, change: ChangeRecord) -> bool:
+        place = self._position_of.get(change.feature, -1)
+        return place >= 0 and self._changes[place] == change
 
     def _keep(self, changes: list[ChangeRecord]) -> None:
         """Keeps changes, which are sorted."""
@@ -213,9 +210,11 @@ class ChangeTableModel(QAbstractTableModel):
     def _counts(self) -> tuple[int, int]:
         """Numbers of the hidden and of the undecided changes, counted once after each edit."""
         if self._counted is None:
-            shown = [change for change in self._changes if change.confidence >= self._least]
-            undecided_count = sum(not change.review for change in shown)
-            self._counted = len(self._changes) - len(shown), undecided_count
+            listed_changes = [
+                change for change in self._changes if change.confidence >= self._least
+            ]
+            undecided_count = sum(not change.review for change in listed_changes)
+            self._counted = len(self._changes) - len(listed_changes), undecided_count
         return self._counted
 
     def _sorted(self, changes: Iterable[ChangeRecord]) -> list[ChangeRecord]:

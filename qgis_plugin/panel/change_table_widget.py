@@ -7,7 +7,7 @@ from itertools import groupby
 
 from qgis.PyQt.QtCore import QItemSelection, QItemSelectionModel, Qt
 from qgis.PyQt.QtGui import QResizeEvent
-from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QStyle, QTreeView, QWidget
+from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QStyle, QTableView, QWidget
 
 from geochg_qgis.formatting import formatted_area, formatted_share
 from geochg_qgis.i18n import tr
@@ -30,24 +30,36 @@ _NARROWED = (COVER, CONFIDENCE, AREA)
 """Columns that leave room for the caption, in this order; the chosen change shows them below."""
 
 
-class ChangeTableWidget(QTreeView):
-    """Shows a `ChangeTableModel`, each change in two lines."""
+class ChangeTableWidget(QTableView):
+    """Shows a `ChangeTableModel`, each change in two lines.
+
+    No tree, which requests something of every row whenever the model is reset.
+    """
 
     def __init__(self, model: ChangeTableModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        model.row_height_px = 2 * self.fontMetrics().lineSpacing() + 4
+        row_height_px = 2 * self.fontMetrics().lineSpacing() + 4
         self._model = model
         self.setModel(model)
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setWordWrap(True)
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        rows = self.verticalHeader()
+        rows.setVisible(False)
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setMinimumSectionSize(1)
+        rows.setDefaultSectionSize(row_height_px)
         self.setAlternatingRowColors(True)
         self.setSortingEnabled(True)
         self.sortByColumn(AREA, Qt.SortOrder.DescendingOrder)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        header = self.header()
-        self.setMinimumHeight(_LEAST_ROWS * model.row_height_px + header.sizeHint().height())
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        # Painting a header asks whether each of its columns is selected in all of its rows.
+        header.setSelectionModel(QItemSelectionModel(model, header))
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.setMinimumHeight(_LEAST_ROWS * row_height_px + header.sizeHint().height())
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(16)
         # The mark comes first; the caption takes the remaining width.

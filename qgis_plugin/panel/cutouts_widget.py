@@ -70,15 +70,15 @@ class CutoutsWidget(QWidget):
     ) -> None:
         """Shows a polygon of a CRS on two images."""
         transform = QgsCoordinateTransform(crs, after.crs(), QgsProject.instance())
-        moved = QgsGeometry(shape)
+        polygon = QgsGeometry(shape)
         try:
-            moved.transform(transform)
+            polygon.transform(transform)
         except QgsCsException:
             self.clear()
             return
-        square = context_of(moved.boundingBox(), least_side(after))
+        square = context_of(polygon.boundingBox(), least_side(after, after.crs()))
         extent = _moved_into(square, after.extent())
-        self._cutout = _Cutout(before, after, moved, extent)
+        self._cutout = _Cutout(before, after, polygon, extent)
         self.setVisible(True)
         self._timer.start()
 
@@ -205,8 +205,10 @@ def _moved_into(square: QgsRectangle, bounds: QgsRectangle) -> QgsRectangle:
     return QgsRectangle.fromCenterAndSize(center, 2 * half_width, 2 * half_height)
 
 
-def least_side(image: QgsRasterLayer) -> float:
-    """The least side of a cutout, in units of an image's CRS."""
+def least_side(image: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> float:
+    """The least side of a cutout in units of a CRS; 0 where the image has another one."""
+    if image.crs() != crs:
+        return 0.0
     return LEAST_SIDE_PX * max(image.rasterUnitsPerPixelX(), image.rasterUnitsPerPixelY())
 
 

@@ -17,8 +17,8 @@ class DialogueSubject(NamedTuple):
     """The pair and model of a question.
 
     Attributes:
-        before: Id of the earlier image's layer.
-        after: Id of the later image's layer.
+        before: Source of the earlier image.
+        after: Source of the later image.
         model: Model, as the worker takes it.
         label: Names of the three for the user.
     """

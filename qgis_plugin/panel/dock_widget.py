@@ -10,10 +10,8 @@ from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QFormLayout,
-    QFrame,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QTabWidget,
     QVBoxLayout,
@@ -24,7 +22,9 @@ from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import as_tip, pair_summary
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import shared_extent
+from geochg_qgis.layers.image_identity import ImageIdentity, image_source
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
+from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
 from geochg_qgis.link.output_paths import with_suffix
 from geochg_qgis.main_thread import single_shot_timer
@@ -32,12 +32,14 @@ from geochg_qgis.panel.area_widget import AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
 from geochg_qgis.panel.dialogues import DialogueSubject
-from geochg_qgis.panel.layouts import row_layout
+from geochg_qgis.panel.interrupted_runs import InterruptedRun
+from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
+from geochg_qgis.panel.layouts import row_layout, scroll_area, separator
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_widget import PairWidget
 from geochg_qgis.panel.run_controller import RunController, result_summary
-from geochg_qgis.panel.run_plan import RunPlan, default_output
+from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.run_options import store_options
@@ -66,7 +68,9 @@ class GeochgDockWidget(QgsDockWidget):
         self.messages = MessageController(iface, self.open_setup)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
         self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
+        self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
         self.runs = RunController(connection, self)
+        self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
         self.ask = AskWidget(
             iface,
@@ -98,6 +102,7 @@ class GeochgDockWidget(QgsDockWidget):
             self._was_shown = True
             width_px = max(self.width(), _WIDTH_PX)
             self._iface.mainWindow().resizeDocks([self], [width_px], Qt.Orientation.Horizontal)
+        self.interrupted.refresh()
         self._describe_later.start()
 
     def run(self) -> None:
@@ -108,6 +113,16 @@ class GeochgDockWidget(QgsDockWidget):
             plan = self._plan()
             self._stop_describing()
             self.runs.begin(plan)
+        except LinkError as error:
+            self.messages.show_error(error)
+
+    def go_on(self, run: InterruptedRun) -> None:
+        """Goes on with an unfinished run."""
+        if self.runs.is_running:
+            return
+        try:
+            self._stop_describing()
+            self.runs.begin(RunPlan.of_interrupted(run))
         except LinkError as error:
             self.messages.show_error(error)
 
@@ -161,15 +176,25 @@ class GeochgDockWidget(QgsDockWidget):
         before, after, aoi, options = self._choices()
         output = self.options.output.filePath().strip()
         path = with_suffix(output, ".gpkg") if output else default_output(before, after)
+        if not path.is_absolute():
+            path = default_output(before, after).parent / path
         if output and not path.parent.is_dir():
             raise LinkError(
                 tr("There is no folder {}").format(path.parent),
                 tr("choose another folder under Save as"),
             )
-        layers = self.pair.layers()
+        layers = self._images()
+        images = ImageIdentity.of(layers[0]), ImageIdentity.of(layers[1])
         heatmap = path.with_suffix(".tif") if self.options.heatmap.isChecked() else None
         return RunPlan(
-            before, after, layers[0].id(), layers[1].id(), {**options, "aoi": aoi}, path, heatmap
+            before,
+            after,
+            layers[0].id(),
+            layers[1].id(),
+            images,
+            {**options, "aoi": aoi},
+            path,
+            heatmap,
         )
 
     def _choices(self) -> tuple[LayerSource, LayerSource, str | None, dict[str, Any]]:
@@ -185,9 +210,9 @@ class GeochgDockWidget(QgsDockWidget):
                 tr("The project does not have two raster layers"),
                 tr("add an image before and one after"),
             )
-        if before.id() == after.id():
+        if image_source(before) == image_source(after):
             raise LinkError(
-                tr("Before and after are the same layer"), tr("choose two layers of one place")
+                tr("Before and after are the same image"), tr("choose two images of one place")
             )
         return before, after
 
@@ -203,7 +228,7 @@ class GeochgDockWidget(QgsDockWidget):
         before, after = self._images()
         model = str(self.options.options()["model"])
         label = f"{before.name()} → {after.name()}, {model}"
-        return DialogueSubject(before.id(), after.id(), model, label)
+        return DialogueSubject(image_source(before), image_source(after), model, label)
 
     def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
         """A maker of the parameters of a question, which has a place and needs no area."""
@@ -216,6 +241,7 @@ class GeochgDockWidget(QgsDockWidget):
         self, before: LayerSource, after: LayerSource, aoi: str | None, options: Mapping[str, Any]
     ) -> Callable[[BackgroundTask], dict[str, Any]]:
         """A function that makes the worker's parameters, on a task's thread."""
+        folder = options_folder()
 
         def make(task: BackgroundTask) -> dict[str, Any]:
             allow_remote = options.get("allow_remote") is True
@@ -224,6 +250,7 @@ class GeochgDockWidget(QgsDockWidget):
                 "before": before.worker_parameter(access),
                 "after": after.worker_parameter(access),
                 "options": {**options, "aoi": aoi},
+                "folder": folder,
             }
 
         return make
@@ -293,6 +320,15 @@ class GeochgDockWidget(QgsDockWidget):
             ]
         )
 
+    def _show_running(self) -> None:
+        self.run_widget.set_running(True)
+        self.interrupted.set_running(True)
+
+    def _show_ended(self) -> None:
+        self.run_widget.set_running(False)
+        self.interrupted.set_running(False)
+        self.interrupted.refresh()
+
     def _with_result(self, layer_id: str, action: Callable[[QgsVectorLayer], object]) -> None:
         """Calls a function with a result, unless its layer was removed meanwhile."""
         layer = QgsProject.instance().mapLayer(layer_id)
@@ -312,13 +348,17 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs.currentChanged.connect(self._tab_changed)
         self.run_widget.run.connect(self.run)
         self.run_widget.cancel.connect(self.cancel)
-        self.runs.run_started.connect(lambda: self.run_widget.set_running(True))
+        self.runs.run_started.connect(self._show_running)
+        self.interrupted.chosen.connect(self.go_on)
+        QgsProject.instance().readProject.connect(self.interrupted.refresh)
+        QgsProject.instance().cleared.connect(self.interrupted.refresh)
         self.runs.progressed.connect(self.run_widget.show_progress)
         self.runs.noticed.connect(self.messages.show_warning)
         self.runs.worker_started.connect(self._show_worker)
         self.runs.done.connect(self._show_result)
         self.runs.failed.connect(self._show_failure)
-        self.runs.ended.connect(lambda: self.run_widget.set_running(False))
+        self.runs.ended.connect(self._show_ended)
+        self.results.changed.connect(self.changes.refresh)
         self.setup_button.clicked.connect(self.open_setup)
         QgsProject.instance().cleared.connect(self.area.clear)
 
@@ -329,31 +369,15 @@ class GeochgDockWidget(QgsDockWidget):
         run_page.addWidget(self.pair)
         run_page.addLayout(form)
         run_page.addWidget(self.options)
-        run_page.addWidget(_separator())
+        run_page.addWidget(separator())
         run_page.addWidget(self.run_widget)
+        run_page.addWidget(self.interrupted)
         run_page.addStretch(1)
         run_page.addLayout(row_layout(self.worker, self.setup_button))
         page = QWidget(self)
         page.setLayout(run_page)
-        self.tabs.addTab(_scroll_area(page), tr("Run"))
-        self.tabs.addTab(_scroll_area(self.changes), tr("Changes"))
-        self.tabs.addTab(_scroll_area(self.ask), tr("Ask"))
+        self.tabs.addTab(scroll_area(page), tr("Run"))
+        self.tabs.addTab(scroll_area(self.changes), tr("Changes"))
+        self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(_LEAST_WIDTH_PX)
-
-
-def _scroll_area(page: QWidget) -> QScrollArea:
-    """A scroll area with a page, for small screens."""
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    page.setContentsMargins(6, 6, 6, 6)
-    area.setWidget(page)
-    return area
-
-
-def _separator() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    line.setFrameShadow(QFrame.Shadow.Sunken)
-    return line

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLayout, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from geochg_qgis.formatting import as_tip
 
@@ -63,3 +72,21 @@ def column_layout(
         else:
             layout.addWidget(item, 1 if item is tallest else 0)
     return layout
+
+
+def scroll_area(page: QWidget) -> QScrollArea:
+    """A scroll area with a page, for small screens."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    page.setContentsMargins(6, 6, 6, 6)
+    area.setWidget(page)
+    return area
+
+
+def separator() -> QFrame:
+    """A horizontal line between widgets."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line

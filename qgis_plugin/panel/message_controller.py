@@ -18,7 +18,9 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import log
 from geochg_qgis.formatting import as_markup
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.image_identity import ImageMissing
 from geochg_qgis.link.errors import LinkError, SetupError
+from geochg_qgis.panel.missing_image import find_image
 
 
 class MessageController:
@@ -41,6 +43,8 @@ class MessageController:
         self._add_button(item, tr("Details"), lambda: self._show_details(error))
         if isinstance(error, SetupError):
             self._add_button(item, tr("Set up"), self._open_setup)
+        if isinstance(error, ImageMissing):
+            self._add_button(item, tr("Find it…"), lambda: self._find_image(item, error))
         bar.pushWidget(item, Qgis.MessageLevel.Critical, 0)
 
     def show_warning(self, text: str) -> None:
@@ -63,6 +67,17 @@ class MessageController:
         button = QPushButton(text, item)
         button.clicked.connect(lambda: action())
         item.layout().addWidget(button)
+
+    def _find_image(self, item: QWidget, error: ImageMissing) -> None:
+        try:
+            notice = find_image(self._iface.mainWindow(), error)
+        except LinkError as failure:
+            self.show_error(failure)
+            return
+        if notice is not None:
+            self._bar().popWidget(item)
+        if notice:
+            self.show_warning(notice)
 
     def _show_details(self, error: LinkError) -> None:
         show_text(

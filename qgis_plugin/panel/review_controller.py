@@ -41,6 +41,7 @@ class ReviewController(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._layer: QgsVectorLayer | None = None
+        self._is_kept_open = False
         self._stacks: dict[str, EditStack] = {}
         self._queue = MainThreadQueue(self)
 
@@ -56,9 +57,18 @@ class ReviewController(QObject):
         return self._stacks.setdefault(key, EditStack())
 
     def set_layer(self, layer: QgsVectorLayer | None) -> None:
-        """Sets the result that is reviewed."""
+        """Sets the result that is reviewed; `close` comes before, unless its layer is gone."""
         self._queue.stop()
         self._layer = layer
+        # Kept open for writing: opened for each decision, a GeoPackage is switched to another
+        # journal and back, which waits for all who read it, the map's drawing among them.
+        self._is_kept_open = layer is not None and layer.dataProvider().enterUpdateMode()
+
+    def close(self) -> None:
+        """Closes the file of the result for writing."""
+        if self._layer is not None and self._is_kept_open:
+            self._layer.dataProvider().leaveUpdateMode()
+        self._layer = None
 
     def decide(self, changes: Sequence[ChangeRecord], review: str | None) -> None:
         """Accepts, rejects, or (None) resets changes."""
@@ -75,7 +85,7 @@ class ReviewController(QObject):
 
     def make(self, edit: ReviewEdit) -> None:
         """Makes an edit, which can be undone."""
-        self._apply(edit, lambda made: self.stack.add(made))
+        self._apply(edit, lambda new_edit: self.stack.add(new_edit))
 
     def undo(self) -> None:
         """Undoes the last edit."""
@@ -90,24 +100,26 @@ class ReviewController(QObject):
     def _decide(self, changes: Sequence[ChangeRecord], values: Mapping[str, str | None]) -> None:
         if not changes:
             return
-        before = {
-            change.feature: FeatureState(
-                {REVIEW: change.review or None, REVIEW_CLASS: change.review_class or None}
-            )
-            for change in changes
+        # One state for all changes that are alike, of which there may be thousands.
+        states = {
+            pair: FeatureState(dict(zip((REVIEW, REVIEW_CLASS), (text or None for text in pair))))
+            for pair in {(change.review, change.review_class) for change in changes}
         }
-        after = {
-            feature: FeatureState({**state.values, **values}) for feature, state in before.items()
+        new_states = {
+            pair: FeatureState({**state.values, **values}) for pair, state in states.items()
         }
+        pairs = {change.feature: (change.review, change.review_class) for change in changes}
+        before = {feature: states[pair] for feature, pair in pairs.items()}
+        after = {feature: new_states[pair] for feature, pair in pairs.items()}
         self.make(ReviewEdit(before, after))
 
     def _apply(self, edit: ReviewEdit, note: Callable[[ReviewEdit], object]) -> None:
         if self._layer is None or self.is_busy:
             return
         if edit.has_shapes or len(edit.after) <= _PART:
-            made = self._written(edit)
-            if made is not None:
-                self._announce(made, note)
+            new_edit = self._written(edit)
+            if new_edit is not None:
+                self._announce(new_edit, note)
             return
         steps = [partial(self._write_part, part) for part in edit.parts(_PART)]
         self._queue.add([*steps, lambda: self._announce(edit, note)])

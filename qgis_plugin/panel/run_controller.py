@@ -18,7 +18,8 @@ from geochg_qgis.link.errors import LinkError, Refused
 from geochg_qgis.link.progress import ProgressMeter
 from geochg_qgis.link_messages import worker_notice
 from geochg_qgis.main_thread import MainThreadQueue
-from geochg_qgis.panel.run_plan import HEATMAP, LAYER, TIMES, RunPlan, forget_run, remember_run
+from geochg_qgis.panel.interrupted_runs import forget_run
+from geochg_qgis.panel.run_plan import HEATMAP, LAYER, TIMES, RunPlan
 from geochg_qgis.tasks import WARNING, BackgroundTask, request_task, start_listed
 
 
@@ -68,7 +69,7 @@ class RunController(QObject):
         """Begins a run."""
         plan = plan.with_resume(self._connection)
         self._plan, self._is_project_closed = plan, False
-        remember_run(plan, self._connection)
+        plan.interrupted(self._connection).record()
         name = tr("geochg: {}").format(plan.output.stem)
         task = request_task(
             name,
@@ -123,7 +124,7 @@ class RunController(QObject):
         self.queue.add(
             [
                 lambda: self._in_project(partial(_set_times, plan, result[TIMES])),
-                forget_run,
+                lambda: forget_run(plan.output),
                 lambda: self._announce(plan, layer, result),
             ]
         )
@@ -146,9 +147,9 @@ class RunController(QObject):
         self._task = None
         # A journal that cannot be resumed must not block new runs; a run that was stopped, or
         # whose worker died, still has its own.
-        was_resumed = self._plan is not None and self._plan.options.get("resume")
-        if was_resumed and isinstance(error, Refused):
-            forget_run()
+        plan = self._plan
+        if plan is not None and isinstance(error, Refused) and plan.options.get("resume"):
+            forget_run(plan.output)
         self.failed.emit(error)
         self.ended.emit()
 

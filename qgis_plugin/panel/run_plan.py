@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsProject,
+    QgsRasterLayer,
+)
 from qgis.PyQt.QtCore import QStandardPaths
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.image_identity import ImageIdentity, images_in_project
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, RasterOpener
-from geochg_qgis.layers.result_layers import AFTER, BEFORE, OPTIONS, open_heatmap, open_result
+from geochg_qgis.layers.raster_export import EXPORTS, RasterExport
+from geochg_qgis.layers.result_layers import ResultOrigin, open_heatmap, open_result
 from geochg_qgis.layers.temporal import pair_times
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.output_paths import free_path, has_journal, path_without_journal, result_path
-from geochg_qgis.settings import store_setting, stored_setting
+from geochg_qgis.link.output_paths import free_path, path_without_journal, result_path
+from geochg_qgis.panel.interrupted_runs import InterruptedRun, interrupted_runs, time_now
 from geochg_qgis.tasks import BackgroundTask
 
-_UNFINISHED = "unfinished"
 LAYER, HEATMAP, TIMES = "layer", "heatmap_layer", "times"
 """Keys under which a result holds the layers made of it, and the times of the pair."""
+
+
+def options_folder() -> str:
+    """The folder that files in the options start from: the project's, or the user's."""
+    return QgsProject.instance().homePath() or str(Path.home())
 
 
 @dataclass(frozen=True)
@@ -32,11 +43,13 @@ class RunPlan:
     Attributes:
         before: Earlier image.
         after: Later image.
-        before_id: Id of the earlier image's layer.
-        after_id: Id of the later image's layer.
+        before_id: Id of the earlier image's layer; empty where it is not in the project.
+        after_id: Id of the later image's layer; likewise.
+        images: How the two images are known again, the earlier first.
         options: Options of the worker.
         output: Path of the GeoPackage to write.
         heatmap: Path of the heatmap to write, or None.
+        folder: Folder that files in the options start from.
         notice: Notice for the user before the run begins; may be empty.
     """
 
@@ -44,27 +57,55 @@ class RunPlan:
     after: LayerSource
     before_id: str
     after_id: str
+    images: tuple[ImageIdentity, ImageIdentity]
     options: Mapping[str, Any]
     output: Path
     heatmap: Path | None = None
+    folder: str = field(default_factory=options_folder)
     notice: str = ""
 
-    def signature(self, opener: RasterOpener) -> dict[str, Any]:
-        """What an unfinished run must have in common with this one to be resumed."""
+    def interrupted(self, opener: RasterOpener) -> InterruptedRun:
+        """The run as it is recorded until it is done."""
         options = {key: value for key, value in self.options.items() if key != "resume"}
-        return {
-            "before": self.before.identity(opener),
-            "after": self.after.identity(opener),
-            "options": options,
-            "heatmap": self.heatmap is not None,
-        }
+        rasters = self.before.identity(opener), self.after.identity(opener)
+        return InterruptedRun(
+            self.output,
+            self.heatmap is not None,
+            any(raster[1] == EXPORTS.session for raster in rasters),
+            self.images,
+            rasters,
+            json.loads(json.dumps(options)),
+            self.folder,
+            time_now(),
+        )
+
+    @classmethod
+    def of_interrupted(cls, run: InterruptedRun) -> RunPlan:
+        """The plan that goes on with a run; its images are added to the project if they are not.
+
+        Raises:
+            LinkError: If an image is not where it was.
+        """
+        layers = [_layer_of(image, raster) for image, raster in zip(run.images, run.rasters)]
+        sources = [
+            LayerSource(image.name, path, crs, _no_export)
+            for image, (path, crs) in zip(run.images, run.rasters)
+        ]
+        ids, heatmap = [layer.id() for layer in layers], None
+        if run.has_heatmap:
+            heatmap = run.output.with_suffix(".tif")
+        options = dict(run.options)
+        return cls(*sources, *ids, run.images, options, run.output, heatmap, run.folder)
 
     def with_resume(self, opener: RasterOpener) -> RunPlan:
-        """The plan, resuming the last unfinished run where that has the same signature."""
-        former = json.loads(stored_setting(_UNFINISHED, "{}"))
-        path = Path(former.get("output", ""))
-        if former.get("signature") != self.signature(opener) or not has_journal(path):
+        """The plan, resuming the last unfinished run with its images and options, if any."""
+        signature = self.interrupted(opener).signature
+        runs = [run for run in interrupted_runs() if run.signature == signature]
+        # The one that was chosen, where several are alike.
+        runs.sort(key=lambda run: run.output != self.output)
+        if not runs:
             return self._with_free_output(self.output)
+        path = runs[0].output
         if path.exists():
             # Another file is where the unfinished run would write: neither is touched.
             return self._with_free_output(path)
@@ -100,6 +141,7 @@ class RunPlan:
             "after": self.after.worker_parameter(access),
             "options": dict(self.options),
             "outputs": outputs,
+            "folder": self.folder,
         }
 
     def open_layers(self, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,12 +151,12 @@ class RunPlan:
             LinkError: If they cannot be opened.
         """
         times = pair_times(self.before.name, self.after.name, result)
-        layer = open_result(self.output, self.output.stem.replace("_", " "), times)
-        layer.setCustomProperty(BEFORE, self.before_id)
-        layer.setCustomProperty(AFTER, self.after_id)
-        layer.setCustomProperty(OPTIONS, json.dumps(dict(self.options)))
-        name = tr("probability of change")
-        heatmap = open_heatmap(self.heatmap, name) if self.heatmap is not None else None
+        origin = ResultOrigin(*self.images, self.options, times)
+        name = self.output.stem.replace("_", " ")
+        layer = open_result(f"{self.output}|layername=changes", name, origin)
+        layer.moveToThread(QgsApplication.instance().thread())
+        heatmap_name = tr("probability of change")
+        heatmap = open_heatmap(self.heatmap, heatmap_name) if self.heatmap is not None else None
         return {LAYER: layer, HEATMAP: heatmap, TIMES: times}
 
     def _heatmap_beside(self, output: Path) -> Path | None:
@@ -143,12 +185,26 @@ def default_output(before: LayerSource, after: LayerSource) -> Path:
     return path
 
 
-def remember_run(plan: RunPlan, opener: RasterOpener) -> None:
-    """Stores a run as the last unfinished one."""
-    run = {"output": str(plan.output), "signature": plan.signature(opener)}
-    store_setting(_UNFINISHED, json.dumps(run))
+def _layer_of(image: ImageIdentity, raster: Sequence[str]) -> QgsRasterLayer:
+    """The layer of an image of an unfinished run, which is added where the project lacks it."""
+    layer = image.layer_among(images_in_project())
+    if layer is not None:
+        return layer
+    path, crs = raster
+    layer = QgsRasterLayer(path, image.name)
+    if not layer.isValid():
+        raise LinkError(
+            tr("{0} is not at {1} any more").format(image.name, path),
+            tr("put it back there, or begin the run anew"),
+        )
+    if crs:
+        is_code = crs.startswith("EPSG:")
+        layer.setCrs(QgsCoordinateReferenceSystem(crs if is_code else f"WKT:{crs}"))
+    QgsProject.instance().addMapLayer(layer)
+    return layer
 
 
-def forget_run() -> None:
-    """Removes the last unfinished run from the settings."""
-    store_setting(_UNFINISHED, "{}")
+def _no_export() -> RasterExport:
+    raise LinkError(
+        tr("geochg does not open an image of this run any more"), tr("begin the run anew")
+    )

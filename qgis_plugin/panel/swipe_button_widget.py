@@ -9,7 +9,7 @@ from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QMenu, QToolButton, QWidget
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_layers import AFTER, BEFORE, source_layer
+from geochg_qgis.layers.image_identity import source_pair
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.swipe_tool import SwipeTool
 from geochg_qgis.settings import store_setting, stored_setting
@@ -83,16 +83,10 @@ class SwipeButton(QToolButton):
         if not is_down:
             self.tool.end()
             return
-        pair = (
-            [source_layer(self._result, date) for date in (BEFORE, AFTER)] if self._result else []
-        )
-        if len(pair) != 2 or None in pair:
-            self.setChecked(False)
-            self._show_error(
-                LinkError(
-                    tr("The images of this result are not both in the project"),
-                    tr("add them and run again, or choose another result"),
-                )
-            )
+        if self._result is None:
             return
-        self.tool.begin(*pair)
+        try:
+            self.tool.begin(*source_pair(self._result))
+        except LinkError as error:
+            self.setChecked(False)
+            self._show_error(error)

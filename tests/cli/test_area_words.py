@@ -1,8 +1,9 @@
 """Sentences of the command line name areas in a unit that shows them."""
 
-import pandas as pd
 import pytest
+from tile_factory import make_grid
 
+from geochg.features.layer import FeatureLayer, FeatureRow
 from geochg_cli.analyze import _hectares, _in_words
 from geochg_cli.info import _in_words as info_words
 
@@ -29,8 +30,9 @@ class _Result:
             return ["changes.gpkg"]
 
     def __init__(self, area_m2, count):
-        rows = {"class": "other", "change": "altered", "area_m2": [area_m2] * count}
-        self.features = pd.DataFrame(rows)
+        self.layer = FeatureLayer(make_grid((24, 24)))
+        row = FeatureRow(0, 0, "other", "altered", None, None, 1, "", None, area_m2, "", "", b"")
+        self.layer.add([row] * count)
         tiles = {"changed": 1, "read": 1, "failed": 0, "incomplete": 0, "unparsed": 0}
         self.metadata = {"tiles": tiles, "not_seen_m2": area_m2}
 

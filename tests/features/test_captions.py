@@ -22,7 +22,7 @@ from geochg.tasks.quantities import area_in_words
 
 
 def change_features(*arguments):
-    return changes_of(*arguments).features
+    return changes_of(*arguments).layer.frame()
 
 
 HALF_METRE = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)

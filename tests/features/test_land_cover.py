@@ -15,7 +15,8 @@ from tile_factory import make_grid
 
 from geochg.features.cells import CellSettings
 from geochg.features.changes import FeatureSettings, changes_of, layer_caption
-from geochg.features.merging import shared_edges
+from geochg.features.layer import FeatureLayer
+from geochg.features.merging import Contacts
 from geochg.features.tiles import tile_features
 from geochg.geometry.hysteresis import least_size_px
 from geochg.land_cover import COVERS, agrees, covers_of
@@ -27,7 +28,7 @@ coarse_settings = partial(FeatureSettings, pixel_area_m2=100.0)
 
 
 def change_features(*arguments):
-    return changes_of(*arguments).features
+    return changes_of(*arguments).layer.frame()
 
 
 BUILT = Channel("building", Change.APPEARED)
@@ -263,7 +264,7 @@ def test_no_class_came_beside_where_it_went():
     for scene in drawn_scenes(40, seed=2):
         found = features(scene, 40, least_px=12, geometry="cells")
         pixels = found.geometry.affine_transform([2, 0, 0, -2, -1_000_000, 10_000_000])
-        one, other = shared_edges(shapely.set_precision(pixels.to_numpy(), 1))
+        _, one, other = Contacts.of(shapely.set_precision(pixels.to_numpy(), 1))
         rows = found[["class", "change"]].to_numpy()
         for a, b in zip(one.tolist(), other.tolist(), strict=True):
             if a != b and rows[a][0] == rows[b][0]:
@@ -282,8 +283,8 @@ def test_buildings_that_run_into_each_other_are_counted_once_each(core_px):
     put(scene, np.s_[80:130, 20:44], RAZED, "building", "bare")
     results = scene_results(scene, core_px)
     settings = coarse_settings(classes=("building",))
-    found, in_tiles = changes_of(results, grid_of(scene), settings)
-    assert found["count"].tolist() == [2, 1]
+    layer, in_tiles = changes_of(results, grid_of(scene), settings)
+    assert layer.frame()["count"].tolist() == [2, 1]
     tiles = tile_features(results, grid_of(scene), in_tiles=in_tiles)
     assert tiles["count_building"].sum() == 3
 
@@ -412,12 +413,12 @@ def test_captions_of_tiles_and_of_the_pair():
     put(scene, np.s_[10:30, 60:80], BUILT, "low plants", "building")
     put(scene, np.s_[60:90, 60:90], FLOODED, "low plants", "water")
     results = scene_results(scene, 48)
-    frame, in_tiles = changes_of(results, grid_of(scene), coarse_settings())
-    assert layer_caption(frame) == (
+    layer, in_tiles = changes_of(results, grid_of(scene), coarse_settings())
+    assert layer_caption(layer) == (
         "In the area analysed, water appeared on about 230 m²,"
         " and buildings appeared on about 200 m²."
     )
-    assert layer_caption(frame.iloc[:0], 25_000.0) == (
+    assert layer_caption(FeatureLayer(grid_of(scene)), 25_000.0) == (
         "Nothing changed in the area analysed. About 2.5 ha of it was not seen."
     )
     tiles = tile_features(results, grid_of(scene), in_tiles=in_tiles)
@@ -437,7 +438,8 @@ def test_boxes_of_outlines_have_counts_land_cover_and_captions_without_an_area(c
     put(scene, np.s_[70:90, 70:90], FLOODED, "bare", "water")
     cells = CellSettings(Geometry.CELLS)
     results = scene_results(scene, core_px, margin_px=0, settings=cells)
-    frame, in_tiles = changes_of(results, grid_of(scene), coarse_settings(Geometry.CELLS))
+    layer, in_tiles = changes_of(results, grid_of(scene), coarse_settings(Geometry.CELLS))
+    frame = layer.frame()
     assert frame["class"].tolist() == ["building", "water"]
     assert frame["count"].tolist() == [2, pd.NA]
     assert frame["before_class"].tolist() == ["low plants", "bare"]

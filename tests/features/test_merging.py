@@ -9,13 +9,22 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from tile_factory import results_of
 
-from geochg.features.merging import feature_numbers, merged_polygons
+from geochg.features.merging import Contacts
+from geochg.geometry.lattice import outline_polygons, united_steps
 
 
 def cells_of(classes, core_px):
     cells = [cell for result in results_of(classes, core_px) for cell in result.cells]
     kind = np.array([("building", "road").index(cell.class_name) for cell in cells], np.int64)
     return np.array([cell.polygon for cell in cells], dtype=object), kind
+
+
+def feature_numbers(polygons, kind):
+    return Contacts.of(polygons).feature_numbers(kind)
+
+
+def merged_polygons(polygons, feature):
+    return outline_polygons(united_steps(Contacts.of(polygons).steps, feature))
 
 
 @settings(deadline=None, max_examples=80)
@@ -69,12 +78,6 @@ def test_corner_contact_other_classes_and_a_gap_do_not_join():
 def test_overlapping_boxes_of_two_classes_stay_apart():
     boxes = np.array([shapely.box(0, 0, 5, 5), shapely.box(5, 0, 9, 5), shapely.box(0, 0, 5, 5)])
     assert feature_numbers(boxes, np.array([0, 0, 1])).tolist() == [0, 0, 1]
-
-
-def test_no_pieces():
-    none = np.empty(0, object)
-    feature = feature_numbers(none, np.empty(0, np.int64))
-    assert len(feature) == len(merged_polygons(none, feature)) == 0
 
 
 @settings(deadline=None, max_examples=40)

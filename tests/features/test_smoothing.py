@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from geochg.features.smoothing import smoothed_polygons
+from geochg.geometry.lattice import unit_steps
 from geochg.geometry.polygonize import labelled_pieces, piece_polygons
 from geochg.records import PixelWindow
 
@@ -19,7 +20,7 @@ def pieces(classes):
 @given(hnp.arrays(np.int64, (14, 17), elements=st.integers(0, 3)).filter(np.any))
 def test_nothing_overlaps_nothing_is_lost_and_neighbours_keep_their_edge(classes):
     before = pieces(classes)
-    after = smoothed_polygons(before)
+    after = smoothed_polygons(unit_steps(before))
     assert len(after) == len(before)
     assert shapely.is_valid(after).all()
     assert (shapely.area(after) > 0.6 * shapely.area(before)).all()
@@ -35,14 +36,14 @@ def test_rectangles_single_pixels_and_holes_stay():
     classes[9, 9] = 2
     classes[30:32, 4:30] = 3
     before = pieces(classes)
-    assert shapely.equals(smoothed_polygons(before), before).all()
+    assert shapely.equals(smoothed_polygons(unit_steps(before)), before).all()
 
 
 def test_a_slanted_edge_becomes_straight():
     rows, cols = np.mgrid[:300, :400]
     for slope in (0.1, 1 / 3, 0.5, 1.0):
         before = pieces((rows > 20 + slope * cols).astype(int))
-        after = smoothed_polygons(before)
+        after = smoothed_polygons(unit_steps(before))
         assert shapely.get_num_coordinates(after)[0] < shapely.get_num_coordinates(before)[0] / 3
         assert abs(after[0].area / before[0].area - 1) < 1e-3
 
@@ -52,7 +53,7 @@ def test_areas_of_drawn_shapes_hardly_change():
     ground = ndimage.gaussian_filter(rng.normal(size=(400, 400)), 6)
     classes = (ground > ground.std()).astype(int) + (ground < -ground.std())
     before = pieces(classes)
-    ratio = shapely.area(smoothed_polygons(before)) / shapely.area(before)
+    ratio = shapely.area(smoothed_polygons(unit_steps(before))) / shapely.area(before)
     large = shapely.area(before) > 100
     assert large.sum() > 20
     assert np.abs(ratio[large] - 1).max() < 0.04

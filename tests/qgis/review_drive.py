@@ -76,11 +76,11 @@ def write_result(path, count, extent):
 
 
 def add_result(path, pair):
-    from geochg_qgis.layers.result_layers import AFTER, BEFORE, open_result, placement_steps
+    from geochg_qgis.layers.image_identity import ImageIdentity
+    from geochg_qgis.layers.result_layers import ResultOrigin, open_result, placement_steps
 
-    layer = open_result(Path(path), Path(path).stem)
-    for key, image in ((BEFORE, pair[0]), (AFTER, pair[1])):
-        layer.setCustomProperty(key, image.id())
+    origin = ResultOrigin(*map(ImageIdentity.of, pair), {})
+    layer = open_result(f"{path}|layername=changes", Path(path).stem, origin)
     for step in placement_steps(layer, pair[0].id(), pair[1].id(), None):
         step()
     iface.setActiveLayer(layer)

@@ -180,7 +180,7 @@ def test_every_cell_can_be_read(shown, is_chosen):
 def test_the_heads_of_columns_and_tabs_can_be_read(shown):
     shown.tabs.setCurrentIndex(1)
     QApplication.processEvents()
-    header = shown.changes.table.header()
+    header = shown.changes.table.horizontalHeader()
     for column in range(header.count()):
         left, width = header.sectionViewportPosition(column), header.sectionSize(column)
         part = QRect(left + 2, 2, width - 4, header.height() - 4)

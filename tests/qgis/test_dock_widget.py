@@ -254,7 +254,7 @@ def test_what_cannot_be_run_is_said(dock, errors, pair, qgis_iface, tmp_path):
     before, after = dock.pair.before, dock.pair.after
     after.setLayer(pair[0])
     dock.run()
-    assert "same layer" in errors[-1].message
+    assert "same image" in errors[-1].message
     far = QgsRasterLayer(pair[1].source(), "far")
     far.setCrs(QgsCoordinateReferenceSystem("EPSG:32601"))
     QgsProject.instance().addMapLayer(far)

@@ -5,13 +5,16 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtGui import QImage
 
 from geochg_qgis.layers import layer_source as layer_source_module
 from geochg_qgis.layers import raster_export
+from geochg_qgis.layers.extents import shared_extent
 from geochg_qgis.layers.layer_source import RasterAccess, gdal_name, layer_source
 from geochg_qgis.layers.raster_export import ExportFolder
+from geochg_qgis.link.absolute_paths import absolute_gdal_name
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.protocol import error_of
 
@@ -217,6 +220,24 @@ def test_exports_go_with_the_session(pair, folder):
     other._removal()
     assert not place.exists()
     assert other.session != folder.session
+
+
+def test_names_relative_to_the_folder_of_qgis_become_absolute(pair, monkeypatch):
+    path = Path(pair[0].source())
+    monkeypatch.chdir(path.parent)
+    assert gdal_name(QgsRasterLayer(path.name, "a")) == str(path)
+    translated = path.with_name("b.gpkg")
+    made = {"outputType": gdal.GDT_Byte, "creationOptions": ["RASTER_TABLE=t"]}
+    gdal.Translate(str(translated), str(path), format="GPKG", bandList=[1], **made)
+    assert gdal_name(QgsRasterLayer("GPKG:b.gpkg:t", "b")) == f"GPKG:{translated}:t"
+    assert absolute_gdal_name('NETCDF:"b.gpkg":x') == f'NETCDF:"{translated}":x'
+    assert absolute_gdal_name("WMS:http://example.org") == "WMS:http://example.org"
+
+
+def test_a_layer_without_crs_is_named_and_where_to_set_it(pair):
+    pair[1].setCrs(QgsCoordinateReferenceSystem())
+    with pytest.raises(LinkError, match="has no CRS: set it in Layer, Properties"):
+        shared_extent(*pair)
 
 
 def test_the_worker_is_asked_what_it_opens(pair, connection, tmp_path):

@@ -15,10 +15,13 @@ from qgis.core import (
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
     QgsProject,
+    QgsRasterLayer,
     QgsVectorLayer,
     QgsWkbTypes,
 )
+from qgis.PyQt.QtCore import Qt
 
 from geochg_qgis.algorithms.provider import GeochgProvider
 
@@ -74,6 +77,89 @@ def test_the_area_and_other_options_go_along(provider, images, pair, tmp_path):
     assert whole["SHIFT_PX"] is None
     assert part["TILES"] < whole["TILES"]
     assert json.loads(whole["FACTS"])["grid"]["width_px"] == 634
+
+
+def test_one_image_is_no_pair(provider, images, pair, tmp_path):
+    again = QgsRasterLayer(pair[0].source(), "the same file")
+    QgsProject.instance().addMapLayer(again)
+    for other in (pair[0], again, pair[0].source()):
+        with pytest.raises(QgsProcessingException, match="the same image"):
+            run("info", {**images, "AFTER": other})
+
+
+def test_a_dialog_shows_two_different_images(provider, pair, monkeypatch):
+    from processing.gui import ParametersPanel
+    from processing.gui.AlgorithmDialog import AlgorithmDialog
+
+    monkeypatch.setattr(ParametersPanel, "iface", None)  # the one of the tests has no browser
+
+    # The later image lies on top, and would be the default of both.
+    QgsProject.instance().layerTreeRoot().insertLayer(0, pair[1])
+    dialog = AlgorithmDialog(provider.algorithm("analyze").create())
+    try:
+        wrappers = dialog.mainWidget().wrappers
+        shown = [wrappers[name].parameterValue() for name in ("BEFORE", "AFTER")]
+        assert shown == [layer.id() for layer in pair]
+        model = wrappers["MODEL"].widget
+        names = [model.itemText(row) for row in range(model.count())]
+        assert names[:1] == ["builtin"]
+        assert {"irmad", "cva"} < set(names)
+        assert wrappers["MODEL"].parameterValue() == "builtin"
+        model.setEditText("deltavlm:folder")
+        assert wrappers["MODEL"].parameterValue() == "deltavlm:folder"
+    finally:
+        dialog.close()
+        dialog.deleteLater()
+
+
+def test_the_model_designer_takes_names_and_inputs_as_the_model(provider, qgis_iface):
+    from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
+
+    model = QgsProcessingModelAlgorithm("m", "g")
+    text = QgsProcessingParameterString("WHICH", "which model")
+    model.addModelParameter(text, QgsProcessingModelParameter("WHICH"))
+    dialog = ModelerParametersDialog(provider.algorithm("analyze").create(), model)
+    try:
+        wrapper = dialog.widget.widget.wrappers["MODEL"]
+        assert wrapper.parameterValue() == "builtin"
+        row = wrapper.widget.findText("which model", Qt.MatchFlag.MatchContains)
+        wrapper.widget.setCurrentIndex(row)
+        assert wrapper.parameterValue().parameterName() == "WHICH"
+    finally:
+        dialog.close()
+        dialog.deleteLater()
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
+def test_the_layer_is_a_result_that_can_be_reviewed(provider, images, pair, tmp_path, suffix):
+    import processing
+
+    from geochg_qgis.layers.image_identity import source_pair
+    from geochg_qgis.layers.result_fields import REVIEW, write_attribute
+    from geochg_qgis.layers.result_layers import results_in_project
+
+    output = str(tmp_path / f"c.{suffix}")
+    parameters = {**images, "MIN_AREA": 5000, "OUTPUT": output}
+    processing.runAndLoadResults("geochg:analyze", parameters, context=context_of_project())
+    (layer,) = results_in_project()
+    assert source_pair(layer) == tuple(pair)
+    assert json.loads(layer.customProperty("geochg/options"))["min_area_m2"] == 5000
+    first = next(layer.getFeatures()).id()
+    write_attribute(layer, [first], REVIEW, "accepted")
+    assert layer.getFeature(first)[REVIEW] == "accepted"
+
+
+def test_a_layer_that_is_opened_later_is_a_result_too(provider, images, pair, tmp_path):
+    from geochg_qgis.layers.image_identity import source_pair
+    from geochg_qgis.layers.result_layers import results_in_project
+
+    output = run("analyze", {**images, "OUTPUT": str(tmp_path / "c.gpkg")})["OUTPUT"]
+    assert not results_in_project()
+    layer = QgsVectorLayer(output, "c", "ogr")
+    QgsProject.instance().addMapLayer(layer)
+    assert results_in_project() == [layer]
+    assert source_pair(layer) == tuple(pair)
+    assert {"review", "review_class"} <= {field.name() for field in layer.fields()}
 
 
 def test_tiles_gives_one_feature_a_tile(provider, images, tmp_path):

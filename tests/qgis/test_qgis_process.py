@@ -54,8 +54,8 @@ def environment(tmp_path_factory):
     return environment
 
 
-def run(environment, name, **given):
-    """What an algorithm gives for the example pair."""
+def run(environment, name, folder=None, **given):
+    """What an algorithm gives for the example pair, run in a folder."""
     data = Path(environment["TMPDIR"]).parent
     parameters = {
         "BEFORE": data / "dubai_2015.tif",
@@ -66,7 +66,7 @@ def run(environment, name, **given):
     arguments = [f"--{name}={value}" for name, value in parameters.items()]
     return subprocess.run(
         [executable(), "run", "--json", f"geochg:{name}", *arguments],
-        env=environment, capture_output=True, text=True, timeout=300,
+        env=environment, capture_output=True, text=True, timeout=300, cwd=folder,
     )  # fmt: skip
 
 
@@ -88,6 +88,41 @@ def test_analyze(environment, tmp_path):
     assert told["COUNT"] == QgsVectorLayer(str(output), "c", "ogr").featureCount() > 1
     assert Path(told["HEATMAP"]) == heatmap
     assert heatmap.stat().st_size > 1000
+
+
+def test_relative_paths_start_from_the_folder_it_runs_in(environment, tmp_path):
+    data = Path(environment["TMPDIR"]).parent
+    for name, year in (("a.tif", 2015), ("b.tif", 2018)):
+        shutil.copy(data / f"dubai_{year}.tif", tmp_path / name)
+    west, south, east, north = 55.15, 24.95, 55.3, 25.1
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    area = {"type": "Polygon", "coordinates": [ring]}
+    (tmp_path / "area.geojson").write_text(json.dumps(area))
+    given = {
+        "BEFORE": "a.tif",
+        "AFTER": "b.tif",
+        "OUTPUT": "changes.gpkg",
+        "HEATMAP": "./heat.tif",
+        "OPTIONS": json.dumps({"aoi": "area.geojson"}),
+    }
+    process = run(environment, "analyze", folder=tmp_path, **given)
+    told = results(process)
+    assert "picture of the area" not in process.stdout + process.stderr
+    assert told["OUTPUT"] == str(tmp_path / "changes.gpkg")
+    assert told["HEATMAP"] == str(tmp_path / "heat.tif")
+    assert (tmp_path / "heat.tif").is_file()
+    layer = QgsVectorLayer(told["OUTPUT"], "c", "ogr")
+    assert told["COUNT"] == layer.featureCount() > 1
+    whole = results(run(environment, "analyze", OUTPUT=tmp_path / "whole.gpkg"))
+    named = given | {"OUTPUT": "same.gpkg", "OPTIONS": ""}
+    assert results(run(environment, "analyze", folder=tmp_path, **named))["COUNT"] == whole["COUNT"]
+
+
+def test_a_layer_of_a_geopackage_is_named_relative(environment, tmp_path):
+    given = {"folder": tmp_path, "OUTPUT": "ogr:dbname='c.gpkg' table=\"mine\" (geom)"}
+    told = results(run(environment, "analyze", **given))
+    assert told["OUTPUT"] == f"{tmp_path / 'c.gpkg'}|layername=mine"
+    assert QgsVectorLayer(told["OUTPUT"], "c", "ogr").featureCount() == told["COUNT"]
 
 
 def test_tiles(environment, tmp_path):

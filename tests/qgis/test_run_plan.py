@@ -44,15 +44,15 @@ def test_a_resumed_run_is_forgotten_only_when_refused(qgis_app, monkeypatch, err
     from types import SimpleNamespace
 
     from geochg_qgis.connection import Connection
-    from geochg_qgis.panel import run_plan
-    from geochg_qgis.panel.run_controller import RunController
+    from geochg_qgis.panel import run_controller
 
-    kept = {"unfinished": "a run"}
-    monkeypatch.setattr(run_plan, "store_setting", kept.__setitem__)
-    runs = RunController(Connection())
-    runs._plan = SimpleNamespace(options={"resume": True})
+    forgotten = []
+    monkeypatch.setattr(run_controller, "forget_run", forgotten.append)
+    runs = run_controller.RunController(Connection())
+    output = Path("c.gpkg").absolute()
+    runs._plan = SimpleNamespace(options={"resume": True}, output=output)
     runs._fail(error)
-    assert (kept["unfinished"] == "a run") == is_kept
+    assert forgotten == ([] if is_kept else [output])
 
 
 def test_a_result_is_never_the_area(dock, polygons, qgis_iface):

@@ -96,14 +96,10 @@ def test_a_name_that_is_taken_is_never_written_over_and_that_is_said(
 ):
     plan = dock._plan()
     output = plan.output
-    store_setting("unfinished", "{}")
     resumed = plan.with_resume(dock._connection)
     assert (resumed.output, resumed.notice) == (output, "")
     # An unfinished run of the same images and options, whose name someone took meanwhile.
-    import json
-
-    kept = {"output": str(output), "signature": plan.signature(dock._connection)}
-    store_setting("unfinished", json.dumps(kept))
+    plan.interrupted(dock._connection).record()
     journal = output.with_name(output.name + ".journal")
     journal.write_text("")
     assert plan.with_resume(dock._connection).options["resume"]
@@ -116,11 +112,9 @@ def test_a_name_that_is_taken_is_never_written_over_and_that_is_said(
     assert "resume" not in again.options
     assert output.name in again.notice
     assert again.output.name in again.notice
-    store_setting("unfinished", "{}")
 
 
 def test_an_unfinished_run_of_another_kind_is_said(dock, pair):
-    store_setting("unfinished", "{}")
     output = dock._plan().output
     output.with_name(output.name + ".journal").write_text("")
     plan = dock._plan().with_resume(dock._connection)

@@ -31,7 +31,8 @@ from qgis.gui import QgsMapToolPan
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 
-from geochg_qgis.layers.result_layers import AFTER, BEFORE, RESULT
+from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
+from geochg_qgis.layers.result_layers import RESULT
 from geochg_qgis.panel.date_renderer import single_date_layers, single_date_settings
 
 
@@ -54,7 +55,8 @@ def result(dates):
     south = QgsRectangle(WEST, NORTH - SIDE_M, WEST + SIDE_M, NORTH - 0.8 * SIDE_M)
     feature.setGeometry(QgsGeometry.fromRect(south))
     layer.dataProvider().addFeatures([feature])
-    for name, value in ((RESULT, True), (BEFORE, dates[0].id()), (AFTER, dates[1].id())):
+    images = [ImageIdentity.of(date).to_text() for date in dates]
+    for name, value in ((RESULT, True), (BEFORE, images[0]), (AFTER, images[1])):
         layer.setCustomProperty(name, value)
     QgsProject.instance().addMapLayer(layer)
     return layer
@@ -260,7 +262,9 @@ def test_a_date_taken_out_of_the_project_ends_it_and_is_said_to_be_missing(
     told = []
     monkeypatch.setattr(changes.swipe, "_show_error", told.append)
     changes.swipe.click()
-    assert "not both in the project" in told[0].message
+    assert ("early", "late")[which] in told[0].message
+    assert "is not in the project" in told[0].message
+    assert "Find it" in told[0].hint
     assert told[0].hint
     assert not changes.swipe.isChecked()
 

@@ -59,8 +59,8 @@ def test_the_real_worker_is_greeted_asked_and_ended(pair, tmp_path):
     assert result["features"]["count"] > 0
     assert events[-1]["kind"] == "progress"
     with pytest.raises(LinkError, match="worker-error") as caught:
-        client.ask("describe", {**pair, "before": "nowhere.tif"})
-    assert caught.value.values["message"] == "nowhere.tif does not exist"
+        client.ask("describe", {**pair, "before": str(tmp_path / "nowhere.tif")})
+    assert caught.value.values["message"] == f"{tmp_path / 'nowhere.tif'} does not exist"
     assert caught.value.values["hint"]
     pid = client.pid
     client.close()

@@ -2,7 +2,7 @@
 
     python tests/support/range_server.py FOLDER [LOG]
 
-The paths that are asked for are added to LOG, one a line.
+What is asked for is added to LOG: in each line a path, and the bytes sent from and up to.
 
 A process of its own: rasterio holds the interpreter while GDAL waits for the network.
 """
@@ -17,18 +17,18 @@ class RangeHandler(http.server.SimpleHTTPRequestHandler):
     log = None
 
     def do_HEAD(self):
-        self.note()
+        self.note(0, 0)
         super().do_HEAD()
 
-    def note(self):
+    def note(self, first, stop):
         if self.log is not None:
             with self.log.open("a") as file:
-                file.write(f"{self.path}\n")
+                file.write(f"{self.path} {first} {stop}\n")
 
     def do_GET(self):
-        self.note()
         path = Path(self.translate_path(self.path))
         if not path.is_file():
+            self.note(0, 0)
             self.send_error(404)
             return
         content = path.read_bytes()
@@ -41,6 +41,7 @@ class RangeHandler(http.server.SimpleHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
         else:
             self.send_response(200)
+        self.note(first, last + 1)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(last - first + 1))
         self.end_headers()

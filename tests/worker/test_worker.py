@@ -1,6 +1,7 @@
 """The worker as a process that another program talks to."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -89,7 +90,7 @@ def test_a_question_mark_in_a_name_goes_with_no_other_crs(steady, pair):
 def test_rasters_that_can_be_opened_are_told(worker, pair, tmp_path):
     empty = tmp_path / "empty.ecw"
     empty.write_bytes(b"")
-    rasters = [pair["before"], str(empty), "nowhere.tif"]
+    rasters = [pair["before"], str(empty), str(tmp_path / "nowhere.tif")]
     assert worker.ask("opens", rasters=rasters) == {"opens": [True, False, False]}
     for wrong in ("a.tif", [1], [""], None):
         assert worker.refused("opens", rasters=wrong)["code"] == -32602
@@ -314,7 +315,9 @@ def test_what_is_no_request_is_answered_with_an_error(steady, line, code):
     [
         ({"before": 7}, -32602, "'before'"),
         ({"before": {"path": "x.tif"}}, -32602, "'before'"),
-        ({"before": "missing.tif"}, -32002, "missing"),
+        ({"before": os.path.abspath("missing.tif")}, -32002, "missing"),
+        ({"before": "missing.tif"}, -32602, "relative"),
+        ({"folder": "here"}, -32602, "'folder'"),
         ({"before": "missing \x00.tif"}, -32602, "'before'"),
         ({"before": "\ud800.tif"}, None, ""),
         ({"options": []}, -32602, "'options'"),
@@ -323,7 +326,8 @@ def test_what_is_no_request_is_answered_with_an_error(steady, line, code):
         ({"outputs": {}}, -32602, "'outputs'"),
         ({"outputs": {"features": 1}}, -32602, "'features'"),
         ({"outputs": {"picture": "x.png"}}, -32602, "'picture'"),
-        ({"outputs": {"features": "no/such/folder/x.gpkg"}}, -32002, "folder"),
+        ({"outputs": {"features": os.path.abspath("no/such/folder/x.gpkg")}}, -32002, "folder"),
+        ({"outputs": {"features": "x.gpkg"}}, -32602, "relative"),
         ({"colour": "red"}, -32602, "'colour'"),
     ],
 )

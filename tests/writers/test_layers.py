@@ -1,6 +1,9 @@
 import errno
+import itertools
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 import geopandas as gpd
 import numpy as np
@@ -16,12 +19,12 @@ from geochg.errors import OptionError, RunError
 from geochg.features.changes import FeatureSettings, changes_of
 from geochg.features.tiles import tile_features
 from geochg.records import Caption, Channel, Counts, TileFailure
-from geochg.writers.layers import LAYER_SUFFIXES, write_features
+from geochg.writers.layers import LAYER_SUFFIXES, write_features, write_frames
 from geochg.writers.staging import Staging
 
 
 def change_features(*arguments):
-    return changes_of(*arguments).features
+    return changes_of(*arguments).layer.frame()
 
 
 METADATA = {
@@ -113,6 +116,43 @@ def test_layers_without_features_are_valid(tmp_path, suffix):
         assert pq.read_schema(path).equals(pq.read_schema(tmp_path / f"full{suffix}"))
     else:
         assert pyogrio.read_info(path)["geometry_type"] == "Polygon"
+
+
+@pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
+@pytest.mark.parametrize("cuts", [(1,), (1, 2)])
+def test_a_layer_written_in_parts_is_that_written_at_once(tmp_path, suffix, cuts):
+    frame = layer()
+    frame["geometry"] = frame.translate(*[40] * 2).where(frame["id"] == 3, frame.geometry)
+    starts = [0, *cuts, len(frame)]
+    parts = [frame.iloc[start:stop] for start, stop in itertools.pairwise(starts)]
+    whole, joined = tmp_path / f"whole{suffix}", tmp_path / f"joined{suffix}"
+    write_features(frame, whole, METADATA, layer="changes")
+    write_frames(iter(parts), joined, METADATA, layer="changes")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [joined.name, whole.name]
+    pd.testing.assert_frame_equal(pd.DataFrame(read(joined)), pd.DataFrame(read(whole)))
+    assert metadata_in(joined) == METADATA
+    if suffix != ".gpkg":
+        assert joined.read_bytes() == whole.read_bytes()
+        return
+    infos = [
+        pyogrio.read_info(path, force_feature_count=True, force_total_bounds=True)
+        for path in (joined, whole)
+    ]
+    assert str(infos[0]) == str(infos[1])
+    for polygon in frame.geometry:  # by its index
+        found = gpd.read_file(joined, bbox=tuple(polygon.bounds))
+        pd.testing.assert_frame_equal(found, gpd.read_file(whole, bbox=tuple(polygon.bounds)))
+    with closing(sqlite3.connect(joined)) as database, closing(sqlite3.connect(whole)) as other:
+        for query in (
+            "PRAGMA integrity_check", "SELECT type, name, sql FROM sqlite_master ORDER BY name",
+            "SELECT * FROM gpkg_contents", "SELECT * FROM gpkg_ogr_contents",
+            "SELECT * FROM sqlite_sequence ORDER BY name",
+        ):  # fmt: skip
+            assert database.execute(query).fetchall() == other.execute(query).fetchall()
+    # It can be edited: its triggers are there.
+    pyogrio.write_dataframe(frame.assign(**dict.fromkeys(("tiles", "cells"), "")), joined,
+                            layer="changes", append=True)  # fmt: skip
+    assert pyogrio.read_info(joined)["features"] == 2 * len(frame)
 
 
 @pytest.mark.parametrize("suffix", LAYER_SUFFIXES)

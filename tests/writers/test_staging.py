@@ -95,34 +95,44 @@ def test_a_folder_that_is_gone(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
-@pytest.mark.parametrize("name", ["x.gpkg", "x.geojson", "x.parquet", "x.fgb"])
-def test_a_real_disk_limit_leaves_nothing_behind(tmp_path, name):
-    """The kernel refuses to let files grow past 1 kB, as a full disk would."""
+@pytest.mark.parametrize(
+    ("name", "limit_bytes", "reason"),
+    [
+        *(
+            (f"x.{suffix}", 1000, "File too large")
+            for suffix in ("gpkg", "geojson", "parquet", "fgb")
+        ),
+        ("x.gpkg", 400_000, "disk I/O error"),
+        ("x.geojson", 120_000, "File too large"),
+    ],
+)
+def test_a_real_disk_limit_leaves_nothing_behind(tmp_path, name, limit_bytes, reason):
+    """The kernel refuses to let files grow, as a full disk would: at once, or at further parts."""
     script = """
 import resource, sys
 from pathlib import Path
 import geopandas, shapely
 from geochg.errors import RunError
 from geochg.writers.staging import Staging
-from geochg.writers.layers import write_features
+from geochg.writers.layers import write_frames
 boxes = [shapely.box(0, 0, 1, 1)] * 500
 frame = geopandas.GeoDataFrame({"id": range(500)}, geometry=boxes, crs=4326)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+resource.setrlimit(resource.RLIMIT_FSIZE, [int(sys.argv[2])] * 2)
 try:
     with Staging() as staging:
         with staging.write(Path(sys.argv[1])) as path:
-            write_features(frame, path, {})
+            write_frames([frame] * 9, path, {})
         staging.commit()
 except RunError as error:
     print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-B", "-c", script, tmp_path / name],
+        [sys.executable, "-B", "-c", script, tmp_path / name, str(limit_bytes)],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(f"cannot write {tmp_path / name}: File too large\n")
+    assert done.stdout.startswith(f"cannot write {tmp_path / name}: {reason}\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,7 +18,7 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
-from geochg.models.deltavlm.options import DeltaVLMOptions
+from geochg.models.deltavlm.options import DeltaVLMOptions, Precision
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.language import LanguageRunner, run_dialogues, turn_prompt
 from geochg.models.deltavlm.runtime.onnx_file import can_run
@@ -160,7 +160,10 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if not options.adapter and can_run(folder, (ENCODER, DETECTOR), device):
             made_from = export_fingerprint(folder, files)
             load_language = partial(_open_language, folder, made_from, options)
-            return cls(OnnxVision.open(folder, made_from), load_language, options, identity)
+            vision = OnnxVision.open(folder, made_from, options.precision)
+            if vision.precision == Precision.INT8:
+                identity = replace(identity, precision=vision.precision.value)
+            return cls(vision, load_language, options, identity)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(device, size_bytes), device)
         if options.adapter:

@@ -6,6 +6,7 @@ see a wider neighbourhood. Both dates are stretched to the range of their own co
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
@@ -143,9 +144,10 @@ class Detector:
         ranges = (ColorRange.of(tiles, "before"), ColorRange.of(tiles, "after"))
         zoom = zoom_at(resolution_m) if zoom is None else zoom
         plain = Scene(ranges, zoom, infrared, resolution_m)
-        (full_vector, typical), (half_vector, typical_half) = (
-            self._scene_vector(tiles, plain, half=half) for half in (False, True)
-        )
+        with ThreadPoolExecutor(1, "geochg-survey") as other_thread:
+            half = other_thread.submit(self._scene_vector, tiles, plain, half=True)
+            full_vector, typical = self._scene_vector(tiles, plain, half=False)
+        half_vector, typical_half = half.result()
         typical_logit = (typical + typical_half) / 2
         return replace(plain, vectors=(full_vector, half_vector), typical_logit=typical_logit)
 

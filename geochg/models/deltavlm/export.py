@@ -264,13 +264,13 @@ def _write(part: _Part, file: Path, metadata: dict[str, str]) -> None:
     assert program is not None
     program.save(file, external_data=False)
     model = onnx.load(file)
-    _store_in_half_precision(model)
-    _drop_debug_info(model)
+    store_in_half_precision(model)
+    drop_debug_info(model)
     onnx.helper.set_model_props(model, metadata)
     onnx.save(model, file)
 
 
-def _drop_debug_info(model: onnx.ModelProto) -> None:
+def drop_debug_info(model: onnx.ModelProto) -> None:
     """Drops the exporter's debugging information: paths and lines of this machine."""
     graph = model.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
@@ -278,7 +278,7 @@ def _drop_debug_info(model: onnx.ModelProto) -> None:
         part.ClearField("doc_string")
 
 
-def _store_in_half_precision(model: onnx.ModelProto) -> None:
+def store_in_half_precision(model: onnx.ModelProto) -> None:
     """Halves large weights where that hardly changes them; ONNX Runtime widens them again."""
     casts = []
     for weight in model.graph.initializer:

@@ -20,7 +20,7 @@ class VlmOptions(ModelOptions):
     """The options of `vlm`."""
 
     revision: str = option("", "Branch, tag or commit of a hub id; empty for the newest.")
-    adapter: str = option("", "A PEFT folder to put on the model; empty for none.")
+    adapter: str = option("", "A PEFT folder to put on the model; empty for none.", is_path=True)
     quantize: Quantize | None = option(None, "Bits of a quantised weight; None for full weights.")
     dtype: Dtype = option(
         Dtype.AUTO, "Number type of the weights; `auto` for half precision on GPUs."

@@ -88,7 +88,7 @@ def color_weight_factor(detector: Detector, grounds: Sequence[LabelledGround], s
         A factor for `DeltaVLMDenseConfig.color_weight`: the median over the pairs.
     """
     ratios = [1.0] if not grounds else []
-    for _, pair in _pairs(grounds, PAIRS_TO_BALANCE, seed):
+    for _, pair in pairs_of_kinds(grounds, PAIRS_TO_BALANCE, seed):
         tile, scene = survey_pair(detector, pair)
         output = detector.detect([tile], scene).dense
         assert output is not None
@@ -242,11 +242,11 @@ def held_out_pairs(
     detector: Detector, grounds: Sequence[LabelledGround], seed: int
 ) -> Iterator[DetectedPair]:
     """`PAIRS_PER_KIND` pairs of each kind of ground, with the detector's output."""
-    for kind, pair in _pairs(grounds, PAIRS_PER_KIND, seed):
+    for kind, pair in pairs_of_kinds(grounds, PAIRS_PER_KIND, seed):
         yield DetectedPair(kind, pair, *detect_pair(detector, pair))
 
 
-def _pairs(
+def pairs_of_kinds(
     grounds: Sequence[LabelledGround], per_kind: int, seed: int
 ) -> Iterator[tuple[str, Pair]]:
     """As many pairs of each kind of ground."""

@@ -33,6 +33,7 @@ from geochg.training.builtin.language_pairs import make_language_pairs
 from geochg.training.builtin.language_stage import LanguageOptions, pairs_tokenizer, train_language
 from geochg.training.builtin.options import CompactOptions
 from geochg.training.builtin.pretrained import load_imagenet_weights
+from geochg.training.builtin.quantisation import quantise_compact
 from geochg.training.builtin.vision_stage import VisionOptions, train_vision
 from geochg.training.checkpoints import REPEAT, check_work_dir, explain_write_errors
 
@@ -105,6 +106,8 @@ def train_compact(
     train_language(model, processor, pairs, work_dir / "language", stage)
     with explain_write_errors(output, REPEAT):
         save_compact(model, processor, output)
+        report("int8 files")
+        quantise_compact(output, training_grounds)
     calibration: dict[str, Any] = model.config.dense_config.calibration
     facts = {"options": options.to_dict(), "calibration": calibration}
     write_text_aside(work_dir / "made.json", json.dumps(facts, indent=2))

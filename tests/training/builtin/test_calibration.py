@@ -1,5 +1,7 @@
 """Cuts and confidences, fitted on what a made-up detector says."""
 
+import shutil
+
 import numpy as np
 import pytest
 from deltavlm_factory import processor, tiny_config, tiny_model
@@ -10,9 +12,11 @@ from geochg.datasets.ground.labelled import LabelledGround
 from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.detector import Detector
 from geochg.models.deltavlm.postprocessing import TilePrediction
+from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, int8_file
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.training.builtin import calibration as calibration_module
 from geochg.training.builtin import pairs as pairs_module
+from geochg.training.builtin import quantisation as quantisation_module
 from geochg.training.builtin.calibration import (
     DetectedPair,
     color_weight_factor,
@@ -21,6 +25,7 @@ from geochg.training.builtin.calibration import (
     fit_to_samples,
 )
 from geochg.training.builtin.pairs import Pair, PairMaker
+from geochg.training.builtin.quantisation import quantise_compact
 
 SIDE_PX = 64
 
@@ -213,3 +218,11 @@ def test_ground_where_buildings_seldom_change_does_not_move_their_cut(logit):
     alone, beside = (fit_to_samples(samples).building for samples in (towns, towns + fields))
     assert logit - 1 < alone <= logit + 1
     assert beside == pytest.approx(alone)
+
+
+def test_int8_files_are_made_of_pairs_of_the_ground(exported_deltavlm, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantisation_module, "PAIRS_PER_KIND", 1)
+    folder = tmp_path / "model"
+    shutil.copytree(exported_deltavlm, folder)
+    quantise_compact(folder, GROUNDS)
+    assert all(int8_file(folder / name).is_file() for name in (ENCODER, DETECTOR))

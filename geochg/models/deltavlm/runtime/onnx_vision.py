@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.deltavlm.loading import HINT, are_classes, check_calibration
+from geochg.models.deltavlm.options import Precision
 from geochg.models.deltavlm.runtime.onnx_file import open_session
 from geochg.models.deltavlm.runtime.vision_output import (
     DenseArrays,
@@ -18,12 +19,15 @@ from geochg.models.deltavlm.runtime.vision_output import (
     HeadFacts,
     VisionOutput,
 )
+from geochg.models.devices import int8_is_fast
 from geochg.models.model_settings import check_normalisation, check_settings, is_number
 from geochg.records import Change, Channel, Tile
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 
 ENCODER, DETECTOR = "encoder.onnx", "detector.onnx"
 """Files of a model folder: from images to tokens and maps, and from maps to dense predictions."""
+
+Float32 = NDArray[np.float32]
 
 FACTS = "geochg"
 """Key of the detector's metadata under which `HeadFacts` is kept as JSON."""
@@ -34,6 +38,20 @@ PIXELS = "pixels"
 def map_names(prefix: str, levels: int) -> tuple[str, ...]:
     """Names of the maps of one date: the colours, then each level."""
     return tuple(f"{prefix}_{level}" for level in range(levels + 1))
+
+
+def detector_inputs(
+    before: Sequence[Float32], after: Sequence[Float32], scene: Float32
+) -> dict[str, Float32]:
+    """The inputs of the detector by name; arguments as `VisionRunner.detect`."""
+    dates = (("before", before), ("after", after))
+    maps = {f"{date}_{level}": part for date, parts in dates for level, part in enumerate(parts)}
+    return {**maps, "scene": scene}
+
+
+def int8_file(file: Path) -> Path:
+    """The int8 form of an exported file, which lies beside it."""
+    return file.with_stem(f"{file.stem}_int8")
 
 
 def read_facts(text: str, folder: Path) -> HeadFacts:
@@ -89,19 +107,42 @@ class OnnxVision:
         encoder: An `onnxruntime.InferenceSession` of `ENCODER`.
         detector: An `onnxruntime.InferenceSession` of `DETECTOR`.
         head: The facts of the dense head.
+        precision: The numbers that both run in.
     """
 
     encoder: Any
     detector: Any
     head: HeadFacts
+    precision: Precision = Precision.FLOAT32
 
     @classmethod
-    def open(cls, folder: Path, made_from: str) -> Self:
-        """Loads the exported files of a folder; arguments and errors as `open_session`."""
-        encoder = open_session(folder / ENCODER, made_from)
-        detector = open_session(folder / DETECTOR, made_from)
+    def open(cls, folder: Path, made_from: str, precision: Precision = Precision.AUTO) -> Self:
+        """Loads the exported files of a folder; see `open_session`.
+
+        Args:
+            folder: The model's folder.
+            made_from: The `fingerprint` of the folder now.
+            precision: The numbers to run in.
+
+        Raises:
+            ModelError: If a file is none of geochg's, was made from other weights, or is not there
+                in int8, where that was asked for.
+        """
+        files = [folder / name for name in (ENCODER, DETECTOR)]
+        int8_files = [int8_file(file) for file in files]
+        has_int8 = all(file.is_file() for file in int8_files)
+        if precision == Precision.INT8 and not has_int8:
+            raise ModelError(
+                f"{folder} has no int8 files", "leave out precision=int8, or write float32"
+            )
+        if precision == Precision.AUTO:
+            precision = Precision.INT8 if has_int8 and int8_is_fast() else Precision.FLOAT32
+        encoder, detector = (
+            open_session(file, made_from)
+            for file in (int8_files if precision == Precision.INT8 else files)
+        )
         noted = detector.get_modelmeta().custom_metadata_map.get(FACTS, "")
-        return cls(encoder, detector, read_facts(noted, folder))
+        return cls(encoder, detector, read_facts(noted, folder), precision)
 
     def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
         """Encodes images of one date; see `VisionRunner.encode`."""
@@ -115,12 +156,7 @@ class OnnxVision:
         scene: NDArray[np.float32],
     ) -> DenseArrays:
         """Predicts change in pairs; see `VisionRunner.detect`."""
-        levels = len(self.head.level_channels)
-        inputs = {
-            **dict(zip(map_names("before", levels), before, strict=True)),
-            **dict(zip(map_names("after", levels), after, strict=True)),
-            "scene": scene,
-        }
+        inputs = detector_inputs(before, after, scene)
         return DenseArrays(*self.detector.run(list(DenseArrays._fields), inputs))
 
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:

@@ -1,0 +1,206 @@
+"""Unfinished runs, kept beside their journals, in the project and in the settings.
+
+What is beside the journal says all of a run; the project and the settings only say where it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProject
+
+from geochg_qgis.i18n import tr
+from geochg_qgis.layers.image_identity import ImageIdentity, images_in_project
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.link.output_paths import JOURNAL, has_journal
+from geochg_qgis.settings import store_setting, stored_setting
+
+RECORD = f"{JOURNAL}.json"
+"""Suffix of the file that keeps the options of an unfinished run, beside its journal."""
+
+_SETTING, _SCOPE, _KEY = "unfinished", "geochg", "unfinished"
+_MOST_KNOWN = 100
+_DATABASE_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True)
+class InterruptedRun:
+    """A run that was begun and has a journal.
+
+    Attributes:
+        output: Path of the GeoPackage that it writes.
+        has_heatmap: Whether it writes a heatmap, too.
+        is_exported: Whether an image was exported for the worker, which lasts for a session only.
+        images: How its two images are known again, the earlier first.
+        rasters: For each image GDAL's name and the CRS it is taken in, as the worker opens it; an
+            export and the session it lasts for where the worker does not open the image.
+        options: Options of the worker.
+        folder: Folder that files in the options start from.
+        begin_time: Time when it began, as ISO text.
+    """
+
+    output: Path
+    has_heatmap: bool
+    is_exported: bool
+    images: tuple[ImageIdentity, ImageIdentity]
+    rasters: tuple[list[str], list[str]]
+    options: Mapping[str, Any]
+    folder: str
+    begin_time: str
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What another run must have in common with it to go on with its journal."""
+        return (*self.rasters, dict(self.options), self.has_heatmap)
+
+    @property
+    def title(self) -> str:
+        """What it is, for the user."""
+        names = " → ".join(image.name for image in self.images)
+        begin_time = self.begin_time.replace("T", " ")[:16]
+        model = self.options.get("model", "")
+        return tr("{0}: {1}, {2}, begun {3}").format(self.output.name, names, model, begin_time)
+
+    def record(self) -> None:
+        """Writes it beside its journal, and where it is into the project and the settings.
+
+        Raises:
+            LinkError: If the folder of the output cannot be written to.
+        """
+        values = {
+            "output": str(self.output),
+            "has_heatmap": self.has_heatmap,
+            "is_exported": self.is_exported,
+            "images": [image.to_text() for image in self.images],
+            "rasters": list(self.rasters),
+            "options": dict(self.options),
+            "folder": self.folder,
+            "begin_time": self.begin_time,
+        }
+        try:
+            _record_path(self.output).write_text(
+                json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8"
+            )
+        except OSError as error:
+            raise LinkError(
+                tr("{0} cannot be written: {1}").format(self.output, error.strerror),
+                tr("choose another folder under Save as"),
+            ) from error
+        _store_in_project([*_outputs_in_project(), self.output])
+        _store_in_settings([*_outputs_in_settings(), self.output])
+
+    @classmethod
+    def read(cls, output: Path) -> InterruptedRun | None:
+        """The run that is recorded beside the journal of an output; None where there is none."""
+        if not has_journal(output):
+            return None
+        try:
+            values = json.loads(_record_path(output).read_text(encoding="utf-8"))
+            before, after = map(ImageIdentity.from_text, values["images"])
+            first, second = ([str(text) for text in raster] for raster in values["rasters"])
+            options, folder, begin_time = values["options"], values["folder"], values["begin_time"]
+            flags = bool(values["has_heatmap"]), bool(values["is_exported"])
+        # Anyone may have written the file.
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        is_whole = (
+            isinstance(options, dict) and isinstance(folder, str) and isinstance(begin_time, str)
+        )
+        if before is None or after is None or not is_whole:
+            return None
+        return cls(output, *flags, (before, after), (first, second), options, folder, begin_time)
+
+
+def time_now() -> str:
+    """The time as ISO text, in whole seconds."""
+    return datetime.now().isoformat(timespec="seconds")
+
+
+def interrupted_runs() -> list[InterruptedRun]:
+    """The runs known to the project or the settings, or beside its images, the latest first."""
+    runs = (InterruptedRun.read(output) for output in dict.fromkeys(_known_outputs()))
+    listed_runs = [run for run in runs if run is not None]
+    return sorted(listed_runs, key=lambda run: run.begin_time, reverse=True)
+
+
+def forget_run(output: Path) -> None:
+    """Removes the records of a run; its journal, where there is one, stays."""
+    for path in (output, output.resolve()):
+        _store_in_project([other for other in _outputs_in_project() if other != path])
+        _store_in_settings([other for other in _outputs_in_settings() if other != path])
+    _unlink(_record_path(output))
+
+
+def discard_run(output: Path) -> None:
+    """Removes a run with its journal, so that it cannot be gone on with.
+
+    Raises:
+        LinkError: If the journal cannot be removed.
+    """
+    journal = output.with_name(output.name + JOURNAL)
+    for suffix in _DATABASE_SUFFIXES:
+        _unlink(journal.with_name(journal.name + suffix))
+    if journal.exists():
+        raise LinkError(
+            tr("{} cannot be removed").format(journal),
+            tr("check that no run uses it, and its permissions"),
+        )
+    forget_run(output)
+
+
+def _record_path(output: Path) -> Path:
+    return output.with_name(output.name + RECORD)
+
+
+def _known_outputs() -> Iterator[Path]:
+    yield from _outputs_in_project()
+    yield from _outputs_in_settings()
+    folders = {Path(QgsProject.instance().homePath() or "/nowhere")}
+    folders |= {Path(layer.source()).parent for layer in images_in_project()}
+    for folder in sorted(folders):
+        if folder.is_absolute() and folder.is_dir():
+            for record in folder.glob(f"*{RECORD}"):
+                yield record.with_name(record.name[: -len(RECORD)])
+
+
+def _outputs_in_project() -> list[Path]:
+    """Outputs that the project names; relative to it, so that both may be moved."""
+    project = QgsProject.instance()
+    texts, _ = project.readListEntry(_SCOPE, _KEY)
+    return [Path(project.readPath(text)) for text in texts]
+
+
+def _store_in_project(outputs: list[Path]) -> None:
+    if outputs == _outputs_in_project():
+        return
+    project = QgsProject.instance()
+    texts = [project.writePath(str(output)) for output in dict.fromkeys(outputs)]
+    project.writeEntry(_SCOPE, _KEY, texts)
+
+
+def _outputs_in_settings() -> list[Path]:
+    try:
+        texts = json.loads(stored_setting(_SETTING, "[]"))
+    except ValueError:
+        return []
+    return (
+        [Path(text) for text in texts if isinstance(text, str)] if isinstance(texts, list) else []
+    )
+
+
+def _store_in_settings(outputs: list[Path]) -> None:
+    texts = [str(output) for output in dict.fromkeys(outputs)]
+    store_setting(_SETTING, json.dumps(texts[-_MOST_KNOWN:]))
+
+
+def _unlink(path: Path) -> None:
+    """Removes a file; one that is gone, or that Windows has open, is left."""
+    try:
+        path.unlink()
+    except OSError:
+        return

@@ -1,0 +1,121 @@
+"""Relative paths in requests: refused, or taken from the folder that the request names."""
+
+import os
+from zipfile import ZipFile
+
+import pytest
+
+from geochg.options import AnalyzeOptions
+from geochg.worker.messages import MessageError
+from geochg.worker.parameters import PairParameters, outputs_of
+from geochg.worker.paths import RequestFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.tif", "a.gpkg", "a.nc", "area.geojson"):
+        (tmp_path / name).touch()
+    (tmp_path / "model").mkdir()
+    with ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.tif", b"")
+    return tmp_path
+
+
+RELATIVE_RASTERS = [
+    ("a.tif", "{}/a.tif"),
+    ("missing.tif", "{}/missing.tif"),
+    ("./a.tif", "{}/a.tif"),
+    ("GPKG:a.gpkg:table", "GPKG:{}/a.gpkg:table"),
+    ('NETCDF:"a.nc":Band1', 'NETCDF:"{}/a.nc":Band1'),
+    ("/vsizip/a.zip/a.tif", "/vsizip/{}/a.zip/a.tif"),
+    ("/vsizip/{a.zip}/a.tif", "/vsizip/{{{}/a.zip}}/a.tif"),
+    ("vrt://a.tif?bands=1", "vrt://{}/a.tif?bands=1"),
+    ("GTIFF_DIR:2:a.tif", "GTIFF_DIR:2:{}/a.tif"),
+]
+
+
+@pytest.mark.parametrize(("name", "absolute"), RELATIVE_RASTERS)
+def test_relative_rasters_start_from_the_folder_and_are_refused_without(
+    folder, monkeypatch, name, absolute
+):
+    assert RequestFolder(folder).raster(name) == absolute.format(folder)
+    # What the worker would open by accident of where it runs.
+    monkeypatch.chdir(folder)
+    with pytest.raises(MessageError, match="relative path"):
+        RequestFolder().raster(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        os.path.abspath("a.tif"),
+        "/vsicurl/https://example.org/a.tif",
+        "/vsimem/a.tif",
+        f"/vsizip/{os.path.abspath('a.zip')}/a.tif",
+        "https://example.org/a.tif",
+        "<VRTDataset></VRTDataset>",
+        "WMS:https://example.org/wms",
+        f"GPKG:{os.path.abspath('a.gpkg')}:table",
+    ],
+)
+def test_other_names_stay_as_they_are(folder, name):
+    assert RequestFolder(folder).raster(name) == name
+    assert RequestFolder().raster(name) == name
+
+
+OPTIONS = {
+    "aoi": "area.geojson|layername=area",
+    "model": "deltavlm:model",
+    "clue_model": "vlm:model",
+    "clue": True,
+    "model_options": {"adapter": "model", "max_new_tokens": 8},
+    "clue_options": {"adapter": "model"},
+}
+
+
+def test_areas_models_and_adapters_start_from_the_folder(folder):
+    options = RequestFolder(folder).options(AnalyzeOptions.from_dict(OPTIONS))
+    assert options.aoi == f"{folder}/area.geojson|layername=area"
+    assert options.model == f"deltavlm:{folder}/model"
+    assert options.clue_model == f"vlm:{folder}/model"
+    assert options.model_options == {"adapter": str(folder / "model"), "max_new_tokens": 8}
+    assert options.clue_options == {"adapter": str(folder / "model")}
+
+
+@pytest.mark.parametrize("name", ["aoi", "model", "clue_model"])
+def test_relative_paths_in_options_are_refused_without_a_folder(folder, monkeypatch, name):
+    monkeypatch.chdir(folder)
+    with pytest.raises(MessageError, match="relative path"):
+        RequestFolder().options(AnalyzeOptions.from_dict({name: OPTIONS[name]}))
+
+
+def test_areas_in_numbers_and_models_on_a_hub_stay(folder):
+    texts = {"aoi": "1,2,3,4", "model": "vlm:org/name", "clue_model": "openai:http://x.org#y"}
+    options = AnalyzeOptions.from_dict(texts)
+    assert RequestFolder(folder).options(options) == options
+    assert RequestFolder().options(options) == options
+
+
+def test_every_path_of_a_request_is_absolute(folder):
+    request = {
+        "before": "a.tif",
+        "after": {"path": "a.tif", "crs": "EPSG:32633"},
+        "outputs": {"features": "c.gpkg", "tiles": "t.gpkg", "heatmap": "maps/h.tif"},
+        "folder": str(folder),
+    }
+    pair = PairParameters.of(request, "outputs")
+    assert pair.before == str(folder / "a.tif")
+    assert pair.after.startswith(f"vrt://{folder}/a.tif?")
+    outputs = outputs_of(request)
+    assert outputs.features == folder / "c.gpkg"
+    assert outputs.tiles == folder / "t.gpkg"
+    assert outputs.heatmap == folder / "maps" / "h.tif"
+    for kind in request["outputs"]:
+        with pytest.raises(MessageError, match="relative path"):
+            outputs_of({"outputs": {kind: "c.gpkg"}})
+
+
+@pytest.mark.parametrize("value", ["here", "", 3, "./x"])
+def test_a_folder_must_be_absolute(value):
+    with pytest.raises(MessageError, match="folder"):
+        RequestFolder.of({"folder": value})
