@@ -75,8 +75,21 @@ def _shift_in_words(shift: Mapping[str, Any] | None) -> str:
         f"spread {shift['spread_px']:.2f}), {shift['windows_used']} of {shift['windows_tried']} "
         "windows agree"
     )
+    if (field := shift["field"]) is not None:
+        return _field_in_words(field, corrected=shift["corrected"])
     if not shift["clear"]:
         return f"{text}: not clear, not corrected"
     if not shift["worth_correcting"]:
         return f"{text}: too small to correct"
     return f"{text}: {'corrected' if shift['corrected'] else 'not corrected'}"
+
+
+def _field_in_words(field: Mapping[str, Any], *, corrected: bool) -> str:
+    text = (
+        f"a field of {field['least_px']:.2f} to {field['greatest_px']:.2f} px (median x "
+        f"{field['median_dx_px']:+.2f}, y {field['median_dy_px']:+.2f}, spread "
+        f"{field['spread_px']:.2f} px or {field['spread_m']:.3g} m), borne out by "
+        f"{field['windows_used']} of {field['windows_tried']} windows to "
+        f"{field['residual_px']:.2f} px ({field['shift_residual_px']:.2f} px with one shift)"
+    )
+    return f"{text}: {'corrected' if corrected else 'not corrected'}"

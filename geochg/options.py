@@ -58,8 +58,10 @@ class AlignMode(StrEnum):
     """What to do about a residual shift between the dates."""
 
     AUTO = "auto"
-    OFF = "off"
+    SHIFT = "shift"
+    FIELD = "field"
     REPORT = "report"
+    OFF = "off"
 
 
 class Geometry(StrEnum):
@@ -184,8 +186,9 @@ class AnalyzeOptions(Options):
     )
     align: AlignMode = option(
         AlignMode.AUTO,
-        "Measure a residual shift between the dates and correct it when it is clear, leave it, or "
-        "only report it.",
+        "Correct how the dates lie off each other: by one `shift` where it is clear, by a smooth "
+        "`field` of shifts, or by the field where it fits clearly better (`auto`); only `report` "
+        "it, or do not measure it (`off`).",
     )
     match: bool = option(False, "Match the values of AFTER to those of BEFORE, band by band.")
     tile_size_px: int = option(

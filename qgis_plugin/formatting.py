@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QLocale
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.progress import RunProgress
+from geochg_qgis.link_messages import without_flags
 
 
 def as_markup(text: object) -> str:
@@ -96,11 +97,14 @@ def pair_summary(facts: Mapping[str, Any]) -> str:
         _formatted_overlap(grid["overlap_km2"]),
         tr("{} tiles").format(facts["tiles"]),
     ]
-    if shift and shift.get("clear"):
-        state = tr("corrected") if shift.get("corrected") else tr("not corrected")
+    state = tr("corrected") if shift and shift.get("corrected") else tr("not corrected")
+    if shift and (field := shift.get("field")):
+        text = tr("shift {0:.1f} to {1:.1f} px ({2})")
+        parts.append(text.format(field["least_px"], field["greatest_px"], state))
+    elif shift and shift.get("clear"):
         parts.append(tr("shift {0:.1f} px ({1})").format(shift["magnitude_px"], state))
     if facts.get("seconds") is not None:
         parts.append(tr("about {}").format(formatted_duration(facts["seconds"])))
     if facts.get("note"):
-        parts.append(str(facts["note"]))
+        parts.append(without_flags(str(facts["note"])))
     return " · ".join(parts)

@@ -132,7 +132,7 @@ def test_the_worker_tells_new_fields_and_takes_them(with_more_fields, pair, tmp_
         "help": "Leave out features above this height.",
         "commands": None,
     }
-    assert told["season"]["choices"] == ["auto", "off", "report"]
+    assert told["season"]["choices"] == ["auto", "shift", "field", "report", "off"]
     assert (told["masks"]["type"], told["only_new"]["type"]) == ("array", "boolean")
 
 

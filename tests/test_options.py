@@ -85,7 +85,7 @@ def test_values_that_make_no_sense(values, message):
         ({"nodata": 0}, "'nodata' cannot be 0", 'a list of texts, such as ["0", "1"]'),
         ({"nodata": "12"}, "'nodata' cannot be '12'", "a list of texts"),
         ({"nodata": (0,)}, "'nodata' cannot be 0", "text"),
-        ({"align": "offf"}, "'align' cannot be 'offf'", "auto, off or report"),
+        ({"align": "offf"}, "'align' cannot be 'offf'", "auto, shift, field, report or off"),
         ({"geometry": "cell"}, "'geometry' cannot be 'cell'", "outline or cells"),
         ({"match": "no"}, "'match' cannot be 'no'", "true or false"),
         ({"bands": "321"}, "'bands' cannot be '321'", "a list of texts"),

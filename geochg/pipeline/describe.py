@@ -69,7 +69,7 @@ class PairDescription:
             "bands": list(self.pair.bands.names),
             "note": "; ".join(remark.text for remark in self.remarks),
             "remarks": [remark.to_dict() for remark in self.remarks],
-            "alignment": self.preparation.alignment(),
+            "alignment": self.preparation.alignment(area_m2**0.5),
             "matching": self.preparation.matching(),
             "tiles": self.tiles,
             "seconds": self.seconds,

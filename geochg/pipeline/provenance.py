@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -65,7 +66,7 @@ def metadata(
             "options": _shaping_options(options, model),
             "bands": list(pair.bands.names),
             "grid": _grid_facts(pair.grid),
-            "alignment": preparation.alignment(),
+            "alignment": preparation.alignment(math.sqrt(pair.facts.pixel_area_m2)),
             "matching": preparation.matching(),
             "tiles": {**counts, "failed": len(failures)},
             "not_seen_m2": _not_seen_m2(pair, tallies),

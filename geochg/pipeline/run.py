@@ -18,17 +18,18 @@ from geochg.features.tile_results import TileResult
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import mapped_questions
-from geochg.options import AnalyzeOptions
+from geochg.options import AlignMode, AnalyzeOptions
 from geochg.pipeline.batching import answered_ahead, has_core, tiles_to_ask
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.survey import SurveyTiles
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileWindow
 from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.alignment import Step
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair
-from geochg.tiling.preparation import Preparation, Step, prepare
+from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.signed_addresses import is_signed, refusal
 
@@ -181,11 +182,13 @@ class Run:
     def _tell_preparation(self, preparation: Preparation) -> None:
         for remark in preparation.remarks():
             self.listener(remark.notice())
-        shift = preparation.shift
-        if shift is not None and shift.worth_correcting:
+        if distance := preparation.distance_in_words():
             state = "corrected" if preparation.corrected else "not corrected"
-            text = f"the images lie {shift.magnitude_px:.1f} px apart ({state})"
+            text = f"the images lie {distance} ({state})"
             self.listener(Notice(text, warning=not preparation.corrected))
+        if self.options.align is AlignMode.FIELD and preparation.field is None:
+            text = "too few places agree with their neighbours for a field of shifts; one is taken"
+            self.listener(Notice(text, warning=True))
         if preparation.match is not None and not preparation.matched:
             text = "the dates are too unlike to match their values; they are left as they are"
             self.listener(Notice(text, warning=True))

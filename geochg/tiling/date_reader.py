@@ -33,6 +33,7 @@ from geochg.tiling.grid import (
 )
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.scaling import Scaling
+from geochg.tiling.shift_field import ShiftField
 from geochg.tiling.source import RasterSource, open_valid
 from geochg.tiling.validity import marked_alpha
 
@@ -52,6 +53,8 @@ class DatePlan:
         band_numbers: Bands in use, from 1.
         luminance: Whether they are red, green and blue, of which the luminance is read.
         displacement_px: `(dx, dy)` in grid pixels by which its content lies off the grid.
+        field: By which it lies off the grid instead, differently from place to place; windows that
+            are decimated are read displaced by `displacement_px` all the same.
         match: Maps its values to the other date's; None to leave them.
         stretch: Turns its own values into display values; None to give values.
         collars: What is left out beside what the file itself calls invalid.
@@ -64,6 +67,7 @@ class DatePlan:
     band_numbers: tuple[int, ...]
     luminance: bool = False
     displacement_px: tuple[float, float] = (0.0, 0.0)
+    field: ShiftField | None = None
     match: RadiometricMatch | None = None
     stretch: Stretch | None = None
     collars: tuple[Collar, ...] = ()
@@ -88,6 +92,7 @@ class DateReader:
 
     def __init__(self, plan: DatePlan, grid: GeoBox) -> None:
         self._plan = plan
+        self._grid = grid
         with ExitStack() as opening, gdal_settings(plan.source.path, fetches=plan.source.fetches):
             self._open(plan, grid, opening)
             self._stack = opening.pop_all()
@@ -99,10 +104,15 @@ class DateReader:
         dataset = stack.enter_context(open_dataset)
         self._bands = list(plan.band_numbers)
         self._alpha = marked_alpha(dataset)
-        if lattice is not None and plan.displacement_px == (0.0, 0.0):
+        self._raster = dataset
+        if lattice is not None and plan.displacement_px == (0.0, 0.0) and plan.field is None:
             self._dataset, self._lattice = dataset, lattice
         else:
-            self._dataset = stack.enter_context(_open_warped(dataset, plan, grid))
+            # Reading displaced by the shift brings content that lies (dx, dy) off back into place.
+            to_image = Affine.translation(*plan.displacement_px)
+            height_px, width_px = grid.shape
+            warped = _open_warped(dataset, plan, grid, to_image, (height_px, width_px))
+            self._dataset = stack.enter_context(warped)
             self._lattice = Lattice()
             self._alpha = self._alpha or dataset.count + 1
 
@@ -195,31 +205,46 @@ class DateReader:
         return np.ascontiguousarray(values), np.ascontiguousarray(valid)
 
     def _read_inside(self, part: PixelWindow, shape_px: tuple[int, int] | None) -> Pixels:
-        window = Window(part.col_start, part.row_start, part.width_px, part.height_px)
-        shape = shape_px or (part.height_px, part.width_px)
-        values, alpha = self._read_bands(window, shape)
-        valid = np.ones(shape, dtype=bool) if alpha is None else alpha >= _ALPHA_VALID
+        if self._plan.field is not None and shape_px is None:
+            values, alpha = self._read_pieces(part, self._plan.field)
+        else:
+            window = Window(part.col_start, part.row_start, part.width_px, part.height_px)
+            shape = shape_px or (part.height_px, part.width_px)
+            values, alpha = self._read_bands(self._dataset, window, shape)
+        valid = np.ones(values.shape[1:], np.bool_) if alpha is None else alpha >= _ALPHA_VALID
         if self._plan.scaling is not None:
             values = self._plan.scaling.apply(values)
         valid = _finite(values, valid)
         return (luminance(values) if self._plan.luminance else values), valid
 
+    def _read_pieces(
+        self, part: PixelWindow, field: ShiftField
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """The bands and alpha, each piece displaced as the field says there."""
+        dtypes, shape = self._dataset.dtypes, (part.height_px, part.width_px)
+        values = np.zeros((len(self._bands), *shape), dtypes[self._bands[0] - 1])
+        alpha = np.zeros(shape, dtypes[(self._alpha or 0) - 1])
+        for piece, to_image in field.pieces(part):
+            size = piece.height_px, piece.width_px
+            rows, cols = piece.slices_within(part)
+            with _open_warped(self._raster, self._plan, self._grid, to_image, size) as warped:
+                window = Window(0, 0, piece.width_px, piece.height_px)
+                values[:, rows, cols], alpha[rows, cols] = self._read_bands(warped, window, size)
+        return values, alpha
+
     def _read_bands(
-        self, window: Window, shape: tuple[int, int]
+        self, dataset: DatasetReader, window: Window, shape: tuple[int, int]
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """The bands, and alpha where there is one."""
-        dtypes = self._dataset.dtypes
         band_numbers = [*self._bands, *([self._alpha] if self._alpha is not None else [])]
-        if len({dtypes[band - 1] for band in band_numbers}) == 1:
+        if len({dataset.dtypes[band - 1] for band in band_numbers}) == 1:
             # At once: what a vast raster was read for may be gone from the cache later.
-            all_bands = self._dataset.read(
+            all_bands = dataset.read(
                 band_numbers, window=window, out_shape=(len(band_numbers), *shape)
             )
             return all_bands[: len(self._bands)], None if self._alpha is None else all_bands[-1]
-        values = self._dataset.read(
-            self._bands, window=window, out_shape=(len(self._bands), *shape)
-        )
-        return values, self._dataset.read(self._alpha, window=window, out_shape=shape)
+        values = dataset.read(self._bands, window=window, out_shape=(len(self._bands), *shape))
+        return values, dataset.read(self._alpha, window=window, out_shape=shape)
 
     def _empty_window(self, shape: tuple[int, int]) -> Pixels:
         is_scaled = self._plan.scaling is not None
@@ -247,15 +272,20 @@ def _name_raster_in_errors(path: str) -> Iterator[None]:
         raise RasterioIOError(f"{path}: {' '.join(str(cause).split())}") from error
 
 
-def _open_warped(dataset: DatasetReader, plan: DatePlan, grid: GeoBox) -> WarpedVRT:
-    height_px, width_px = grid.shape
-    # Reading displaced by the shift brings content that lies (dx, dy) off back into place.
-    transform = grid.transform * Affine.translation(*plan.displacement_px)
+def _open_warped(
+    dataset: DatasetReader,
+    plan: DatePlan,
+    grid: GeoBox,
+    to_image: Affine,
+    shape_px: tuple[int, int],
+) -> WarpedVRT:
+    """A raster warped to some rows and columns, brought by `to_image` to pixels of the grid."""
+    height_px, width_px = shape_px
     return WarpedVRT(
         dataset,
         src_crs=_unwrapped_crs(plan.source.geobox),
         crs=crs_of(grid).to_wkt(),
-        transform=on_turn_of(plan.source.geobox, grid, transform),
+        transform=on_turn_of(plan.source.geobox, grid, grid.transform * to_image),
         width=width_px,
         height=height_px,
         resampling=_resampling_method(plan.source.geobox, grid),

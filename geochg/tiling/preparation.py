@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, TypeVar, get_type_hints
 
 from geochg.errors import OptionError
 from geochg.options import AlignMode, typed_value
+from geochg.tiling.alignment import Step, measure_alignment
 from geochg.tiling.centring import Centring, is_wide
 from geochg.tiling.pair import RasterPair, nothing_valid
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
-from geochg.tiling.read import PairReader, ReadPlan
-from geochg.tiling.sample import patch_windows, sample_values, shift_patches
-from geochg.tiling.shift import Shift, measure_shift
-
-Step = Callable[[int, int], None]
-"""Told before each unit of work and after the last: units done, and all; may raise to stop."""
-
-_Item = TypeVar("_Item")
+from geochg.tiling.read import ReadPlan
+from geochg.tiling.sample import sample_values
+from geochg.tiling.shift import Shift
+from geochg.tiling.shift_field import ShiftField
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,8 @@ class Preparation:
 
     Attributes:
         shift: The residual shift, None when it was not or could not be measured.
-        corrected: Whether reading takes the shift out.
+        field: The field of shifts that is taken instead of one; None where one serves.
+        corrected: Whether reading takes the shift, or the field, out.
         match: How the after values map to the before values, None when that was not asked for.
         stretches: How each date is brought to display values, before first; None for a model that
             wants source values.
@@ -37,6 +35,7 @@ class Preparation:
     """
 
     shift: Shift | None = None
+    field: ShiftField | None = None
     corrected: bool = False
     match: RadiometricMatch | None = None
     stretches: tuple[Stretch, Stretch] | None = None
@@ -52,7 +51,9 @@ class Preparation:
         plan = pair.plan()
         before = replace(plan.before, centring=self.centring)
         after = replace(plan.after, centring=self.centring)
-        if self.shift is not None and self.corrected:
+        if self.field is not None and self.corrected:
+            after = replace(after, displacement_px=self.field.median_px, field=self.field)
+        elif self.shift is not None and self.corrected:
             after = replace(after, displacement_px=(self.shift.dx_px, self.shift.dy_px))
         if self.stretches is not None:
             before = replace(before, stretch=self.stretches[0])
@@ -74,8 +75,8 @@ class Preparation:
         """
         if set(values) != {field.name for field in fields(cls)}:
             raise ValueError("the measurements are others")
-        names = ("shift", "match", "stretches", "centring")
-        shift, match, stretches, centring = (values[name] for name in names)
+        names = ("shift", "field", "match", "stretches", "centring")
+        shift, field, match, stretches, centring = (values[name] for name in names)
         if not isinstance(values["corrected"], bool):
             raise ValueError("corrected is neither true nor false")
         is_pair = isinstance(stretches, list | tuple) and len(stretches) == 2
@@ -83,6 +84,7 @@ class Preparation:
             raise ValueError("the stretches are not two")
         return cls(
             shift=None if shift is None else _measurement_of(Shift, shift),
+            field=None if field is None else _measurement_of(ShiftField, field),
             corrected=values["corrected"],
             match=None if match is None else _measurement_of(RadiometricMatch, match),
             stretches=None
@@ -98,15 +100,31 @@ class Preparation:
         text = "values so large that 32-bit floats do not tell them apart are brought near zero"
         return (Remark(f"{text}, alike at both dates ({self.centring.text()})", warning=False),)
 
-    def alignment(self) -> dict[str, Any] | None:
-        """The shift found and what was done about it, rounded, as plain JSON values."""
+    def alignment(self, pixel_m: float) -> dict[str, Any] | None:
+        """The shift or field found and what was done about it, rounded, as plain JSON values.
+
+        Args:
+            pixel_m: Side of a pixel on the ground.
+        """
         if self.shift is None:
             return None
-        facts = {
-            key: round(value, 3) if isinstance(value, float) else value
-            for key, value in self.shift.to_dict().items()
+        field = None if self.field is None else _rounded(self.field.to_dict(pixel_m))
+        return {
+            "method": AlignMode.SHIFT if field is None else AlignMode.FIELD,
+            **_rounded(self.shift.to_dict()),
+            "field": field,
+            "corrected": self.corrected,
         }
-        return facts | {"corrected": self.corrected}
+
+    def distance_in_words(self) -> str:
+        """How far the dates lie apart, in words; empty where it is not clear, or not worth it."""
+        if self.field is not None:
+            least_px, greatest_px = self.field.range_px
+            text = f"{least_px:.1f} to {greatest_px:.1f} px apart from place to place"
+            return text if self.field.worth_correcting else ""
+        if self.shift is None or not self.shift.worth_correcting:
+            return ""
+        return f"{self.shift.magnitude_px:.1f} px apart"
 
     def matching(self) -> dict[str, Any] | None:
         """The match found and whether it is applied, as plain JSON values."""
@@ -125,7 +143,7 @@ def prepare(
 
     Args:
         pair: The pair.
-        align: Whether to measure a residual shift, and to correct it when it is clear.
+        align: How to measure and correct how the dates lie off each other.
         pixels: `display` for a model that looks at pictures.
         match: Whether to match the after values to the before values.
         step: Called before each window that is read, and after the last: windows done with, and
@@ -137,14 +155,11 @@ def prepare(
     """
     preparation = Preparation(centring=_value_centring(pair))
     if align is not AlignMode.OFF:
-        with PairReader(preparation.plan(pair)) as reader:
-            windows = list(patch_windows(pair.grid))
-            shift = measure_shift(shift_patches(reader, _tell_steps(windows, step)))
-            # The first windows may have been enough.
-            step(len(windows), len(windows))
-        clear = shift is not None and shift.worth_correcting
-        corrected = clear and align is AlignMode.AUTO
-        preparation = replace(preparation, shift=shift, corrected=corrected)
+        shift, field = measure_alignment(preparation.plan(pair), align, step)
+        measured = field or shift
+        is_worth = measured is not None and measured.worth_correcting
+        corrected = is_worth and align is not AlignMode.REPORT
+        preparation = replace(preparation, shift=shift, field=field, corrected=corrected)
     if not match and (pixels == "values" or set(pair.dtypes) == {"uint8"}):
         identity = Stretch.identity(pair.plan().before.band_count)
         return (
@@ -173,14 +188,13 @@ def _value_centring(pair: RasterPair) -> Centring | None:
     return Centring.from_samples(*sample_values(pair.plan(), as_stored=True))
 
 
-def _tell_steps(items: Iterable[_Item], step: Step) -> Iterator[_Item]:
-    item_list = list(items)
-    for done_count, item in enumerate(item_list):
-        step(done_count, len(item_list))
-        yield item
+def _rounded(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: round(value, 3) if isinstance(value, float) else value for key, value in facts.items()
+    }
 
 
-_Measured = TypeVar("_Measured", Shift, RadiometricMatch, Stretch, Centring)
+_Measured = TypeVar("_Measured", Shift, ShiftField, RadiometricMatch, Stretch, Centring)
 
 
 def _measurement_of(kind: type[_Measured], values: object) -> _Measured:

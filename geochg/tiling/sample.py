@@ -19,8 +19,11 @@ from geochg.tiling.read import PairReader, ReadPlan
 from geochg.tiling.shift import Patch
 
 _PATCH_PX = 512
+_QUICK_PATCH_PX = 256
 _SMALLEST_PATCH_PX = 64
 _PATCHES_A_SIDE = 5
+_FIELD_PATCH_PX = 128
+_FIELD_PATCHES_A_SIDE = 16
 _OVERVIEW_PX = 1024
 _READABLE_WHOLE_PX = 4096 * 4096
 _CHIP_PX = 128
@@ -35,7 +38,11 @@ def shift_patches(reader: PairReader, windows: Iterable[PixelWindow]) -> Iterato
     for window in windows:
         if (part := _Reading(reader).window(window)) is not None:
             before, after, valid = part
-            yield Patch(before.mean(axis=0), after.mean(axis=0), valid)
+            yield Patch(before.mean(axis=0), after.mean(axis=0), valid, _center(window))
+
+
+def _center(window: PixelWindow) -> tuple[float, float]:
+    return (window.col_start + window.col_stop) / 2, (window.row_start + window.row_stop) / 2
 
 
 def sample_values(
@@ -112,13 +119,47 @@ def patch_windows(grid: GeoBox) -> Iterator[PixelWindow]:
     The first `FIRST_WINDOWS` are spread over all of it, too, as those may be enough: the crossings
     of the first, middle and last rows and columns of windows come before the others.
     """
-    height_px, width_px = grid.shape
-    side = min(_PATCH_PX, max(_SMALLEST_PATCH_PX, min(height_px, width_px) // 3))
-    rows = _starts(height_px, side)
-    cols = _starts(width_px, side)
+    return _spread_squares(grid, _patch_side(grid, _PATCH_PX, 3))
+
+
+def quick_patch_windows(grid: GeoBox) -> list[PixelWindow]:
+    """Smaller squares for a first look, as spread; none where the usual ones are as small."""
+    if _patch_side(grid, _PATCH_PX, 3) <= _QUICK_PATCH_PX:
+        return []
+    return list(_spread_squares(grid, _QUICK_PATCH_PX))
+
+
+def field_windows(grid: GeoBox) -> tuple[list[PixelWindow], tuple[int, int]]:
+    """At most 256 separate small squares, row by row, to measure a field of shifts on.
+
+    Returns:
+        The squares, and how many rows and columns of them there are.
+    """
+    side = _patch_side(grid, _FIELD_PATCH_PX, 8)
+    rows, cols = (_starts(length_px, side, _FIELD_PATCHES_A_SIDE) for length_px in grid.shape)
+    squares = [_square(grid, top, left, side) for top, left in product(rows, cols)]
+    return squares, (len(rows), len(cols))
+
+
+def _patch_side(grid: GeoBox, most_px: int, count: int) -> int:
+    """Side of squares of which so many lie across the grid, if they do not become too small.
+
+    Multiples of 16, of which Fourier transforms are fast.
+    """
+    wanted_px = min(grid.shape) // count // 16 * 16
+    return min(most_px, max(_SMALLEST_PATCH_PX, wanted_px))
+
+
+def _spread_squares(grid: GeoBox, side: int) -> Iterator[PixelWindow]:
+    rows, cols = (_starts(length_px, side, _PATCHES_A_SIDE) for length_px in grid.shape)
     first_places = set(product(_ends_and_middle(rows), _ends_and_middle(cols)))
     for top, left in sorted(product(rows, cols), key=lambda place: place not in first_places):
-        yield PixelWindow(top, min(top + side, height_px), left, min(left + side, width_px))
+        yield _square(grid, top, left, side)
+
+
+def _square(grid: GeoBox, top: int, left: int, side: int) -> PixelWindow:
+    height_px, width_px = grid.shape
+    return PixelWindow(top, min(top + side, height_px), left, min(left + side, width_px))
 
 
 def _ends_and_middle(starts: Sequence[int]) -> list[int]:
@@ -126,7 +167,7 @@ def _ends_and_middle(starts: Sequence[int]) -> list[int]:
     return [starts[round(index * (len(starts) - 1) / 2)] for index in range(3)]
 
 
-def _starts(length_px: int, side_px: int) -> list[int]:
+def _starts(length_px: int, side_px: int, limit: int) -> list[int]:
     count = max(1, length_px // side_px)
     margin = max(0, length_px - count * side_px) // 2
-    return [margin + index * side_px for index in evenly(count, _PATCHES_A_SIDE)]
+    return [margin + index * side_px for index in evenly(count, limit)]

@@ -45,9 +45,9 @@ MAX_SPREAD_PX = 0.5
 FIRST_WINDOWS = 9
 """Windows after which a shift may be settled."""
 
-SETTLED_WINDOWS = 7
-SETTLED_SPREAD_PX = 0.2
-"""So many of the first windows must agree, so closely, for the others not to be looked at."""
+SETTLED_SHARE = 7 / 9
+SETTLED_ERROR_PX = 0.2 / 3
+"""This share of the first windows must agree, to this standard error, to settle the shift."""
 
 WORTHWHILE_PX = 0.5
 """Shifts below half a pixel are left alone: resampling would cost more sharpness than it mends."""
@@ -73,11 +73,38 @@ class Patch(NamedTuple):
         before: `(height, width)` float32, one band or a mean of bands, any unit.
         after: As `before`, on the same grid; its radiometry may differ.
         valid: `(height, width)` bool; true where both dates have data.
+        center_px: Column and row of its centre on the grid.
     """
 
     before: NDArray[np.float32]
     after: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    center_px: tuple[float, float] = (0.0, 0.0)
+
+
+class Match(NamedTuple):
+    """The best match of one window.
+
+    Attributes:
+        dx_px: As in `Shift`.
+        dy_px: As in `Shift`.
+        peak_ratio: Height of its correlation over that of the second best.
+        center_px: Column and row of the window's centre on the grid.
+    """
+
+    dx_px: float
+    dy_px: float
+    peak_ratio: float
+    center_px: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether it stands out from the second best far enough to be believed."""
+        return self.peak_ratio >= MIN_PEAK_RATIO
+
+    def moved(self, dx_px: float, dy_px: float) -> Match:
+        """The match, where that much had been taken out before."""
+        return self._replace(dx_px=self.dx_px + dx_px, dy_px=self.dy_px + dy_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,29 +155,34 @@ class Shift:
 
 
 def measure_shift(patches: Iterable[Patch]) -> Shift | None:
-    """The residual shift between two dates.
+    """The residual shift between two dates: `common_shift` of `match_patches`."""
+    return common_shift(match_patches(patches))
+
+
+def match_patches(patches: Iterable[Patch]) -> list[Match]:
+    """The matches of windows with enough valid ground and texture to be matched.
 
     Patches are taken one at a time, so they may be read lazily; where the first `FIRST_WINDOWS`
     agree closely, no more are taken. They should not overlap, since agreement is evidence only
     between windows that share no pixels, and should spread over the image, the first ones too; 9 to
     25 of 256 to 512 px a side serve well, more and smaller ones where a raster is small. Shifts up
     to an eighth of a window's side can be found.
-
-    Returns:
-        The shift that most windows agree on (`clear` tells whether to believe it), or None when no
-        window has a match that stands out.
     """
-    matches: list[_Match] = []
+    matches: list[Match] = []
     for number, patch in enumerate(patches, 1):
-        if (match := _match(patch)) is not None:
+        if (match := match_patch(patch)) is not None:
             matches.append(match)
-        if number == FIRST_WINDOWS and (shift := _common_shift(matches)) and _is_settled(shift):
-            return shift
-    return _common_shift(matches)
+        if number == FIRST_WINDOWS and is_settled(matches):
+            break
+    return matches
 
 
-def _common_shift(matches: Sequence[_Match]) -> Shift | None:
-    distinct = [match for match in matches if match.peak_ratio >= MIN_PEAK_RATIO]
+def common_shift(matches: Sequence[Match]) -> Shift | None:
+    """The shift that most windows agree on (`is_clear` tells whether to believe it).
+
+    None when no window has a match that stands out.
+    """
+    distinct = [match for match in matches if match.is_distinct]
     if not distinct:
         return None
     agreeing = _largest_cluster(np.array([(match.dx_px, match.dy_px) for match in distinct]))
@@ -159,23 +191,22 @@ def _common_shift(matches: Sequence[_Match]) -> Shift | None:
     return Shift(float(centre[0]), float(centre[1]), float(spread), len(agreeing), len(matches))
 
 
-def _is_settled(shift: Shift) -> bool:
-    """Whether the first windows agree so well that the others would change nothing."""
-    return shift.windows_used >= SETTLED_WINDOWS and shift.spread_px <= SETTLED_SPREAD_PX
+def is_settled(matches: Sequence[Match]) -> bool:
+    """Whether windows agree so well that others would change nothing.
+
+    A single one that moved otherwise may be a mountain, or the part of another image.
+    """
+    shift = common_shift(matches)
+    if shift is None or shift.windows_used < SETTLED_SHARE * max(len(matches), FIRST_WINDOWS):
+        return False
+    all_agree = shift.windows_used == sum(match.is_distinct for match in matches)
+    return all_agree and shift.spread_px <= SETTLED_ERROR_PX * math.sqrt(shift.windows_used)
 
 
 # --- one window ----------------------------------------------------------------------------------
 
 
-class _Match(NamedTuple):
-    """The best match of one window; `peak_ratio` is its height over that of the second best."""
-
-    dx_px: float
-    dy_px: float
-    peak_ratio: float
-
-
-def _match(patch: Patch) -> _Match | None:
+def match_patch(patch: Patch) -> Match | None:
     """The window's shift; None when there is too little valid ground or texture to look."""
     weight = _weight(patch)
     if weight is None:
@@ -184,7 +215,8 @@ def _match(patch: Patch) -> _Match | None:
     crosses = [_cross_power(before, after) for before, after in pairs]
     if not all(cross.any() for cross in crosses):
         return None
-    return _best_match(np.sum(crosses, axis=0, dtype=np.complex64))
+    best = _best_match(np.sum(crosses, axis=0, dtype=np.complex64))
+    return best._replace(center_px=patch.center_px)
 
 
 def _weight(patch: Patch) -> NDArray[np.float32] | None:
@@ -264,7 +296,7 @@ def _cross_power(
     return cross
 
 
-def _best_match(cross: NDArray[np.complex64]) -> _Match:
+def _best_match(cross: NDArray[np.complex64]) -> Match:
     """The highest correlation within the plausible shifts, against the next one anywhere."""
     height, width = cross.shape
     reach = int(height * PLAUSIBLE_SHARE), int(width * PLAUSIBLE_SHARE)
@@ -278,7 +310,7 @@ def _best_match(cross: NDArray[np.complex64]) -> _Match:
     ]
     surface[np.ix_(*around)] = 0
     dy, dx = _refine(cross, int(row) - reach[0], int(col) - reach[1])
-    return _Match(dx, dy, peak / float(surface.max()))
+    return Match(dx, dy, peak / float(surface.max()))
 
 
 def _refine(cross: NDArray[np.complex64], dy: int, dx: int) -> tuple[float, float]:

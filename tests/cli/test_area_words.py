@@ -1,11 +1,15 @@
-"""Sentences of the command line name areas in a unit that shows them."""
+"""Sentences of the command line: areas in a unit that shows them, shifts and fields of shifts."""
 
 import pytest
 from tile_factory import make_grid
 
 from geochg.features.layer import FeatureLayer, FeatureRow
+from geochg.tiling.preparation import Preparation
+from geochg.tiling.shift import Shift
+from geochg.tiling.shift_field import ShiftField
 from geochg_cli.analyze import _hectares, _in_words
 from geochg_cli.info import _in_words as info_words
+from geochg_cli.info import _shift_in_words
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,22 @@ def test_info_tells_tiny_overlaps(km2, words):
     facts = {"before": date, "after": date, "grid": grid, "bands": ["red"], "remarks": []}
     told = "\n".join(info_words(facts | {"alignment": None, "tiles": 1, "seconds": 1.0}))
     assert f" {words}, EPSG:32633" in told
+
+
+SHIFT = Shift(3.0, -4.0, 0.1, 7, 9)
+FIELD = ShiftField(300, 400, 2, 2, (0.0, 6.0) * 2, (0.0,) * 4, 0.25, 1.5, 30, 40)
+
+
+@pytest.mark.parametrize(
+    ("preparation", "words"),
+    [
+        (Preparation(), "not measured"),
+        (Preparation(SHIFT, corrected=True), "5.00 px (x +3.00, y -4.00"),
+        (Preparation(SHIFT), "not corrected"),
+        (Preparation(SHIFT, FIELD, corrected=True), "a field of 0.00 to 6.00 px (median x +3.00"),
+        (Preparation(SHIFT, FIELD, corrected=True), "30 of 40 windows to 0.25 px (1.50 px with"),
+        (Preparation(SHIFT, FIELD), "one shift): not corrected"),
+    ],
+)
+def test_info_tells_shifts_and_fields(preparation, words):
+    assert words in _shift_in_words(preparation.alignment(10.0))

@@ -1,5 +1,6 @@
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 
@@ -11,6 +12,7 @@ import rasterio
 import rasterio.shutil
 import shapely
 from affine import Affine
+from displacements import DISPLACEMENTS, displaced, example
 from pairs import PLANTED, planted_mask, planted_pair
 from rasterio.errors import RasterioIOError
 from rasters import ORIGIN, texture
@@ -237,6 +239,51 @@ def test_a_match_and_a_shift_are_reported(make_raster):
     assert facts["matching"]["gain"][0] == pytest.approx(2, rel=0.1)
     assert any(isinstance(event, Progress) and event.stage == "shift" for event in told)
     assert any(isinstance(event, Notice) and "px apart" in event.message for event in told)
+
+
+def test_a_field_of_shifts_is_reported_and_resumed(make_raster, tmp_path):
+    values, placing = example("dubai_2015")
+    before = make_raster("a.tif", values, **placing)
+    after = make_raster("b.tif", displaced(values, DISPLACEMENTS["ramp"]), **placing)
+    told, settings = [], options(model="cva", align="auto", tile_size_px=256, overlap_px=32)
+    outputs = Outputs(tmp_path / "c.geojson")
+    facts = geochg.analyze(before, after, settings, outputs=outputs, listener=told.append).metadata
+    alignment = facts["alignment"]
+    assert (alignment["method"], alignment["corrected"]) == ("field", True)
+    assert alignment["field"]["greatest_px"] == pytest.approx(6, abs=0.5)
+    pixel_m = facts["grid"]["transform"][0] * 111_320  # degrees
+    assert alignment["field"]["spread_m"] == pytest.approx(
+        alignment["field"]["spread_px"] * pixel_m, rel=0.1
+    )
+    notices = [event.message for event in told if isinstance(event, Notice)]
+    assert any("px apart from place to place (corrected)" in text for text in notices)
+    unbroken = (tmp_path / "c.geojson").read_bytes()
+    flag = Flag()
+
+    def stop(event):
+        if isinstance(event, Progress) and event.stage == "tiles" and event.done > 2:
+            flag.set()
+
+    (tmp_path / "c.geojson").unlink()
+    with pytest.raises(CancelledRunError):
+        geochg.analyze(
+            before, after, replace(settings, batch_size=1),
+            outputs=outputs, listener=stop, cancel=flag,
+        )  # fmt: skip
+    again = replace(settings, resume=True)
+    events = []
+    geochg.analyze(before, after, again, outputs=outputs, listener=events.append)
+    assert not any(isinstance(event, Progress) and event.stage == "shift" for event in events)
+    assert (tmp_path / "c.geojson").read_bytes() == unbroken
+
+
+def test_too_small_a_pair_for_a_field_is_told(make_raster):
+    path, told = make_raster("a.tif", texture(180, 180)), []
+    other = make_raster("b.tif", texture(180, 180) // 2)
+    settings = options(align="field")
+    facts = geochg.analyze(path, other, settings, listener=told.append).metadata
+    assert facts["alignment"]["method"] == "shift"
+    assert any(isinstance(e, Notice) and "for a field of shifts" in e.message for e in told)
 
 
 def test_captions_are_about_the_feature(make_raster):

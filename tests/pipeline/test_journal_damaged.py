@@ -17,6 +17,7 @@ from geochg.tiling.layout import Layout
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.radiometry import RadiometricMatch, Stretch
 from geochg.tiling.shift import Shift
+from geochg.tiling.shift_field import ShiftField
 
 LAYOUT = Layout(100, 100, 50, 0)
 FACTS = {"option": 1}
@@ -246,6 +247,7 @@ def test_folders_without_locks(tmp_path, monkeypatch):
 
 PREPARATION = Preparation(
     Shift(0.5, 0.25, 0.1, 9, 9),
+    ShiftField(300, 400, 2, 2, (0.5, 0.1 + 0.2, 1.5, 2.0), (0.0,) * 4, 0.1, 1.0, 30, 40),
     corrected=True,
     match=RadiometricMatch((1.0,), (0.0,), (0.9,), 0.5),
     stretches=(Stretch((0.0,), (1.0,)), Stretch((0.0,), (1.0,))),
@@ -263,6 +265,10 @@ CHANGES = {
     "a list": lambda kept: kept.update(shift=[1]),
     "words": lambda kept: kept["shift"].update(dx_px="far"),
     "NaN": lambda kept: kept["shift"].update(dx_px=float("nan")),
+    "no field": lambda kept: kept.pop("field"),
+    "a bent field": lambda kept: kept["field"]["dx_px"].pop(),
+    "a field of words": lambda kept: kept["field"].update(dx_px=["far"] * 4),
+    "a field without an end": lambda kept: kept["field"]["dy_px"].append(float("inf")),
     "more": lambda kept: kept["match"].update(gold=1),
     "half": lambda kept: kept["match"].update(gain=[None]),
     "one stretch": lambda kept: kept.update(stretches=[kept["stretches"][0]]),

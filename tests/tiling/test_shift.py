@@ -230,7 +230,7 @@ class TestVerdict:
     def test_patches_are_read_one_at_a_time(self, monkeypatch):
         before = ground(14)
         handled = []
-        monkeypatch.setattr(shift, "_match", lambda patch: handled.append(patch))
+        monkeypatch.setattr(shift, "match_patch", lambda patch: handled.append(patch))
 
         def patches():
             for number, patch in enumerate(cut(before, before)):
@@ -302,4 +302,5 @@ class TestFirstWindows:
         pair = open_pair(path, make_raster("b.tif", texture(320, 192) + 1), AnalyzeOptions(), "all")
         steps = []
         prepare(pair, AlignMode.AUTO, step=lambda *step: steps.append(step))
-        assert steps == [*((number, 15) for number in range(shift.FIRST_WINDOWS)), (15, 15)]
+        # 15 windows, and as many small ones of a field.
+        assert steps == [*((number, 30) for number in range(shift.FIRST_WINDOWS)), (30, 30)]
