@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from plugin_package import FOLDER
+from plugin_package import FOLDER, small_wheel
 from qgis_worker import ROOT, WORKER_PYTHON
 from slowness import PATIENCE, slowness
 
@@ -35,7 +35,10 @@ def report(tmp_path_factory):
         encoding="utf-8",
     )
     subprocess.run(
-        [str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local", str(folder)],
+        [
+            *(str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local"),
+            *("--wheel", str(small_wheel(folder)), str(folder)),
+        ],
         check=True,
     )
     with zipfile.ZipFile(folder / "geochg_qgis-local.zip") as archive:
