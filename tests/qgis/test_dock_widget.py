@@ -418,7 +418,6 @@ def test_the_set_up_page_checks_and_says_what_is_wrong(dock, qtbot, tmp_path):
     setup.python.setFilePath(shutil.which("python3", path="/usr/bin"))
     setup.check()
     qtbot.waitUntil(lambda: "not installed" in setup.status.text(), timeout=10_000)
-    assert "No module named" in setup.output.toPlainText()
     from qgis_worker import WORKER_PYTHON
 
     setup.python.setFilePath(str(WORKER_PYTHON))

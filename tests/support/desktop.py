@@ -8,7 +8,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from plugin_package import FOLDER
+from plugin_package import FOLDER, small_wheel
 from qgis_worker import ROOT, WORKER_PYTHON
 
 SCREENSHOTS = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
@@ -28,7 +28,10 @@ def drive_desktop(script, folder, pictures, *, screen="1680x1050", more=None, li
     (profile / "QGIS").mkdir(parents=True)
     (profile / "QGIS" / "QGIS3.ini").write_text(SETTINGS, encoding="utf-8")
     subprocess.run(
-        [str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local", str(folder)],
+        [
+            *(str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local"),
+            *("--wheel", str(small_wheel(folder)), str(folder)),
+        ],
         check=True,
     )
     with zipfile.ZipFile(folder / "geochg_qgis-local.zip") as archive:
