@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.run_options import option_labels
+
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])")
 
 
 def translated_error(error: LinkError) -> LinkError:
@@ -14,16 +18,31 @@ def translated_error(error: LinkError) -> LinkError:
     if not error.code:
         return error
     message, hint = _messages()[error.code]
-    values = {
-        name: translated_error(value) if isinstance(value, LinkError) else value
-        for name, value in error.values.items()
-    }
+    values = {name: _shown_value(value) for name, value in error.values.items()}
     return type(error)(message.format(**values), hint.format(**values), error.detail)
 
 
 def worker_notice(notice: Mapping[str, Any]) -> str:
     """A notice of the worker, which is English, behind words in the user's language."""
-    return tr("geochg says: {message}").format(message=notice.get("message", ""))
+    text = without_flags(str(notice.get("message", "")))
+    return tr("geochg says: {message}").format(message=text)
+
+
+def without_flags(text: str) -> str:
+    """A text of the worker with the panel's names of options in place of command-line flags."""
+    labels = option_labels()
+
+    def label(match: re.Match[str]) -> str:
+        words = match[1].replace("-", " ")
+        return f"“{labels.get(words) or tr(words[:1].upper() + words[1:])}”"
+
+    return _FLAG.sub(label, text)
+
+
+def _shown_value(value: object) -> object:
+    if isinstance(value, LinkError):
+        return translated_error(value)
+    return without_flags(value) if isinstance(value, str) else value
 
 
 def _messages() -> dict[str, tuple[str, str]]:
@@ -54,6 +73,18 @@ def _python_messages() -> dict[str, tuple[str, str]]:
         "python-too-old": (
             tr("{python} is no Python 3.11 or newer"),
             tr("choose a newer one; python.org has installers"),
+        ),
+        "python-is-older": (
+            tr("{python} is Python {version}; geochg needs 3.11 or newer"),
+            tr("choose a newer one, or install geochg below"),
+        ),
+        "no-python": (
+            tr("{python} is no Python"),
+            tr("choose the program itself, such as bin/python of an environment"),
+        ),
+        "geochg-is-older": (
+            tr("The geochg in {python} is version {version}, too old for this plugin"),
+            tr("update it, or install geochg below"),
         ),
         "geochg-missing": (
             tr("geochg is not installed in {python}"),
@@ -134,6 +165,14 @@ def _installation_messages() -> dict[str, tuple[str, str]]:
         "folder-holds-other-things": (
             tr("{folder} holds other files"),
             tr("choose an empty folder for the environment"),
+        ),
+        "release-missing": (
+            tr("This plugin comes without geochg"),
+            tr("name a wheel or a folder of geochg under Package"),
+        ),
+        "wrong-checksum": (
+            tr("Installing failed: a file is not the one that was locked"),
+            tr("try again, from another network if need be; nothing of the file was used"),
         ),
         "wheels-missing": (tr("There is no folder {folder}"), tr("choose the folder of wheels")),
         "environment-broken": (

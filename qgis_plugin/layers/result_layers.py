@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from qgis.core import (
     QgsApplication,
-    QgsField,
     QgsLayerTreeGroup,
     QgsProject,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QVariant
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
-from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.review_edits import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
+from geochg_qgis.link.absolute_paths import absolute_path
 from geochg_qgis.link.errors import LinkError
 
 RESULT = "geochg/result"
@@ -136,6 +136,51 @@ def results_in_project() -> list[QgsVectorLayer]:
     ]
 
 
+def drawn_features(
+    results: Iterable[QgsVectorLayer | None],
+    before: QgsRasterLayer,
+    after: QgsRasterLayer,
+    model: str,
+) -> str:
+    """The first result that was made of two images by a model, as the worker takes layers.
+
+    Returns:
+        File and layer, with the layer's filter; empty where there is no such result.
+    """
+    sources = (
+        _result_source(result)
+        for result in results
+        if result is not None and _is_of(result, before, after, model)
+    )
+    return next(filter(None, sources), "")
+
+
+def _is_of(
+    result: QgsVectorLayer, before: QgsRasterLayer, after: QgsRasterLayer, model: str
+) -> bool:
+    try:
+        options = json.loads(str(result.customProperty(OPTIONS) or "{}"))
+    except ValueError:
+        return False
+    identities = [ImageIdentity.from_text(result.customProperty(role)) for role in (BEFORE, AFTER)]
+    return options.get("model") == model and all(
+        identity is not None and identity.layer_among([layer]) is not None
+        for identity, layer in zip(identities, (before, after))
+    )
+
+
+def _result_source(result: QgsVectorLayer) -> str:
+    if result.providerType() != "ogr":
+        return ""
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", result.source())
+    path, name = str(parts.get("path") or ""), str(parts.get("layerName") or "")
+    if not Path(path).is_file():
+        return ""
+    layer = f"|layername={name}" if name else ""
+    condition = f"|subset={result.subsetString()}" if result.subsetString() else ""
+    return f"{absolute_path(path)}{layer}{condition}"
+
+
 def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     """Moves a layer's node, unless it lies in another group already."""
     project = QgsProject.instance()
@@ -149,21 +194,3 @@ def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     copy = node.clone()
     group.addChildNode(copy)
     root.removeChildNode(node)
-
-
-def add_review_fields(layer: QgsVectorLayer) -> None:
-    """Adds the fields for a review to a result.
-
-    Raises:
-        LinkError: If its file takes none.
-    """
-    names = {field.name() for field in layer.fields()}
-    missing = [
-        QgsField(name, QVariant.String) for name in (REVIEW, REVIEW_CLASS) if name not in names
-    ]
-    if missing and not layer.dataProvider().addAttributes(missing):
-        raise LinkError(
-            tr("{} cannot be changed").format(layer.source()),
-            tr("check that nothing else has it open, and its permissions"),
-        )
-    layer.updateFields()

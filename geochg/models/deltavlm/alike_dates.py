@@ -5,7 +5,7 @@ Such a tile needs no network to be called unchanged.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def dates_are_alike(tile: Tile, ranges: tuple[ColorRange, ColorRange]) -> bool:
     return bool(difference.max() <= MOST_DIFFERENCE)
 
 
-def _cell_means(image: NDArray[np.generic]) -> NDArray[np.float32]:
+def _cell_means(image: NDArray[Any]) -> NDArray[np.float32]:
     """`(bands, cell rows, cell columns)`: means of the cells, those at the edges padded."""
     padded = _padded(image)
     parts = [
@@ -59,6 +59,6 @@ def _any_in_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return is_any
 
 
-def _padded(image: NDArray[np.generic]) -> NDArray[np.generic]:
+def _padded(image: NDArray[Any]) -> NDArray[Any]:
     margins = [(0, -side % CELL_PX) for side in image.shape[-2:]]
     return np.pad(image, ((0, 0), *margins), mode="edge") if np.any(margins) else image
