@@ -156,14 +156,16 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if options.adapter:
             adapter_folder(options.adapter)
         identity = ModelIdentity(model_id, fingerprint(folder, files), adapter_id(options.adapter))
-        device = torch_device(device)
+        if device == "auto":
+            device = torch_device(device)
         if not options.adapter and can_run(folder, (ENCODER, DETECTOR), device):
             made_from = export_fingerprint(folder, files)
             load_language = partial(_open_language, folder, made_from, options)
-            vision = OnnxVision.open(folder, made_from, options.precision)
+            vision = OnnxVision.open(folder, made_from, options.precision, device)
             if vision.precision == Precision.INT8:
                 identity = replace(identity, precision=vision.precision.value)
             return cls(vision, load_language, options, identity)
+        device = torch_device(device)
         size_bytes = sum(path.stat().st_size for path in files)
         model, processor = open_model(folder, _dtype(device, size_bytes), device)
         if options.adapter:

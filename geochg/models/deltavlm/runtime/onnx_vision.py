@@ -116,18 +116,27 @@ class OnnxVision:
     precision: Precision = Precision.FLOAT32
 
     @classmethod
-    def open(cls, folder: Path, made_from: str, precision: Precision = Precision.AUTO) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        made_from: str,
+        precision: Precision = Precision.AUTO,
+        device: str = "cpu",
+    ) -> Self:
         """Loads the exported files of a folder; see `open_session`.
 
         Args:
             folder: The model's folder.
             made_from: The `fingerprint` of the folder now.
-            precision: The numbers to run in.
+            precision: The numbers to run in; other devices than the CPU take float32.
+            device: See `open_session`.
 
         Raises:
             ModelError: If a file is none of geochg's, was made from other weights, or is not there
-                in int8, where that was asked for.
+                in int8, where that was asked for, or the device cannot be used.
         """
+        if device != "cpu":
+            precision = Precision.FLOAT32
         files = [folder / name for name in (ENCODER, DETECTOR)]
         int8_files = [int8_file(file) for file in files]
         has_int8 = all(file.is_file() for file in int8_files)
@@ -138,7 +147,7 @@ class OnnxVision:
         if precision == Precision.AUTO:
             precision = Precision.INT8 if has_int8 and int8_is_fast() else Precision.FLOAT32
         encoder, detector = (
-            open_session(file, made_from)
+            open_session(file, made_from, device)
             for file in (int8_files if precision == Precision.INT8 else files)
         )
         noted = detector.get_modelmeta().custom_metadata_map.get(FACTS, "")
