@@ -49,7 +49,8 @@ _DESCRIBE_MS = 900  # time after the last change of a choice until the pair is d
 
 _CHANGES_TAB = 1
 
-_WIDTH_PX = 430  # width at first, which the list of changes needs
+_WIDTH_PX = 460  # width at first, which the list of changes needs
+_LEAST_WIDTH_PX = 346  # width at which captions still have two lines of words
 
 
 class GeochgDockWidget(QgsDockWidget):
@@ -364,4 +365,4 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs.addTab(scroll_area(self.changes), tr("Changes"))
         self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(_LEAST_WIDTH_PX)
