@@ -8,6 +8,7 @@ from typing import Any
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.progress import RunProgress
+from geochg_qgis.link_messages import without_flags
 
 
 def as_markup(text: object) -> str:
@@ -88,5 +89,5 @@ def pair_summary(facts: Mapping[str, Any]) -> str:
     if facts.get("seconds") is not None:
         parts.append(tr("about {}").format(formatted_duration(facts["seconds"])))
     if facts.get("note"):
-        parts.append(str(facts["note"]))
+        parts.append(without_flags(str(facts["note"])))
     return " · ".join(parts)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.run_options import option_labels
+
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])")
 
 
 def translated_error(error: LinkError) -> LinkError:
@@ -14,16 +18,31 @@ def translated_error(error: LinkError) -> LinkError:
     if not error.code:
         return error
     message, hint = _messages()[error.code]
-    values = {
-        name: translated_error(value) if isinstance(value, LinkError) else value
-        for name, value in error.values.items()
-    }
+    values = {name: _shown_value(value) for name, value in error.values.items()}
     return type(error)(message.format(**values), hint.format(**values), error.detail)
 
 
 def worker_notice(notice: Mapping[str, Any]) -> str:
     """A notice of the worker, which is English, behind words in the user's language."""
-    return tr("geochg says: {message}").format(message=notice.get("message", ""))
+    text = without_flags(str(notice.get("message", "")))
+    return tr("geochg says: {message}").format(message=text)
+
+
+def without_flags(text: str) -> str:
+    """A text of the worker with the panel's names of options in place of command-line flags."""
+    labels = option_labels()
+
+    def label(match: re.Match[str]) -> str:
+        words = match[1].replace("-", " ")
+        return f"“{labels.get(words) or tr(words[:1].upper() + words[1:])}”"
+
+    return _FLAG.sub(label, text)
+
+
+def _shown_value(value: object) -> object:
+    if isinstance(value, LinkError):
+        return translated_error(value)
+    return without_flags(value) if isinstance(value, str) else value
 
 
 def _messages() -> dict[str, tuple[str, str]]:

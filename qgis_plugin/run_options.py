@@ -93,6 +93,12 @@ def run_options(hello: Mapping[str, Any], command: str) -> list[RunOption]:
     return [o for o in options if o.name not in SET_ELSEWHERE and command in o.commands]
 
 
+def option_labels() -> dict[str, str]:
+    """Labels of all options, by their names in words as flags of the command line have them."""
+    entries = _stored_options() or _packaged_options()
+    return {str(entry.get("label", "")): RunOption.of(entry).label for entry in entries}
+
+
 def store_options(hello: Mapping[str, Any]) -> None:
     """Stores the options and models of a worker for when none runs."""
     if hello.get("options"):

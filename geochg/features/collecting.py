@@ -17,7 +17,7 @@ from geochg.geometry.lattice import edge_keys, unit_steps
 from geochg.geometry.pieces import number_groups
 from geochg.records import GRID_CELLS, LAND_COVER, Calibration, TileWindow
 
-BATCH_CELLS = 10_000
+BATCH_CELLS = 2_500
 """Cells from which on a batch is taken together."""
 
 _GRID_CELL_NAMES = [cell.name for cell in GRID_CELLS]
@@ -133,10 +133,19 @@ def _is_open(
     core = last_window.core
     is_near = (bottom >= core.row_stop) | ((bottom >= core.row_start) & (right >= core.col_stop))
     group = _touching_groups(polygons)
+    is_open = np.isin(group, group[is_near])
     if reach_px:
         buildings = np.array([cell.class_name == "building" for _, cell in members])
-        group = _groups_in_reach(polygons, buildings, group, reach_px)
-    return [bool(waits) for waits in np.isin(group, group[is_near])]
+        # What touches a building may become a part of it.
+        buildings = np.isin(group, group[buildings])
+        tree, added = shapely.STRtree(polygons), np.flatnonzero(is_open)
+        while len(added):
+            left, right = tree.query(polygons[added], "dwithin", 2 * reach_px)
+            right = right[buildings[added[left]] | buildings[right]]
+            was_open = is_open
+            is_open = is_open | np.isin(group, group[right])
+            added = np.flatnonzero(is_open & ~was_open)
+    return [bool(waits) for waits in is_open]
 
 
 def _touching_groups(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
@@ -146,23 +155,6 @@ def _touching_groups(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
     order = np.argsort(corner, kind="stable")
     meets = np.flatnonzero(corner[order[1:]] == corner[order[:-1]])
     return number_groups(piece[order[meets]], piece[order[meets + 1]], len(polygons))
-
-
-def _groups_in_reach(
-    polygons: NDArray[np.object_],
-    buildings: NDArray[np.bool_],
-    group: NDArray[np.int64],
-    reach_px: float,
-) -> NDArray[np.int64]:
-    """Groups together with those that the outline of a building of theirs may reach."""
-    boxes = np.full((int(group.max()) + 1, 4), [np.inf, np.inf, -np.inf, -np.inf])
-    for side, outermost in enumerate((np.minimum, np.minimum, np.maximum, np.maximum)):
-        outermost.at(boxes[:, side], group, shapely.bounds(polygons)[:, side])
-    reaching = np.unique(group[buildings])
-    boxes[reaching] += reach_px * np.array([-1, -1, 1, 1])
-    areas = shapely.box(*boxes.T)
-    left, right = shapely.STRtree(areas).query(areas[reaching])
-    return number_groups(reaching[left], right, len(boxes))[group]
 
 
 class FeatureSummary(NamedTuple):

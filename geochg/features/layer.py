@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-FRAME_ROWS = 5_000
+FRAME_ROWS = 2_000
 """Features of a table that is made to be written and let go."""
 
 _DTYPES = {

@@ -19,8 +19,7 @@ RECTANGLE_FIT = 0.85
 CORNERS_FIT = 0.82
 """Least intersection over union of a building and its outline with right angles."""
 REACH_PX = 4.0
-"""How far an outline may reach beyond the bounds of its pixels: what lies farther away needs not be
-looked at."""
+"""How far an outline may reach beyond its pixels: what lies farther away needs not be looked at."""
 LEAST_PX = 12
 """Smaller buildings are too coarse to have a direction."""
 
@@ -45,7 +44,7 @@ def straightened_polygons(
 
     Returns:
         `(n,)` valid polygons of which none overlaps another, or reaches more than `REACH_PX`
-        beyond the bounds of its pixels.
+        beyond its pixels.
     """
     indexes = np.flatnonzero(eligible & (shapely.area(pixels) >= LEAST_PX))
     if len(indexes) == 0:
@@ -54,8 +53,9 @@ def straightened_polygons(
     # Where a ring begins depends on the tiles that its ground lay in.
     square = shapely.normalize(shapely.transform(pixels[indexes], lambda xy: xy * scale))
     straight = shapely.transform(_straight(square), lambda xy: xy / scale)
-    margins = (shapely.bounds(pixels[indexes]) - shapely.bounds(straight)) * [1, 1, -1, -1]
-    is_usable = ~shapely.is_missing(straight) & (margins <= REACH_PX).all(axis=1)
+    is_usable = ~shapely.is_missing(straight)
+    reach = shapely.buffer(pixels[indexes[is_usable]], REACH_PX)
+    is_usable[is_usable] = shapely.covers(reach, straight[is_usable])
     outlines: NDArray[np.object_] = smooth.copy()
     outlines[indexes[is_usable]] = straight[is_usable]
     return _without_overlaps(outlines, smooth, indexes[is_usable])

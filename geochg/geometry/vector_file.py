@@ -112,7 +112,7 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
     """
     import shapely
 
-    frame = _read_file(text, columns)
+    frame = read_layer(text, columns)
     shown_name = without_secrets(text)
     if getattr(frame, "crs", None) is None:
         raise InputError(
@@ -127,7 +127,16 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
     return frame, f"{shown_name}: {note}" if note else ""
 
 
-def _read_file(text: str, columns: list[str] | None) -> gpd.GeoDataFrame:
+def read_layer(text: str, columns: list[str] | None = None) -> gpd.GeoDataFrame:
+    """Reads all features of one layer of a vector file.
+
+    Args:
+        text: The file, with `|layername=NAME` behind it where it has several layers.
+        columns: Fields to read; None for all.
+
+    Raises:
+        InputError: If the file cannot be read, or its layer is not told.
+    """
     import geopandas
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError

@@ -177,6 +177,11 @@ class ChangeModel(ABC, Generic[OptionsT]):
         return self.backend_capabilities
 
     @property
+    def answers_by_rules(self) -> bool:
+        """Whether free questions are answered by rules, from outlines or from a map."""
+        return type(self).converse is ChangeModel.converse and self.capabilities.location == "mask"
+
+    @property
     def how_it_runs(self) -> frozenset[str]:
         """Options of its own that do not change its answers."""
         return self.options_type.how_it_runs()

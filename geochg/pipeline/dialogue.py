@@ -6,17 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import shapely
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import OptionError, RunError
+from geochg.geometry.placement import crs_of
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.chat.converse import converse
+from geochg.models.chat.rule_based import reply
 from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.map_features import map_view
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure
 from geochg.safety.untrusted_text import printable, printable_pieces
 from geochg.tiling.aoi import square_around
+from geochg.tiling.footprints import footprint, in_crs, lonlat_box
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
@@ -50,13 +56,32 @@ class PairDialogue:
     tile: Tile
     exchanges: list[Exchange] = field(default_factory=list)
 
-    def ask(self, question: str) -> Iterator[str]:
+    @property
+    def outline(self) -> list[tuple[float, float]]:
+        """The outline of the place: longitudes and latitudes in degrees, the first again as last.
+
+        Longitudes may be counted on past the antimeridian.
+        """
+        grid = self.pair.grid
+        box = lonlat_box(grid)
+        middle = (box.west + box.east) / 2
+        ring = in_crs(footprint(grid), crs_of(grid), CRS("EPSG:4326"), middle)
+        return [(float(lon), float(lat)) for lon, lat in shapely.get_coordinates(ring)]
+
+    def ask(self, question: str, features: str | None = None) -> Iterator[str]:
         """Asks the model and gives its answer in pieces; a whole answer joins the exchanges.
 
         Control codes are taken out of the answer.
 
+        Args:
+            question: The question.
+            features: A change layer of the pair, `FILE|layername=NAME`. What rules answer for a
+                model that outlines comes from its features then, so that numbers, areas and places
+                are those of the map.
+
         Raises:
             OptionError: If nothing is asked.
+            InputError: If the change layer cannot be used.
             ModelError: If the model answers no free questions.
             RunError: If the model fails.
         """
@@ -64,6 +89,11 @@ class PairDialogue:
         if not question_text:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
+        if features is not None and self.model.answers_by_rules:
+            pieces.append(reply(question_text, map_view(features, self.pair.grid)))
+            yield pieces[0]
+            self.exchanges.append(Exchange(question_text, pieces[0]))
+            return
         with backend_errors(self.model):
             answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, question_text)
             for piece in printable_pieces(answer):

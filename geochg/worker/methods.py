@@ -125,7 +125,8 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
 def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     """Answers a question about a place, piece by piece."""
     parameters = call.parameters
-    pair = PairParameters.of(parameters, "question", "at", "exchanges")
+    pair = PairParameters.of(parameters, "question", "at", "exchanges", "features")
+    features = _layer_of(parameters)
     question, at = text_of(parameters, "question"), point_of(parameters, "at")
     exchanges = exchanges_of(parameters, "exchanges")
     from geochg.pipeline.dialogue import open_dialogue
@@ -135,12 +136,23 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     with dialogues.dialogue(pair, at, lambda: open_dialogue(*pair, at=at)) as dialogue:
         # The client keeps the dialogue: it outlives this process.
         dialogue.exchanges[:] = [Exchange(*texts) for texts in exchanges]
+        outline = [list(lonlat) for lonlat in dialogue.outline]
+        call.tell({"kind": "place", "outline": outline})
         call.stop_if_cancelled()
-        for piece in dialogue.ask(question):
+        for piece in dialogue.ask(question, features):
             call.stop_if_cancelled()
             pieces.append(piece)
             call.tell({"kind": "piece", "text": piece})
-        return {"answer": "".join(pieces).strip(), "model": dialogue.model.identity.id}
+        answer, model = "".join(pieces).strip(), dialogue.model.identity.id
+        return {"answer": answer, "model": model, "outline": outline}
+
+
+def _layer_of(parameters: Mapping[str, Any]) -> str | None:
+    """The change layer that answers come from, with an absolute path; None where none is named."""
+    if parameters.get("features") is None:
+        return None
+    file, mark, layer = text_of(parameters, "features").partition("|")
+    return f"{RequestFolder.of(parameters).file(file)}{mark}{layer}"
 
 
 def _models() -> dict[str, Any]:

@@ -185,6 +185,16 @@ def _with_margin(extent: QgsRectangle) -> QgsRectangle:
     return extent.buffered(_MARGIN * max(extent.width(), extent.height()))
 
 
+def holds_place(layer: QgsRasterLayer, lon: float, lat: float) -> bool:
+    """Whether a layer's extent holds a place, given longitude and latitude in degrees."""
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    try:
+        point = _transform(degrees, layer.crs()).transform(QgsPointXY(lon, lat))
+    except QgsCsException:
+        return False
+    return bool(layer.extent().contains(point))
+
+
 def lonlat(point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> tuple[float, float]:
     """Longitude and latitude of a point, in degrees.
 

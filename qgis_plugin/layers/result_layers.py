@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from qgis.core import (
     QgsField,
     QgsLayerTreeGroup,
     QgsProject,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorLayer,
 )
@@ -22,6 +23,7 @@ from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
 from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
+from geochg_qgis.link.absolute_paths import absolute_path
 from geochg_qgis.link.errors import LinkError
 
 RESULT = "geochg/result"
@@ -134,6 +136,51 @@ def results_in_project() -> list[QgsVectorLayer]:
         for layer in layers
         if isinstance(layer, QgsVectorLayer) and layer.customProperty(RESULT)
     ]
+
+
+def drawn_features(
+    results: Iterable[QgsVectorLayer | None],
+    before: QgsRasterLayer,
+    after: QgsRasterLayer,
+    model: str,
+) -> str:
+    """The first result that was made of two images by a model, as the worker takes layers.
+
+    Returns:
+        File and layer, with the layer's filter; empty where there is no such result.
+    """
+    sources = (
+        _result_source(result)
+        for result in results
+        if result is not None and _is_of(result, before, after, model)
+    )
+    return next(filter(None, sources), "")
+
+
+def _is_of(
+    result: QgsVectorLayer, before: QgsRasterLayer, after: QgsRasterLayer, model: str
+) -> bool:
+    try:
+        options = json.loads(str(result.customProperty(OPTIONS) or "{}"))
+    except ValueError:
+        return False
+    identities = [ImageIdentity.from_text(result.customProperty(role)) for role in (BEFORE, AFTER)]
+    return options.get("model") == model and all(
+        identity is not None and identity.layer_among([layer]) is not None
+        for identity, layer in zip(identities, (before, after))
+    )
+
+
+def _result_source(result: QgsVectorLayer) -> str:
+    if result.providerType() != "ogr":
+        return ""
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", result.source())
+    path, name = str(parts.get("path") or ""), str(parts.get("layerName") or "")
+    if not Path(path).is_file():
+        return ""
+    layer = f"|layername={name}" if name else ""
+    condition = f"|subset={result.subsetString()}" if result.subsetString() else ""
+    return f"{absolute_path(path)}{layer}{condition}"
 
 
 def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:

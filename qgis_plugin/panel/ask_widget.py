@@ -9,7 +9,7 @@ from qgis.core import QgsPointXY, QgsProject
 from qgis.gui import QgisInterface, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QTextCursor
-from qgis.PyQt.QtWidgets import QLineEdit, QPlainTextEdit, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QPushButton, QWidget
 
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
@@ -17,6 +17,7 @@ from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.panel.dialogues import (
     DialogueSubject,
     PlaceDialogue,
+    is_outline,
     load_dialogues,
     store_dialogues,
 )
@@ -36,6 +37,8 @@ class AskWidget(QWidget):
         subject: Function that gives the pair and model chosen in the panel.
         parameter_maker: Function that reads the pair and options from the panel, on the main
             thread, and gives the function that makes the worker's parameters on another.
+        is_covered: Function that tells whether both images reach to a place, given longitude and
+            latitude.
         show_error: Function that shows an error to the user.
         parent: Parent widget.
     """
@@ -46,12 +49,14 @@ class AskWidget(QWidget):
         connection: Connection,
         subject: Callable[[], DialogueSubject],
         parameter_maker: Callable[[], ParameterMaker],
+        is_covered: Callable[[float, float], bool],
         show_error: Callable[[LinkError], object],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._connection, self._show_error = connection, show_error
         self._subject, self._parameter_maker = subject, parameter_maker
+        self._is_covered = is_covered
         self._dialogues: list[PlaceDialogue] = []
         self._task: BackgroundTask | None = None
         self.markers = PlaceMarkers(iface.mapCanvas(), self)
@@ -61,6 +66,11 @@ class AskWidget(QWidget):
         self.pick.setCheckable(True)
         self.tool.setButton(self.pick)
         self.places = choice_box(self)
+        self.copy = QPushButton(tr("Copy"), self)
+        self.copy.setToolTip(tr("Copies this conversation"))
+        self.delete = QPushButton(tr("Delete"), self)
+        self.delete.setToolTip(tr("Deletes this conversation"))
+        self.note = plain_label(self)
         self.subject_label = plain_label(self)
         self.transcript = QPlainTextEdit(self)
         self.transcript.setReadOnly(True)
@@ -72,6 +82,8 @@ class AskWidget(QWidget):
         self._lay_out()
         self.pick.clicked.connect(lambda: iface.mapCanvas().setMapTool(self.tool))
         self.places.activated.connect(lambda row: self._show(row, move=True))
+        self.copy.clicked.connect(self.copy_dialogue)
+        self.delete.clicked.connect(self.delete_dialogue)
         self.send.clicked.connect(self.ask)
         self.question.returnPressed.connect(self.ask)
         self.stop.clicked.connect(self.cancel)
@@ -142,6 +154,19 @@ class AskWidget(QWidget):
         if self._task is not None:
             self._task.cancel()
 
+    def copy_dialogue(self) -> None:
+        """Copies the shown dialogue to the clipboard."""
+        dialogue = self._current()
+        if dialogue is not None:
+            QApplication.clipboard().setText(dialogue.to_text())
+
+    def delete_dialogue(self) -> None:
+        """Deletes the shown dialogue; an answer that is still coming is stopped."""
+        dialogue = self._current()
+        if dialogue is not None:
+            self.cancel()
+            self._drop(dialogue)
+
     def close_down(self) -> None:
         """Abandons the answer and removes the places from the map."""
         if self._task is not None:
@@ -171,6 +196,9 @@ class AskWidget(QWidget):
             lon, lat = self.markers.lonlat(point)
         except LinkError as error:
             self._show_error(error)
+            return
+        if not self._is_covered(lon, lat):
+            self._show_note(tr("This place lies outside the two images."))
             return
         known_dialogues = [self._dialogues[row] for row in self.markers.near(point)]
         self._start(PlaceDialogue(lon, lat), known_dialogues)
@@ -213,6 +241,19 @@ class AskWidget(QWidget):
             if abs(item.lon - lon) < 1e-6 and abs(item.lat - lat) < 1e-6
         ]
 
+    def _drop(self, dialogue: PlaceDialogue) -> None:
+        row = self._row_of(dialogue)
+        if row < 0:
+            return
+        del self._dialogues[row]
+        self.places.removeItem(row)
+        store_dialogues(self._dialogues)
+        self._show(self.places.currentIndex())
+
+    def _show_note(self, text: str) -> None:
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
+
     def _add(self, dialogue: PlaceDialogue) -> None:
         self._dialogues.append(dialogue)
         self.places.addItem(dialogue.title)
@@ -227,6 +268,10 @@ class AskWidget(QWidget):
         return self._dialogues[row] if 0 <= row < len(self._dialogues) else None
 
     def _add_piece(self, dialogue: PlaceDialogue, event: Mapping[str, Any]) -> None:
+        if event.get("kind") == "place" and is_outline(event.get("outline")):
+            dialogue.outline = event["outline"]
+            if dialogue is self._current():
+                self._mark_places()
         if event.get("kind") != "piece":
             return
         text = str(event.get("text", ""))
@@ -247,6 +292,8 @@ class AskWidget(QWidget):
             self.question.setText(dialogue.exchanges.pop()[0])
         if not isinstance(error, Cancelled):
             self._show_error(error)
+        if not dialogue.exchanges and self._row_of(dialogue) >= 0:
+            self._drop(dialogue)
         self._settle(dialogue)
 
     def _settle(self, dialogue: PlaceDialogue) -> None:
@@ -271,14 +318,25 @@ class AskWidget(QWidget):
         texts = (f"> {question}\n{answer}" for question, answer in exchanges)
         self.transcript.setPlainText("\n\n".join(texts))
         self.transcript.moveCursor(QTextCursor.MoveOperation.End)
-        self.markers.set_places([(item.lon, item.lat) for item in self._dialogues], row)
+        self._mark_places()
+        self._show_note("")
+        for button in (self.copy, self.delete):
+            button.setEnabled(row >= 0)
         self.show_subject()
         if move:
             self.markers.go_to_chosen()
 
+    def _mark_places(self) -> None:
+        dialogue = self._current()
+        places = [(item.lon, item.lat) for item in self._dialogues]
+        outline = dialogue.outline if dialogue is not None else []
+        self.markers.set_places(places, self.places.currentIndex(), outline)
+
     def _lay_out(self) -> None:
+        dialogues = row_layout(self.places, self.copy, self.delete)
         buttons = row_layout(self.send, self.stop)
-        texts = (self.pick, self.places, self.subject_label, self.transcript, self.question)
-        column_layout(self, *texts, buttons, tallest=self.transcript)
+        texts = (self.note, self.subject_label, self.transcript, self.question)
+        column_layout(self, self.pick, dialogues, *texts, buttons, tallest=self.transcript)
+        self._show_note("")
         self.stop.setEnabled(False)
         self.transcript.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -12,6 +12,8 @@ _SCOPE, _KEY = "geochg", "talks"
 _SUBJECT_KEYS = ("before", "after", "model", "words")
 """Keys in project files, in the order of `DialogueSubject`."""
 
+_OUTLINE = "outline"
+
 
 class DialogueSubject(NamedTuple):
     """The pair and model of a question.
@@ -41,18 +43,27 @@ class PlaceDialogue:
         lat: Latitude in degrees.
         exchanges: Questions and answers, oldest first.
         subject: Pair and model; empty texts before the first question.
+        outline: Longitudes and latitudes of a ring around the ground that the answers are about;
+            empty before the first answer.
     """
 
     lon: float
     lat: float
     exchanges: list[list[str]] = field(default_factory=list)
     subject: DialogueSubject = _NO_SUBJECT
+    outline: list[list[float]] = field(default_factory=list)
 
     @property
     def title(self) -> str:
         """Title in lists."""
         first = f": {self.exchanges[0][0]}" if self.exchanges else ""
         return f"{self.lat:.5f}, {self.lon:.5f}{first}"
+
+    def to_text(self) -> str:
+        """Questions and answers with their place, pair and model, to be copied."""
+        lines = [f"{self.lat:.5f}, {self.lon:.5f}", self.subject.label]
+        exchanges = [f"> {question}\n{answer}" for question, answer in self.exchanges]
+        return "\n\n".join(["\n".join(line for line in lines if line), *exchanges])
 
     def is_about(self, subject: DialogueSubject) -> bool:
         """Whether a question about a subject may go on with the dialogue."""
@@ -74,6 +85,7 @@ def load_dialogues() -> list[PlaceDialogue]:
             entry["lat"],
             entry["exchanges"],
             DialogueSubject(*(entry.get(key, "") for key in _SUBJECT_KEYS)),
+            entry.get(_OUTLINE, []),
         )
         for entry in entries
         if _is_dialogue(entry)
@@ -87,6 +99,7 @@ def store_dialogues(dialogues: list[PlaceDialogue]) -> None:
             "lon": dialogue.lon,
             "lat": dialogue.lat,
             "exchanges": dialogue.exchanges,
+            _OUTLINE: dialogue.outline,
             **dict(zip(_SUBJECT_KEYS, dialogue.subject)),
         }
         for dialogue in dialogues
@@ -100,14 +113,25 @@ def _is_dialogue(entry: Any) -> bool:  # noqa: ANN401
     if not isinstance(entry, dict) or not {"lon", "lat", "exchanges"} <= set(entry):
         return False
     # Projects of the first version do not have the subject.
-    subject = {key: text for key, text in entry.items() if key not in ("lon", "lat", "exchanges")}
+    others = ("lon", "lat", "exchanges", _OUTLINE)
+    subject = {key: text for key, text in entry.items() if key not in others}
     exchanges = entry["exchanges"]
-    return (
+    return is_outline(entry.get(_OUTLINE, [])) and (
         all(isinstance(entry[key], (int, float)) for key in ("lon", "lat"))
         and set(subject) <= set(_SUBJECT_KEYS)
         and all(isinstance(text, str) for text in subject.values())
         and isinstance(exchanges, list)
         and all(map(_is_exchange, exchanges))
+    )
+
+
+def is_outline(value: object) -> bool:
+    """Whether a value is a list of longitudes and latitudes."""
+    return isinstance(value, list) and all(
+        isinstance(point, list)
+        and len(point) == 2
+        and all(isinstance(number, (int, float)) for number in point)
+        for point in value
     )
 
 

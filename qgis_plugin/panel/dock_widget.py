@@ -24,6 +24,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import shared_extent
 from geochg_qgis.layers.image_identity import ImageIdentity, image_source
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
+from geochg_qgis.layers.result_layers import drawn_features, results_in_project
 from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
 from geochg_qgis.link.output_paths import with_suffix
@@ -76,6 +77,7 @@ class GeochgDockWidget(QgsDockWidget):
             connection,
             self._ask_subject,
             self._ask_parameters,
+            self.pair.holds,
             self.messages.show_error,
             self,
         )
@@ -234,7 +236,12 @@ class GeochgDockWidget(QgsDockWidget):
         before, after = self._images()
         shared, crs = shared_extent(before, after), before.crs()
         rasters = [layer_source(layer, shared, crs) for layer in (before, after)]
-        return self._parameter_maker(rasters[0], rasters[1], None, self.options.options())
+        options = self.options.options()
+        make = self._parameter_maker(rasters[0], rasters[1], None, options)
+        # What is listed counts first: answers must agree with the map.
+        results = [self.changes.layer, *results_in_project()]
+        features = drawn_features(results, before, after, str(options["model"]))
+        return lambda task: {**make(task), **({"features": features} if features else {})}
 
     def _parameter_maker(
         self, before: LayerSource, after: LayerSource, aoi: str | None, options: Mapping[str, Any]

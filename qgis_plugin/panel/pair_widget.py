@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QPushButton, QWidget
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.extents import holds_place
 from geochg_qgis.link.dates import guessed_pair
 from geochg_qgis.main_thread import single_shot_timer
 
@@ -45,6 +46,11 @@ class PairWidget(QWidget):
     def layers(self) -> tuple[QgsRasterLayer | None, QgsRasterLayer | None]:
         """The layer before and the layer after."""
         return self.before.currentLayer(), self.after.currentLayer()
+
+    def holds(self, lon: float, lat: float) -> bool:
+        """Whether the chosen layers reach to a place, given longitude and latitude in degrees."""
+        layers = [layer for layer in self.layers() if layer is not None]
+        return all(holds_place(layer, lon, lat) for layer in layers)
 
     def guess(self) -> None:
         """Chooses the likeliest pair, unless the user chose one that is still in the project."""

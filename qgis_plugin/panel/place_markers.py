@@ -8,11 +8,13 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
+    QgsGeometry,
     QgsPointXY,
     QgsProject,
+    QgsWkbTypes,
 )
-from qgis.gui import QgsMapCanvas, QgsVertexMarker
-from qgis.PyQt.QtCore import QObject
+from qgis.gui import QgsMapCanvas, QgsRubberBand, QgsVertexMarker
+from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtGui import QColor
 
 from geochg_qgis.layers.extents import lonlat
@@ -24,7 +26,9 @@ _NEAR_PX = 12  # distance from a place within which a click chooses it
 
 
 class PlaceMarkers(QObject):
-    """A ring at the chosen place and small ones at the others; they follow the map's CRS.
+    """A ring at the chosen place, small ones at the others, and the ground that answers are about.
+
+    They follow the map's CRS.
 
     Args:
         canvas: Map canvas.
@@ -38,11 +42,25 @@ class PlaceMarkers(QObject):
         self._chosen = -1
         self._is_shown = False
         self.markers: list[QgsVertexMarker] = []
+        self._outline: list[list[float]] = []
+        self.band: QgsRubberBand | None = None
         canvas.destinationCrsChanged.connect(self._draw)
 
-    def set_places(self, places: Sequence[tuple[float, float]], chosen_index: int) -> None:
-        """Sets the places (longitude, latitude in degrees) and the chosen position; -1 for none."""
+    def set_places(
+        self,
+        places: Sequence[tuple[float, float]],
+        chosen_index: int,
+        outline: Sequence[list[float]] = (),
+    ) -> None:
+        """Sets the places, the chosen one, and the ground that its answers are about.
+
+        Args:
+            places: Longitude and latitude in degrees.
+            chosen_index: Position of the chosen place; -1 for none.
+            outline: Ring of longitudes and latitudes; may be empty.
+        """
         self._places, self._chosen = list(places), chosen_index
+        self._outline = list(outline)
         self._draw()
 
     def set_shown(self, is_shown: bool) -> None:
@@ -79,12 +97,29 @@ class PlaceMarkers(QObject):
         for marker in self.markers:
             self._canvas.scene().removeItem(marker)
         self.markers = []
+        if self.band is not None:
+            self._canvas.scene().removeItem(self.band)
+            self.band = None
         if not self._is_shown:
             return
+        self._draw_outline()
         for position, (lon, lat) in enumerate(self._places):
             point = self._map_point(lon, lat)
             if point is not None:
                 self.markers.append(self._marker(point, position == self._chosen))
+
+    def _draw_outline(self) -> None:
+        points = [self._map_point(lon, lat) for lon, lat in self._outline]
+        if len(points) < 3 or None in points:
+            return
+        kind = QgsWkbTypes.GeometryType.LineGeometry
+        self.band = QgsRubberBand(self._canvas, kind)
+        # A light line with a dark rim is seen on any image.
+        self.band.setColor(_COLOR)
+        self.band.setSecondaryStrokeColor(QColor("white"))
+        self.band.setWidth(2)
+        self.band.setLineStyle(Qt.PenStyle.DashLine)
+        self.band.setToGeometry(QgsGeometry.fromPolylineXY(points), None)
 
     def _marker(self, point: QgsPointXY, is_chosen: bool) -> QgsVertexMarker:
         marker = QgsVertexMarker(self._canvas)

@@ -5,7 +5,7 @@ import pytest
 
 from geochg.evaluation.map_measures import cell_means
 from geochg.geometry.grid_cells import changed_cells, grid_box, thirds
-from geochg.models.chat import rule_based
+from geochg.models.chat import change_views
 from geochg.models.deltavlm import summary_tokens
 from geochg.records import GRID_CELLS, PixelWindow
 
@@ -40,7 +40,7 @@ def test_cells_cover_a_window_once(shape):
 def test_mapping_masks_evaluation_and_chat_cut_alike(size_px):
     whole = PixelWindow(0, size_px, 0, size_px)
     known = np.ones((size_px, size_px), bool)
-    chat = rule_based._cells_of_pixels(known)
+    chat = change_views.cells_of_pixels(known)
     tokens = summary_tokens._slices(size_px)
     for number, cell in enumerate(GRID_CELLS):
         mask = np.zeros((size_px, size_px), bool)

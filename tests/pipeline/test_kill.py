@@ -133,7 +133,7 @@ def test_two_runs_cannot_write_one_output(command, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("writer", ["write_features", "write_heatmap"])
+@pytest.mark.parametrize("writer", ["write_frames", "write_heatmap"])
 def test_a_request_to_end_while_outputs_are_written_leaves_nothing_beside_them(
     command, tmp_path, name, writer
 ):

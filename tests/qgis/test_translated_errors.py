@@ -14,7 +14,7 @@ from geochg_qgis.link.errors import (
     timeout_error,
 )
 from geochg_qgis.link.protocol import error_of
-from geochg_qgis.link_messages import translated_error
+from geochg_qgis.link_messages import translated_error, worker_notice
 
 
 @pytest.fixture
@@ -35,6 +35,16 @@ def test_the_kind_of_an_error_stays():
     for code, kind in ((-32002, Refused), (-32800, Cancelled), (-32001, LinkError)):
         assert type(translated_error(error_of({"code": code, "message": "no"}))) is kind
     assert type(translated_error(timeout_error(Path("py"), 1.0, ""))) is SetupError
+
+
+def test_flags_of_the_command_line_become_names_of_the_panel(german):
+    data = {"hint": "give a larger --max-area, or --model-option a=b; see x--y and -- and --z"}
+    told = {"code": -32002, "message": "no --bands", "data": data}
+    error = translated_error(error_of(told))
+    assert error.message == "geochg meldet: no “Bänder”"
+    assert error.hint.startswith("was zu tun ist: give a larger “Höchstfläche”, or “Model")
+    assert "see x--y and -- and" in error.hint
+    assert worker_notice({"message": "name them with --nodata"}).endswith("“Nodata”")
 
 
 def test_an_error_without_a_code_stays_as_it_is():

@@ -187,10 +187,29 @@ def test_runs_take_turns_and_both_are_done(worker, pair, tmp_path):
     assert (tmp_path / "a.geojson").read_bytes() == (tmp_path / "b.geojson").read_bytes()
 
 
+def test_answers_come_from_the_features_that_are_named(worker, pair, tmp_path):
+    options = {"model": "cva", "tile_size_px": 64}
+    output = tmp_path / "c.gpkg"
+    made = worker.ask("analyze", **pair, options=options, outputs={"features": str(output)})
+    question = {"options": options, "question": "How many changes?"}
+    for named in (f"{output}|layername=changes", "c.gpkg|layername=changes"):
+        answer = worker.ask("ask", **pair, **question, features=named, folder=str(tmp_path))
+        assert answer["answer"].startswith(str(made["features"]["count"]))
+    nothing = f"{output}|layername=changes|subset=area_m2 < 0"
+    assert "Nothing" in worker.ask("ask", **pair, **question, features=nothing)["answer"]
+    assert worker.refused("ask", **pair, **question, features="c.gpkg")["code"] == -32602
+    assert worker.refused("ask", **pair, **question, features=7)["code"] == -32602
+
+
 def test_ask_streams_and_takes_what_was_said_before(worker, pair):
     place = {"at": [15.01, 45.14], "options": SMALL}
     first = worker.ask("ask", **pair, **place, question="What changed?")
-    pieces = [event["params"]["text"] for event in worker.events]
+    place_event, *piece_events = [event["params"] for event in worker.events]
+    assert place_event["outline"] == first["outline"]
+    lons, lats = zip(*first["outline"], strict=True)
+    assert min(lons) < 15.01 < max(lons)
+    assert min(lats) < 45.14 < max(lats)
+    pieces = [event["text"] for event in piece_events]
     assert "".join(pieces).strip() == first["answer"]
     assert first["answer"]
     said = [["What changed?", first["answer"]]]

@@ -61,6 +61,11 @@ class BuiltinModel(DeltaVLMModel):
         sentence = self.detector.head.no_change_sentence
         return map_answer(question.task, outlines, presence, tile, sentence)
 
+    @property
+    def answers_by_rules(self) -> bool:
+        """Whether it has no adapter, with which its language model answers."""
+        return not self.options.adapter
+
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:

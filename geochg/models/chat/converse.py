@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from geochg.models.base import ChangeModel, answers_about
-from geochg.models.chat.rule_based import ObservedTile, reply
+from geochg.models.chat.change_views import ObservedTile
+from geochg.models.chat.rule_based import reply
 from geochg.records import Exchange, Outlines, PairFacts, Task, Tile
 from geochg.tasks import ask
 
@@ -30,11 +31,10 @@ def converse(
         ModelError: If the model neither answers free questions nor outlines.
         RunError: If the place cannot be answered about.
     """
-    converses = type(model).converse is not ChangeModel.converse
-    if converses or model.capabilities.location != "mask":
-        yield from model.converse(tile, facts, exchanges, question)
-    else:
+    if type(model).converse is ChangeModel.converse and model.answers_by_rules:
         yield rule_based_answer(model, tile, facts, question)
+    else:
+        yield from model.converse(tile, facts, exchanges, question)
 
 
 def rule_based_answer(model: ChangeModel, tile: Tile, facts: PairFacts, question: str) -> str:

@@ -62,6 +62,33 @@ class FiniteScores:
         return list(self._finite.tolist())
 
 
+class AllowedScores:
+    """A logits processor that leaves only the tokens that may follow.
+
+    That of transformers asks the device for each row by itself.
+
+    Args:
+        allowed: Gives the tokens that may follow an answer.
+        before: Number of tokens that stand before the answers.
+    """
+
+    def __init__(self, allowed: AllowedTokens, before: int) -> None:
+        self._allowed = allowed
+        self._before = before
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """The scores `(rows, vocabulary)` with -inf for all other tokens."""
+        places = [
+            (row, token)
+            for row, answer in enumerate(input_ids[:, self._before :].tolist())
+            for token in self._allowed(answer)
+        ]
+        rows, tokens = torch.tensor(places, device=scores.device).unbind(1)
+        mask = torch.full_like(scores, -torch.inf)
+        mask[rows, tokens] = 0
+        return scores + mask
+
+
 class Engine(ABC, Generic[_Encoding]):
     """Runs one model; subclasses differ in how they encode tiles.
 
@@ -199,13 +226,13 @@ class Engine(ABC, Generic[_Encoding]):
             inputs = self._inputs(encoding, part)
             before = _tokens_before_answer(self.generator, inputs)
             finite = FiniteScores()
-            all_settings = {**settings, "logits_processor": LogitsProcessorList([finite])}
+            processors: list[Any] = [finite]
+            all_settings = dict(settings)
             if allowed:
                 # A penalty would fall on the names and digits that stand in the question.
                 all_settings |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
-                all_settings["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(
-                    ids[before:].tolist()
-                )
+                processors.insert(0, AllowedScores(allowed, before))
+            all_settings["logits_processor"] = LogitsProcessorList(processors)
             rows = self._generate(encoding, part, inputs, **all_settings).sequences
             return [
                 self._without_end(row[before:]) if is_finite else None

@@ -33,6 +33,11 @@ class WrappedModel(ChangeModel[Options]):
         return self.model.capabilities
 
     @property
+    def answers_by_rules(self) -> bool:
+        """Whether the wrapped model answers free questions by rules."""
+        return self.model.answers_by_rules
+
+    @property
     def how_it_runs(self) -> frozenset[str]:
         """Options of the wrapped model that do not change its answers."""
         return self.model.how_it_runs

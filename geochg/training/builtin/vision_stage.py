@@ -140,7 +140,7 @@ class VisionTrainer(WholeTrainer):
     def __init__(self, options: VisionOptions, **settings: Any) -> None:  # noqa: ANN401
         super().__init__(next_step=REPEAT, **settings)
         self.options = options
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, Tensor] = {}
         self._batches = 0
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -165,13 +165,14 @@ class VisionTrainer(WholeTrainer):
         parts = model(**inputs)
         self._batches += 1
         for name, part in parts.items():
-            self._sums[name] = self._sums.get(name, 0.0) + part.detach().item()
+            # Values are asked for where they are logged: each would wait for the device.
+            self._sums[name] = self._sums.get(name, 0) + part.detach()
         return (parts["total"], parts) if return_outputs else parts["total"]
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Adds the mean of each part since the last time."""
         if "loss" in logs and self._batches:
-            means = {name: total / self._batches for name, total in self._sums.items()}
+            means = {name: float(total) / self._batches for name, total in self._sums.items()}
             logs, self._sums, self._batches = {**logs, **means}, {}, 0
         super().log(logs, *args, **kwargs)
 

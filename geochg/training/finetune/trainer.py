@@ -65,7 +65,7 @@ class TuningTrainer(WholeTrainer):
         self.masks = masks
         # The Trainer counts the labels of a whole step for us, and leaves the mean to us.
         self.model_accepts_loss_kwargs = True
-        self._mask_losses: list[float] = []
+        self._mask_losses: list[Tensor] = []
 
     def compute_loss(
         self,
@@ -83,7 +83,7 @@ class TuningTrainer(WholeTrainer):
         loss = losses["text"] / tokens * self.accelerator.num_processes
         if "seeing" in losses:
             loss = loss + losses["seeing"] / self.current_gradient_accumulation_steps
-            self._mask_losses.append(losses["seeing"].item())
+            self._mask_losses.append(losses["seeing"].detach())
         if not torch.isfinite(loss):
             raise RunError(
                 f"the loss is {loss.item()} at step {self.state.global_step}",
@@ -94,7 +94,7 @@ class TuningTrainer(WholeTrainer):
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Adds the mean loss on masks since the last time."""
         if "loss" in logs and self._mask_losses:
-            logs |= {"seeing": sum(self._mask_losses) / len(self._mask_losses)}
+            logs |= {"seeing": float(torch.stack(self._mask_losses).mean())}
             self._mask_losses.clear()
         super().log(logs, *args, **kwargs)
 

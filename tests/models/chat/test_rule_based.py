@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shapely
 
-from geochg.models.chat.rule_based import ObservedTile, reply
+from geochg.models.chat.change_views import MapFeature, MapView, ObservedTile
+from geochg.models.chat.rule_based import reply
 from geochg.records import (
     CANNOT_TELL,
     LAND_COVER,
@@ -83,7 +85,8 @@ def test_a_model_that_does_not_count_says_so():
 def test_what_cannot_be_answered_is_said_with_what_can():
     replies = reply("Why?", observed())
     assert "roads, buildings, vegetation areas and water areas" in replies
-    assert "--model" in replies
+    assert "larger model" in replies
+    assert "--" not in replies
 
 
 def test_large_areas_are_in_hectares():
@@ -164,3 +167,80 @@ def test_water_is_named_in_coarse_pixels_only(pixel_area_m2, is_named):
     )
     seen = replace(tile, outlines=replace(outlines, land_cover=covers), pixel_area_m2=pixel_area_m2)
     assert ("Water areas appeared" in reply("What changed?", seen)) == is_named
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (
+            "Hat sich etwas geändert?",
+            "Ja. Vegetationsflächen sind auf 81 m² verschwunden (Südosten)",
+        ),
+        ("Wurden Gebäude gebaut?", "Ja. Gebäude sind auf 36 m² entstanden (Nordwesten)."),
+        ("Sind Haeuser abgerissen worden?", "Nein, soweit ich sehe."),
+        ("Gibt es neue Gewässer?", "Nein, soweit ich sehe."),
+        ("Wo ist Vegetation verschwunden?", "auf 81 m² verschwunden (Südosten)."),
+        ("Wie viel wurde gebaut?", "Gebäude sind auf 36 m² entstanden (Nordwesten)."),
+        ("Wie viele Gebäude sind neu?", "Etwa 2 Gebäude entstanden."),
+        ("Wie viele neue Gebäude sind im Südosten?", "Ich sehe keine geänderten Gebäude."),
+        ("Was hat sich geändert?", "Änderungen bedecken 13 % dessen, was die Bilder zeigen."),
+        ("Was ist oben links anders?", "Gebäude sind auf 36 m² entstanden"),
+        ("WAS IST HIER WEG?", "Vegetationsflächen sind auf 81 m² verschwunden"),
+        ("Beschreibe die Änderungen der Vegetation.", "Vegetationsflächen sind auf 81 m²"),
+        ("Gibt es ein neues Schwimmbecken?", "„pool“ kann ich nicht sehen."),
+        ("Wer hat das gebaut?", "Ich weiß nicht, was „wer“ hier heißt."),
+    ],
+)
+def test_questions_in_german_are_answered_in_german(question, answer):
+    text = reply(question, observed())
+    assert answer in text
+    assert "--" not in text
+
+
+SQUARE = ("building", Change.APPEARED, 10, 10, 20, 20, 110.0)
+"""Class, direction, corners in pixels, and the area that the map tells."""
+
+
+def on_map(*rows):
+    features = [
+        MapFeature(Channel(name, change), shapely.box(*corners), area_m2)
+        for name, change, *corners, area_m2 in rows
+    ]
+    return MapView(features, (90, 90))
+
+
+MAP = on_map(
+    SQUARE,
+    ("building", Change.APPEARED, 70, 70, 75, 75, 25.0),
+    # Half of it lies outside.
+    ("water", Change.APPEARED, 80, 0, 100, 30, 600.0),
+    ("tower", Change.DISAPPEARED, 0, 80, 10, 90, 100.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How many buildings are new?", "2 buildings appeared."),
+        ("How many new buildings are in the south-east?", "1 building appeared."),
+        ("How many changes?", "2 buildings, 1 water area and 1 tower changed."),
+        ("How many buildings were demolished?", "No buildings changed that I can see."),
+        ("Where did water appear?", "Water areas appeared on 300 m² (north-east)."),
+        ("How large are the new buildings?", "Buildings appeared on 140 m² (north-west, south-eas"),
+        (
+            "What changed?",
+            "Changes cover 6% of what the images show. Water areas appeared on 300",
+        ),
+        ("Wie viele Änderungen gibt es?", "2 Gebäude, 1 Wasserfläche und 1 tower geändert."),
+        ("What changed in the center?", "Nothing has changed, as far as I can see."),
+    ],
+)
+def test_answers_from_a_map_tell_its_numbers_and_areas(question, answer):
+    assert reply(question, MAP).startswith(answer)
+
+
+def test_a_map_without_changes_answers_too():
+    empty = on_map()
+    assert reply("What changed?", empty) == "Nothing has changed, as far as I can see."
+    assert reply("How many changes?", empty) == "Nothing has changed, as far as I can see."
+    assert reply("How many roads?", empty) == "No roads changed that I can see."

@@ -1,0 +1,33 @@
+"""CLIP and SigLIP run on another device than the host's, which waits once a batch."""
+
+import pytest
+import torch
+from clip_factory import load, noisy_tile, save, tiny_clip, tiny_siglip, tokenizer
+from pretend_device import DEVICE, PretendDevice, to_device
+
+from geochg.models.clip.encoder import text_embeddings
+from geochg.models.clip.loading import MODEL_TYPES
+from geochg.records import Task
+from geochg.tasks import ask
+
+
+@pytest.mark.parametrize("make", [tiny_clip, tiny_siglip])
+def test_answers_are_those_of_the_host(make, tmp_path):
+    model = load(save(make(), tmp_path))
+    encoder = model.encoder
+    # Kernels of one attention differ in the last digits.
+    encoder.model.set_attn_implementation("eager")
+    form = MODEL_TYPES[encoder.model.config.model_type].text_form
+    texts = (tokenizer(), form, ["a road"], ["a photo of {}"])
+    vectors = text_embeddings(encoder.model, *texts)
+    tiles = [noisy_tile(seed) for seed in range(3)]
+    questions = [ask(task) for task in (Task.PRESENCE, Task.LOCATE, Task.CAPTION)]
+    expected = model.answer(tiles, questions)
+    with PretendDevice() as device:
+        to_device(encoder.model)
+        encoder.texts = encoder.texts.to(DEVICE)
+        assert torch.equal(text_embeddings(encoder.model, *texts).cpu(), vectors)
+        device.waits.clear()
+        assert model.answer(tiles, questions) == expected
+    # All tiles go through the model together, and then all cells.
+    assert device.waits.total() <= 2
