@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 USABLE := $(VENV)/usable
 INSTALLED := $(VENV)/installed
 
-.PHONY: install demo test fuzz test-qgis plugin plugin-local plugin-options lint format docs clean
+.PHONY: install demo test fuzz test-qgis plugin plugin-local plugin-lock plugin-options lint format docs clean
 
 install: $(INSTALLED)
 
@@ -56,11 +56,25 @@ plugin-options: install
 	$(BIN)/python -c "import json; from geochg.classes import LEGEND; \
 		print(json.dumps(LEGEND, indent=1))" > qgis_plugin/classes.json
 
-# The zip for QGIS's plugin site, which lists the addresses: make plugin REPOSITORY=... EMAIL=...
-plugin:
-	$(PYTHON) qgis_plugin/build.py dist --repository "$(REPOSITORY)" --email "$(EMAIL)"
+# Versions and checksums of what geochg needs, with which the plugin installs it: to be made anew when
+# pyproject.toml or constraints.txt change.
+plugin-lock: install
+	$(BIN)/python -m pip install --quiet uv
+	@(echo "# Versions and checksums of what geochg needs, for every platform: make plugin-lock writes it"; \
+		echo "# of pyproject.toml and constraints.txt. pip takes nothing else when the plugin installs geochg."; \
+		$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+			--no-header --no-annotate --no-emit-index-url --no-config \
+			--default-index https://pypi.org/simple --constraint constraints.txt pyproject.toml \
+	) > build/requirements.txt
+	@mv build/requirements.txt qgis_plugin/requirements.txt
 
-# The zip for Install from ZIP on this machine.
+# The zip for QGIS's plugin site, which lists the addresses: make plugin REPOSITORY=... EMAIL=...
+# The wheel beside it goes to the address that it names (RELEASE=..., else among the releases).
+plugin:
+	$(PYTHON) qgis_plugin/build.py dist --repository "$(REPOSITORY)" --email "$(EMAIL)" \
+		--release "$(RELEASE)"
+
+# The zip for Install from ZIP on this machine, with geochg's wheel in it.
 plugin-local:
 	$(PYTHON) qgis_plugin/build.py dist --local
 

@@ -13,8 +13,13 @@ from scipy import ndimage
 BLOCK_PX = 1024
 
 
-def write_pair(folder: Path, side_px: int, bands: int = 4) -> tuple[Path, Path]:
-    """Two tiled, deflated GeoTIFFs of `side_px` squared, uint8; one block in four has a change."""
+def write_pair(
+    folder: Path, side_px: int, bands: int = 4, *, everywhere: bool = False
+) -> tuple[Path, Path]:
+    """Two tiled, deflated GeoTIFFs of `side_px` squared, uint8.
+
+    One block in four has a change; `everywhere`, all blocks have one on each 64 px.
+    """
     paths = (folder / f"before_{side_px}.tif", folder / f"after_{side_px}.tif")
     profile = {
         "driver": "GTiff", "height": side_px, "width": side_px, "count": bands, "dtype": "uint8",
@@ -35,7 +40,10 @@ def write_pair(folder: Path, side_px: int, bands: int = 4) -> tuple[Path, Path]:
             image = np.roll(ground, number * 37, axis=2)[:, :height, :width]
             before.write(_noisy(image, rng), window=window)
             changed = image.copy()
-            if number % 4 == 0:
+            if everywhere:
+                marked = np.arange(BLOCK_PX) % 64 < 24
+                changed[:, np.outer(marked[:height], marked[:width])] += 60
+            elif number % 4 == 0:
                 changed[:, 300:420, 300:460] += 60
             after.write(_noisy(changed, rng), window=window)
     return paths

@@ -2,19 +2,25 @@
 
 python qgis_plugin/build.py --repository https://HOST/PATH --email NAME@HOST [FOLDER]
 python qgis_plugin/build.py --local [FOLDER]
+
+The zip for a machine holds geochg's wheel. That for the plugin site, which takes no binaries, names
+the address of the release where the wheel lies, and its checksum.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-PACKAGE = "geochg_qgis"
+PACKAGE, RELEASE = "geochg_qgis", "release.txt"
 SUFFIXES = {".py", ".svg", ".json", ".txt"}
 HERE = Path(__file__).resolve().parent
 METADATA = HERE / "metadata.txt"
@@ -61,12 +67,31 @@ def local_metadata(template: str) -> str:
     return "".join(line for line in lines if "REPOSITORY" not in line and "EMAIL" not in line)
 
 
-def build(target: Path, filled: str) -> Path:
+def release(wheel: Path, address: str = "") -> str:
+    """The geochg that the plugin installs, as a line of requirements with a checksum.
+
+    Args:
+        wheel: Wheel of geochg.
+        address: Address from which it is fetched; empty where it lies in the zip.
+    """
+    checksum = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f"geochg @ {address or wheel.name} --hash=sha256:{checksum}\n"
+
+
+def release_address(repository: str, wheel: Path) -> str:
+    """The address of a wheel among the releases of a repository, as GitHub and others have it."""
+    version = wheel.name.split("-")[1]
+    return f"{repository.rstrip('/')}/releases/download/v{version}/{wheel.name}"
+
+
+def build(target: Path, filled: str, wheel: Path, address: str = "") -> Path:
     """Writes the zip; the same files give the same bytes.
 
     Args:
         target: Path of the zip.
         filled: Metadata with all addresses.
+        wheel: Wheel of geochg.
+        address: Address from which the plugin fetches it; empty to put it into the zip.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
@@ -74,7 +99,20 @@ def build(target: Path, filled: str) -> Path:
             name = f"{PACKAGE}/{path.relative_to(HERE).as_posix()}"
             content = filled.encode("utf-8") if path == METADATA else path.read_bytes()
             archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)
+        line = release(wheel, address)
+        archive.writestr(ZipInfo(f"{PACKAGE}/{RELEASE}"), line, ZIP_DEFLATED)
+        if not address:
+            archive.writestr(ZipInfo(f"{PACKAGE}/{wheel.name}"), wheel.read_bytes(), ZIP_DEFLATED)
     return target
+
+
+def build_wheel(folder: Path) -> Path:
+    """Builds the wheel of this repository into a folder."""
+    # What earlier builds left there would become part of it.
+    shutil.rmtree(HERE.parent / "build" / "lib", ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*command, "--wheel-dir", str(folder), str(HERE.parent)], check=True)
+    return next(folder.glob("geochg-*.whl"))
 
 
 def known_addresses(project: Mapping[str, Any]) -> tuple[str, str]:
@@ -98,6 +136,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repository", default="", help="else that of pyproject.toml")
     parser.add_argument("--email", default="", help="else that of pyproject.toml")
     parser.add_argument("--local", action="store_true", help="for this machine alone")
+    parser.add_argument("--wheel", type=Path, help="geochg's wheel; else it is built")
+    parser.add_argument("--release", default="", help="address of the wheel; else of REPOSITORY")
     return parser.parse_args()
 
 
@@ -107,7 +147,8 @@ def main() -> Path:
     project = _project()
     template = metadata(project["version"])
     if arguments.local:
-        return build(arguments.folder / f"{PACKAGE}-local.zip", local_metadata(template))
+        wheel = arguments.wheel or build_wheel(arguments.folder)
+        return build(arguments.folder / f"{PACKAGE}-local.zip", local_metadata(template), wheel)
     repository, email = known_addresses(project)
     try:
         filled = published_metadata(
@@ -119,7 +160,10 @@ def main() -> Path:
             "make plugin REPOSITORY=https://HOST/PATH EMAIL=NAME@HOST builds for it,\n"
             "make plugin-local for this machine alone"
         )
-    return build(arguments.folder / f"{PACKAGE}.zip", filled)
+    wheel = arguments.wheel or build_wheel(arguments.folder)
+    address = arguments.release or release_address(arguments.repository or repository, wheel)
+    print(f"{wheel} must lie at {address}", file=sys.stderr)
+    return build(arguments.folder / f"{PACKAGE}.zip", filled, wheel, address)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from qgis.PyQt.QtCore import QLocale
+
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.progress import RunProgress
 from geochg_qgis.link_messages import without_flags
@@ -33,14 +35,29 @@ def as_tip(text: object) -> str:
     return f"<p>{as_markup(text)}</p>"
 
 
+def formatted_number(number: float, decimals: int = 0) -> str:
+    """A number as the user's locale writes it, with its separator of thousands."""
+    locale = QLocale()
+    if locale.language() == QLocale.Language.C:
+        locale = QLocale("en_US")
+    locale.setNumberOptions(QLocale.NumberOption.DefaultNumberOptions)
+    return str(locale.toString(float(number), "f", decimals))
+
+
+def formatted_share(share: float) -> str:
+    """A share of 0 to 1 in percent: `53 %`."""
+    return f"{formatted_number(100 * share)} %"
+
+
 def formatted_area(area_m2: float) -> str:
     """An area in a unit that shows it: `1.20 ha`, `230 m²`, `0.25 m²`, `40 cm²`."""
     if area_m2 >= 10_000:
-        return f"{area_m2 / 1e4:,.2f} ha"
+        return f"{formatted_number(area_m2 / 1e4, 2)} ha"
     if area_m2 >= 10 or area_m2 == 0:
-        return f"{area_m2:,.0f} m²"
-    figures = f"{area_m2:.2g}" if area_m2 >= 0.01 else f"{area_m2 * 1e4:.2g}"
-    return f"{float(figures):g} {'m²' if area_m2 >= 0.01 else 'cm²'}"
+        return f"{formatted_number(area_m2)} m²"
+    value, unit = (area_m2, "m²") if area_m2 >= 0.01 else (area_m2 * 1e4, "cm²")
+    figures = f"{float(f'{value:.2g}'):g}"
+    return f"{formatted_number(value, len(figures.partition('.')[2]))} {unit}"
 
 
 def progress_summary(progress: RunProgress) -> str:

@@ -74,6 +74,18 @@ def _python_messages() -> dict[str, tuple[str, str]]:
             tr("{python} is no Python 3.11 or newer"),
             tr("choose a newer one; python.org has installers"),
         ),
+        "python-is-older": (
+            tr("{python} is Python {version}; geochg needs 3.11 or newer"),
+            tr("choose a newer one, or install geochg below"),
+        ),
+        "no-python": (
+            tr("{python} is no Python"),
+            tr("choose the program itself, such as bin/python of an environment"),
+        ),
+        "geochg-is-older": (
+            tr("The geochg in {python} is version {version}, too old for this plugin"),
+            tr("update it, or install geochg below"),
+        ),
         "geochg-missing": (
             tr("geochg is not installed in {python}"),
             tr("install it there, or choose another Python"),
@@ -153,6 +165,14 @@ def _installation_messages() -> dict[str, tuple[str, str]]:
         "folder-holds-other-things": (
             tr("{folder} holds other files"),
             tr("choose an empty folder for the environment"),
+        ),
+        "release-missing": (
+            tr("This plugin comes without geochg"),
+            tr("name a wheel or a folder of geochg under Package"),
+        ),
+        "wrong-checksum": (
+            tr("Installing failed: a file is not the one that was locked"),
+            tr("try again, from another network if need be; nothing of the file was used"),
         ),
         "wheels-missing": (tr("There is no folder {folder}"), tr("choose the folder of wheels")),
         "environment-broken": (

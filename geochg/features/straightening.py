@@ -82,9 +82,7 @@ def _without_overlaps(
 def _straight(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     """Straight outlines, None where none fits; units are square."""
     rectangles = shapely.oriented_envelope(polygons)
-    fitting = np.array(
-        [_of_area(r, p) for r, p in zip(rectangles, polygons, strict=True)], dtype=object
-    )
+    fitting = _of_area(rectangles, polygons)
     outlines: NDArray[np.object_] = fitting.copy()
     outlines[_overlap_share(fitting, polygons) < RECTANGLE_FIT] = None
     for i in np.flatnonzero(shapely.is_missing(outlines)).tolist():
@@ -103,14 +101,15 @@ def _overlap_share(
     return shared / (shapely.area(polygons) + shapely.area(others) - shared)
 
 
-def _of_area(rectangle: Polygon, polygon: Polygon) -> Polygon:
-    """The rectangle about the polygon's middle, of the polygon's area."""
-    from shapely import affinity
-
-    factor = (polygon.area / rectangle.area) ** 0.5
-    middle, target = rectangle.centroid, polygon.centroid
-    sized = affinity.scale(rectangle, factor, factor, origin=middle)
-    return affinity.translate(sized, target.x - middle.x, target.y - middle.y)
+def _of_area(rectangles: NDArray[np.object_], polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The rectangles about the polygons' middles, of the polygons' areas."""
+    factor = np.sqrt(shapely.area(polygons) / shapely.area(rectangles))[:, None, None]
+    corners = shapely.get_coordinates(rectangles).reshape(-1, 5, 2)
+    middle, target = (
+        shapely.get_coordinates(shapely.centroid(shapes))[:, None]
+        for shapes in (rectangles, polygons)
+    )
+    return np.asarray(shapely.polygons((corners - middle) * factor + target))
 
 
 # --- right angles --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.geometry.lattice import unit_steps
+from geochg.geometry.lattice import ring_starts, unit_steps
 from geochg.geometry.morphology import edge_distances
 from geochg.geometry.pieces import label_pieces
 
@@ -63,10 +63,10 @@ def objects_within(polygons: NDArray[np.object_]) -> list[NDArray[np.float64]]:
     divided = np.flatnonzero(shapely.area(polygons) >= _LEAST_DIVIDED_PX)
     bounds = shapely.bounds(polygons[divided])
     scales = np.maximum((bounds[:, 2:] - bounds[:, :2]).max(axis=1, initial=0) / _MOST_DRAWN_PX, 1)
-    drawings = [
-        _coarse_drawing(polygon, scale) if scale > 1 else _drawing(polygon)
-        for polygon, scale in zip(polygons[divided], scales.tolist(), strict=True)
-    ]
+    drawings = _drawings(polygons[divided[scales == 1]])
+    for index in np.flatnonzero(scales > 1).tolist():
+        coarse = _coarse_drawing(polygons[divided[index]], scales[index])
+        drawings.insert(index, coarse)
     for index, centres, corner, scale in zip(
         divided.tolist(), _centres(drawings), bounds[:, :2], scales, strict=True
     ):
@@ -82,15 +82,26 @@ def points_within(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
     return shapely.get_coordinates(shapely.point_on_surface(polygons))[:, None]
 
 
-def _drawing(polygon: Polygon) -> NDArray[np.bool_]:
-    """`(height, width)` the pixels of a polygon that follows their edges."""
-    steps = unit_steps(np.array([polygon], dtype=object))
-    corner = steps.corner - steps.corner.min(axis=0)
-    width, height = corner.max(axis=0).tolist()
+def _drawings(polygons: NDArray[np.object_]) -> list[NDArray[np.bool_]]:
+    """`(height, width)` the pixels of each of some polygons that follow their edges."""
+    if not len(polygons):
+        return []
+    steps = unit_steps(polygons)
+    owner = steps.polygon_of_ring[steps.ring]
+    starts = ring_starts(owner)
+    low = np.minimum.reduceat(steps.corner, starts)
+    sizes = (np.maximum.reduceat(steps.corner, starts) - low).tolist()
     is_vertical = steps.direction[:, 0] == 0
-    col, row = (corner + np.minimum(steps.direction, 0))[is_vertical].T
-    crossed = np.bincount(row * (width + 1) + col, minlength=height * (width + 1))
-    return np.asarray(np.cumsum(crossed.reshape(height, -1), axis=1)[:, :-1] % 2, bool)
+    col, row = (steps.corner - low[owner] + np.minimum(steps.direction, 0))[is_vertical].T
+    stops = np.searchsorted(owner[is_vertical], np.arange(1, len(polygons)))
+    drawings = []
+    for (width, height), rows, cols in zip(
+        sizes, np.split(row, stops), np.split(col, stops), strict=True
+    ):
+        crossed = np.bincount(rows * (width + 1) + cols, minlength=height * (width + 1))
+        is_inside = np.cumsum(crossed.reshape(height, -1), axis=1)[:, :-1] % 2
+        drawings.append(is_inside.astype(bool))
+    return drawings
 
 
 def _coarse_drawing(polygon: Polygon, scale: float) -> NDArray[np.bool_]:

@@ -70,7 +70,7 @@ class Journal:
     when an error leaves the block.
 
     Args:
-        path: Where the journal lies; None keeps it in memory, for runs without an output file.
+        path: Where the journal lies; None for a temporary one, for runs without an output file.
         layout: The tiles of the run.
 
     Attributes:

@@ -20,13 +20,14 @@ def open_journal(path: Path | None) -> OpenedDatabase:
     """Opens the database of a journal.
 
     Args:
-        path: Where the journal lies or is to lie; None for one in memory.
+        path: Where the journal lies or is to lie; None for a temporary one, which is in memory
+            while it is small.
 
     Raises:
         InputError: If it cannot be opened, is something else, or another run holds it.
     """
     if path is None:
-        return sqlite3.connect(":memory:", isolation_level=None), False, True
+        return sqlite3.connect("", isolation_level=None), False, True
     try:
         try:
             return _open(path, locks=True)

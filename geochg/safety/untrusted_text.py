@@ -76,7 +76,7 @@ def printable(text: str) -> str:
     Escape sequences go, other control codes and what is no character become U+FFFD, halves of
     surrogate pairs are joined or become U+FFFD, and marks that turn text around go.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # no control code, half of a pair, line end or mark is
         return text
     full_text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     lines = _LINE_ENDS.sub("\n", _SEQUENCES.sub("", full_text))

@@ -23,6 +23,7 @@ from geochg.writers.recognition import METADATA_KEY
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
+    from pyarrow import Table
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _GEOJSON_END = b"\n]\n}\n"
@@ -51,7 +52,7 @@ def write_frames(
     Args:
         frames: Polygons or multipolygons with a CRS: one table, which may be empty, or several with
             the same columns, of which none is. Columns of dtype object hold lists of text, and text
-            has dtype `string`. GeoJSON and GeoPackages are written table by table; if there are
+            has dtype `string`. All but FlatGeobuf are written table by table; if there are
             multipolygons in a GeoPackage, there are some in its first table.
         path: Where to write; what is there is replaced.
         metadata: Plain JSON values; a member `geochg` of the GeoJSON collection, JSON text under
@@ -149,11 +150,54 @@ def _named_layer(
 def _write_geoparquet(
     frames: Iterable[GeoDataFrame], path: Path, metadata: Mapping[str, Any], layer: str
 ) -> None:
-    """Without the description of the pandas table, which names versions and the index."""
+    """Without the description of the pandas table, which names versions and the index.
+
+    The file is composed in memory, where it is small: its columns are compressed.
+    """
+    from pyarrow.parquet import ParquetWriter
+
+    content, writer, facts = io.BytesIO(), None, dict[str, Any]()
+    for frame in frames:
+        table = _arrow_table(frame)
+        geo = json.loads(table.schema.metadata[b"geo"])
+        facts = facts or _without_extent(geo)
+        kept_metadata = {"geo": json.dumps(facts), METADATA_KEY: _json(metadata)}
+        if writer is None:
+            schema = table.schema.with_metadata(kept_metadata)
+            writer = ParquetWriter(content, schema, compression="zstd")
+        writer.write_table(table.replace_schema_metadata(kept_metadata))
+        _add_extent(facts, geo)
+    if writer is not None:
+        writer.add_key_value_metadata({"geo": json.dumps(facts)})
+        writer.close()
+    path.write_bytes(content.getvalue())
+
+
+def _without_extent(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What GeoParquet says of a file whose types and bounds of shapes are not known yet."""
+    columns = {name: {**column, "geometry_types": []} for name, column in facts["columns"].items()}
+    for column in columns.values():
+        column.pop("bbox", None)
+    return {**facts, "columns": columns}
+
+
+def _add_extent(facts: dict[str, Any], part_facts: Mapping[str, Any]) -> None:
+    """Adds types and bounds of the shapes of a part to those of a GeoParquet file."""
+    for name, part in part_facts["columns"].items():
+        column = facts["columns"][name]
+        column["geometry_types"] = sorted({*column["geometry_types"], *part["geometry_types"]})
+        if "bbox" in part:
+            former, added = column.get("bbox", part["bbox"]), part["bbox"]
+            low = map(min, former[:2], added[:2])
+            column["bbox"] = [*low, *map(max, former[2:], added[2:])]
+
+
+def _arrow_table(frame: GeoDataFrame) -> Table:
+    """A table as geopandas writes it to GeoParquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    frame, drafted, final = _concatenated(frames), io.BytesIO(), io.BytesIO()
+    drafted = io.BytesIO()
     frame.to_parquet(drafted, index=False)
     table = pq.read_table(drafted)
     # A column of nothing but empty lists, or of nothing at all, has lost what its lists hold.
@@ -162,12 +206,7 @@ def _write_geoparquet(
     fields = [
         field.with_type(text_list) if field.name in lists else field for field in table.schema
     ]
-    kept_metadata = {
-        b"geo": table.schema.metadata[b"geo"],
-        METADATA_KEY.encode(): _json(metadata).encode(),
-    }
-    pq.write_table(table.cast(pa.schema(fields, metadata=kept_metadata)), final, compression="zstd")
-    path.write_bytes(final.getvalue())
+    return table.cast(pa.schema(fields, metadata=table.schema.metadata))
 
 
 def _concatenated(frames: Iterable[GeoDataFrame]) -> GeoDataFrame:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
-from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsVectorLayer
+from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsGeometry, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
+from geochg_qgis.layers.confidence_filter import confidence_filter
 from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
 from geochg_qgis.main_thread import single_shot_timer
 
@@ -31,7 +33,7 @@ class ChangeRecord(NamedTuple):
 
     Attributes:
         feature: Id of the feature in the layer.
-        name: Class; the reviewer's where there is one.
+        model_class: Class that the model gave.
         change: Direction of the change.
         area_m2: Area on the ellipsoid.
         confidence: Confidence of the model, 0 to 1.
@@ -39,10 +41,11 @@ class ChangeRecord(NamedTuple):
         review: Decision of the reviewer: `accepted`, `rejected` or empty.
         before: Land cover at the earlier date; empty where the model names none.
         after: Land cover at the later date; empty where the model names none.
+        review_class: Class that the reviewer gave instead; empty where the model's stands.
     """
 
     feature: int
-    name: str
+    model_class: str
     change: str
     area_m2: float
     confidence: float
@@ -50,6 +53,12 @@ class ChangeRecord(NamedTuple):
     review: str
     before: str = ""
     after: str = ""
+    review_class: str = ""
+
+    @property
+    def name(self) -> str:
+        """Class; the reviewer's where there is one."""
+        return self.review_class or self.model_class
 
 
 def changes_of(layer: QgsVectorLayer, features: Collection[int]) -> list[ChangeRecord]:
@@ -58,8 +67,17 @@ def changes_of(layer: QgsVectorLayer, features: Collection[int]) -> list[ChangeR
     return list(_changes(layer, request))
 
 
+def shapes_of(layer: QgsVectorLayer, features: Collection[int]) -> dict[int, QgsGeometry]:
+    """The polygons of changes by id, in the layer's CRS, without those that are gone or empty."""
+    request = QgsFeatureRequest().setFilterFids(list(features)).setNoAttributes()
+    shapes = {feature.id(): feature.geometry() for feature in layer.getFeatures(request)}
+    return {feature: shape for feature, shape in shapes.items() if not shape.isEmpty()}
+
+
 class ChangeReader(QObject):
     """Reads all changes of a layer, in slices between the events of the window.
+
+    Those that the slider hides are among them, those that a filter of the user's hides are not.
 
     Signals:
         done: All changes are read; carries the list of `ChangeRecord`.
@@ -82,7 +100,7 @@ class ChangeReader(QObject):
         """Reads a layer from the start; `done` comes at once where the first slice is enough."""
         self.stop()
         if layer is not None and layer.isValid():
-            self._pending = _changes(layer, _request(layer))
+            self._pending = chain(_changes(layer, _request(layer)), _changes_below_slider(layer))
         self._read_slice()
 
     def stop(self) -> None:
@@ -106,6 +124,16 @@ def _request(layer: QgsVectorLayer) -> QgsFeatureRequest:
     return request.setSubsetOfAttributes(list(_FIELDS), layer.fields())
 
 
+def _changes_below_slider(layer: QgsVectorLayer) -> Iterator[ChangeRecord]:
+    """The changes that the slider hides, read from the layer's source."""
+    parts = confidence_filter(layer.subsetString())
+    if parts.percent == 0:
+        return
+    source = QgsVectorLayer(layer.source(), layer.name(), layer.providerType())
+    if source.isValid() and source.setSubsetString(parts.text_below()):
+        yield from _changes(source, _request(source))
+
+
 def _changes(layer: QgsVectorLayer, request: QgsFeatureRequest) -> Iterator[ChangeRecord]:
     columns = [layer.fields().indexFromName(name) for name in _FIELDS]
     for feature in layer.getFeatures(request):
@@ -120,7 +148,7 @@ def _change(feature: QgsFeature, columns: Sequence[int]) -> ChangeRecord:
     )
     return ChangeRecord(
         feature.id(),
-        str(renamed or name or ""),
+        str(name or ""),
         str(change or ""),
         float(area_m2 or 0),
         float(confidence or 0),
@@ -128,6 +156,7 @@ def _change(feature: QgsFeature, columns: Sequence[int]) -> ChangeRecord:
         str(review or ""),
         str(before or ""),
         str(after or ""),
+        str(renamed or ""),
     )
 
 

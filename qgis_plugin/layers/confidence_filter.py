@@ -33,7 +33,14 @@ class ConfidenceFilter(NamedTuple):
         """The filter as QGIS takes it; empty for none."""
         if self.percent <= 0:
             return self.own
-        term = f'"confidence" >= {self.percent / 100:.2f}'
+        return self._joined(f'"confidence" >= {self.percent / 100:.2f}')
+
+    def text_below(self) -> str:
+        """The filter of the changes that the slider hides."""
+        least = f"{self.percent / 100:.2f}"
+        return self._joined(f'("confidence" < {least} OR "confidence" IS NULL)')
+
+    def _joined(self, term: str) -> str:
         return f"({self.own}) AND {term}" if self.own else term
 
 

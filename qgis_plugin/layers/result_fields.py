@@ -1,13 +1,6 @@
-"""The attributes of a result and their values, those of a review, and how one is written."""
+"""The attributes of a result and their values, and those of a review."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-
-from qgis.core import QgsVectorLayer
-
-from geochg_qgis.i18n import tr
-from geochg_qgis.link.errors import LinkError
 
 COVERS = ("bare", "low plants", "woody", "water", "road", "building")
 """Land covers at either date."""
@@ -23,29 +16,13 @@ REVIEW_CLASS = "review_class"
 
 ACCEPTED, REJECTED = "accepted", "rejected"
 
+SOURCE = "source"
+"""Field of who drew a change: `hand` for a reviewer, nothing for the model."""
+
+HAND = "hand"
+
+REVIEW_FIELDS = (REVIEW, REVIEW_CLASS, SOURCE)
+"""Fields that a review adds to a result."""
+
 REVIEWED_CLASS = f'coalesce("{REVIEW_CLASS}", "class")'
 """QGIS expression for the class as it stands after the review."""
-
-
-def write_attribute(
-    layer: QgsVectorLayer, features: Iterable[int], name: str, value: str | None
-) -> None:
-    """Writes an attribute of features, into the editing session where there is one.
-
-    Raises:
-        LinkError: If the layer takes no change.
-    """
-    index = layer.fields().indexFromName(name)
-    if layer.isEditable():
-        # All of them, also behind one that fails.
-        outcomes = [layer.changeAttributeValue(feature, index, value) for feature in features]
-        is_done = all(outcomes)
-    else:
-        changes = {feature: {index: value} for feature in features}
-        is_done = layer.dataProvider().changeAttributeValues(changes)
-    if not is_done or index < 0:
-        raise LinkError(
-            tr("{} could not be changed").format(layer.name()),
-            tr("check that the file may be written"),
-        )
-    layer.triggerRepaint()

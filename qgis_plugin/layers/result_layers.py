@@ -9,18 +9,16 @@ from typing import Any, NamedTuple
 
 from qgis.core import (
     QgsApplication,
-    QgsField,
     QgsLayerTreeGroup,
     QgsProject,
     QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QVariant
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
-from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.review_edits import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
 from geochg_qgis.link.absolute_paths import absolute_path
@@ -196,21 +194,3 @@ def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     copy = node.clone()
     group.addChildNode(copy)
     root.removeChildNode(node)
-
-
-def add_review_fields(layer: QgsVectorLayer) -> None:
-    """Adds the fields for a review to a result.
-
-    Raises:
-        LinkError: If its file takes none.
-    """
-    names = {field.name() for field in layer.fields()}
-    missing = [
-        QgsField(name, QVariant.String) for name in (REVIEW, REVIEW_CLASS) if name not in names
-    ]
-    if missing and not layer.dataProvider().addAttributes(missing):
-        raise LinkError(
-            tr("{} cannot be changed").format(layer.source()),
-            tr("check that nothing else has it open, and its permissions"),
-        )
-    layer.updateFields()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
+    QgsExpression,
     QgsFeatureRequest,
     QgsFillSymbol,
     QgsLinePatternFillSymbolLayer,
@@ -14,7 +15,9 @@ from qgis.core import (
     QgsProperty,
     QgsRendererCategory,
     QgsSimpleFillSymbolLayer,
+    QgsSimpleLineSymbolLayer,
     QgsSymbol,
+    QgsSymbolLayer,
     QgsTextBufferSettings,
     QgsTextFormat,
     QgsUnitTypes,
@@ -24,6 +27,8 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.attribute_form import apply_form
+from geochg_qgis.layers.choice import IS_CHOSEN
 from geochg_qgis.layers.class_colors import CLASS_COLORS, CLASSES
 from geochg_qgis.layers.result_fields import (
     CHANGES,
@@ -34,9 +39,15 @@ from geochg_qgis.layers.result_fields import (
     REVIEWED_CLASS,
 )
 
+_CHANGE = '"change"'
 _OTHER_MODELS_CLASS = "#f0e442"
 _OPACITY = f"""if("{REVIEW}" = '{REJECTED}', 8, 50 + 50 * coalesce("confidence", 0))"""
-_LABEL_SCALE = 15_000
+_OUTLINE_MM, _CASING_MM = 0.7, 1.3
+_CASING = QColor(255, 255, 255, 150)
+"""Colour beside the outlines, which are seen by it on imagery of their own colour."""
+
+_LABEL_SIDE_MM = 18
+"""Side on the map of a square as large as a change that has room for a label."""
 
 # The caption comes from a model, and from files: it must not become markup.
 _ESCAPED = "replace(replace(replace(coalesce({}, ''), '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
@@ -48,23 +59,44 @@ def class_color(name: str) -> QColor:
 
 
 def apply_style(layer: QgsVectorLayer) -> None:
-    """Applies the style of results: renderer with legend, labels, map tips."""
+    """Applies the style of results: renderer with legend, labels, map tips, attribute form."""
     layer.setRenderer(_renderer(layer))
     layer.setLabeling(_label_settings())
     layer.setLabelsEnabled(True)
     layer.setMapTipTemplate(_map_tip())
     layer.setDisplayExpression('"caption"')
+    apply_form(layer)
+    layer.triggerRepaint()
+
+
+def add_to_legend(layer: QgsVectorLayer, kinds: Iterable[tuple[str, str]]) -> None:
+    """Adds classes with directions that the legend of a result does not have yet."""
+    renderer = layer.renderer()
+    if not isinstance(renderer, QgsCategorizedSymbolRenderer):
+        return
+    present = {str(category.value()) for category in renderer.categories()}
+    missing = sorted({kind for kind in kinds if " ".join(kind) not in present}, key=_order)
+    if not missing:
+        return
+    extended = renderer.clone()
+    for kind in missing:
+        extended.addCategory(_category(*kind, {}))
+    layer.setRenderer(extended)
     layer.triggerRepaint()
 
 
 def _renderer(layer: QgsVectorLayer) -> QgsCategorizedSymbolRenderer:
     expression = f"{REVIEWED_CLASS} || ' ' || \"change\""
     covers = _covers(layer)
-    categories = [
-        QgsRendererCategory(f"{name} {change}", _symbol(name, change), _label(name, change, covers))
-        for name, change in _kinds(layer)
-    ]
+    categories = [_category(name, change, covers) for name, change in _kinds(layer)]
     return QgsCategorizedSymbolRenderer(expression, categories)
+
+
+def _category(
+    name: str, change: str, covers: Mapping[tuple[str, str], set[str]]
+) -> QgsRendererCategory:
+    label = _label(name, change, covers)
+    return QgsRendererCategory(f"{name} {change}", _symbol(name, change), label)
 
 
 def _kinds(layer: QgsVectorLayer) -> list[tuple[str, str]]:
@@ -123,29 +155,43 @@ def _order(kind: tuple[str, str]) -> tuple[int, str, int]:
 
 
 def _symbol(name: str, change: str) -> QgsFillSymbol:
+    """A fill below an outline; the fill is left out where a change is chosen."""
     color = class_color(name)
     symbol = QgsFillSymbol()
-    symbol.changeSymbolLayer(0, _fill(color, change))
-    if change == "disappeared":
-        symbol.appendSymbolLayer(_hatch(color))
-    # Named Opacity in later versions of QGIS, which keep the old name too where they can.
-    key = getattr(QgsSymbol, "PropertyOpacity", None)
-    if key is None:
-        key = QgsSymbol.Property.Opacity
-    symbol.setDataDefinedProperty(key, QgsProperty.fromExpression(_OPACITY))
+    fill = _hatch(color) if change == "disappeared" else _fill(color, change)
+    is_filled = QgsProperty.fromExpression(f"not {IS_CHOSEN}")
+    fill.setDataDefinedProperty(property_key(QgsSymbolLayer, "LayerEnabled"), is_filled)
+    symbol.changeSymbolLayer(0, fill)
+    symbol.appendSymbolLayer(_outline(_CASING, "", _CASING_MM))
+    symbol.appendSymbolLayer(_outline(color, change, _OUTLINE_MM))
+    opacity = QgsProperty.fromExpression(_OPACITY)
+    symbol.setDataDefinedProperty(property_key(QgsSymbol, "Opacity"), opacity)
     return symbol
+
+
+def property_key(owner: Any, name: str) -> int:  # noqa: ANN401 - a class of QGIS
+    """The key of a property that an expression can define, which versions of QGIS name apart."""
+    for home, key in ((owner, f"Property{name}"), (owner, name), (owner.Property, name)):
+        if hasattr(home, key):
+            return int(getattr(home, key))
+    raise AttributeError(name)
 
 
 def _fill(color: QColor, change: str) -> QgsSimpleFillSymbolLayer:
     inside = QColor(color)
-    inside.setAlpha({"appeared": 150, "disappeared": 0}.get(change, 60))
-    properties: dict[str, Any] = {
-        "color": ",".join(map(str, inside.getRgb())),
-        "outline_color": color.name(),
-        "outline_width": "0.7",
-        "outline_style": "dash" if change == "altered" else "solid",
+    inside.setAlpha(150 if change == "appeared" else 60)
+    rgba = ",".join(map(str, inside.getRgb()))
+    return QgsSimpleFillSymbolLayer.create({"color": rgba, "outline_style": "no"})
+
+
+def _outline(color: QColor, change: str, width_mm: float) -> QgsSimpleLineSymbolLayer:
+    properties = {
+        "line_color": ",".join(map(str, color.getRgb())),
+        "line_width": str(width_mm),
+        "line_style": "dash" if change == "altered" else "solid",
+        "joinstyle": "round",
     }
-    return QgsSimpleFillSymbolLayer.create(properties)
+    return QgsSimpleLineSymbolLayer.create(properties)
 
 
 def _hatch(color: QColor) -> QgsLinePatternFillSymbolLayer:
@@ -153,18 +199,47 @@ def _hatch(color: QColor) -> QgsLinePatternFillSymbolLayer:
     hatch = QgsLinePatternFillSymbolLayer.create(properties)
     hatch.subSymbol().setColor(color)
     hatch.subSymbol().setWidth(0.4)
+    # A pattern takes no opacity from the symbol that it is part of.
+    opacity = QgsProperty.fromExpression(_OPACITY)
+    hatch.subSymbol().setDataDefinedProperty(property_key(QgsSymbol, "Opacity"), opacity)
     return hatch
 
 
 def _label_settings() -> QgsVectorLayerSimpleLabeling:
+    """Labels of the chosen changes, and of the largest where they have room on the map."""
     settings = QgsPalLayerSettings()
-    settings.fieldName = f"""if("{REVIEW}" = '{REJECTED}', '', "caption")"""
+    settings.fieldName = _label_text()
     settings.isExpression = True
     settings.autoWrapLength = 28
-    settings.scaleVisibility = True
-    settings.minimumScale = _LABEL_SCALE
+    side_mm = '1000 * sqrt("area_m2") / @map_scale'
+    is_shown = f"""{IS_CHOSEN} or (coalesce("{REVIEW}", '') <> '{REJECTED}'
+        and {side_mm} > {_LABEL_SIDE_MM})"""
+    properties = settings.dataDefinedProperties()
+    for name, expression in (("Show", is_shown), ("AlwaysShow", IS_CHOSEN)):
+        key = property_key(QgsPalLayerSettings, name)
+        properties.setProperty(key, QgsProperty.fromExpression(expression))
+    settings.setDataDefinedProperties(properties)
     settings.setFormat(_text_format())
     return QgsVectorLayerSimpleLabeling(settings)
+
+
+def _label_text() -> str:
+    """Expression of a short label, such as `building appeared, 2.0 ha`."""
+    area = """if("area_m2" >= 10000, format_number("area_m2" / 10000, 1) || ' ha',
+        format_number("area_m2", if("area_m2" < 10, 2, 0)) || ' m²')"""
+    return (
+        f"{_translated(REVIEWED_CLASS, CLASSES)} || ' ' || {_translated(_CHANGE, CHANGES)}"
+        f" || ', ' || {area}"
+    )
+
+
+def _translated(expression: str, names: Sequence[str]) -> str:
+    """Expression of a name in the user's language; names of other models stay."""
+    pairs = ", ".join(
+        f"{QgsExpression.quotedString(name)}, {QgsExpression.quotedString(tr(name))}"
+        for name in names
+    )
+    return f"coalesce(map_get(map({pairs}), {expression}), {expression})"
 
 
 def _text_format() -> QgsTextFormat:

@@ -8,14 +8,16 @@ import shutil
 # Pip and venv are other processes.
 import subprocess  # nosec B404
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.interpreters import System, check_not_qgis, clean_environment, python_of
 from geochg_qgis.link.process_tree import kill_tree, tree_settings
+from geochg_qgis.link.release import LOCK, Release
 
 SIZE_MB = 600
 """Size of an environment on disk, measured on Linux with Python 3.11, without any extra."""
@@ -26,6 +28,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 FAILURE_CODES = {
     "ensurepip is not available": "venv-lacks-ensurepip",
     "No space left": "no-room",
+    "DO NOT MATCH THE HASHES": "wrong-checksum",
     "No matching distribution": "no-distribution",
     "ProxyError": "no-network",
     "NewConnectionError": "no-network",
@@ -45,7 +48,10 @@ class InstallOptions:
     Attributes:
         python: Interpreter that makes the environment.
         folder: Folder of the environment.
-        package: Package for pip to install: a name, a wheel, a folder or an address.
+        package: Package for pip to install in place of the plugin's own release: a wheel, a folder
+            or an address; empty for that release, whose versions are locked by checksums.
+        release: The plugin's own release; None where it has none.
+        larger_models: Whether what the larger models need is installed, too.
         proxy: Proxy, as pip takes it; empty for none.
         wheels: Folder of wheels to install from without a network; None to use the network.
         without_gpu: Whether torch may come without CUDA.
@@ -53,13 +59,31 @@ class InstallOptions:
 
     python: Path
     folder: Path
-    package: str = "geochg"
+    package: str = ""
+    release: Release | None = field(default_factory=Release.of_plugin)
+    larger_models: bool = False
     proxy: str = ""
     wheels: Path | None = None
     without_gpu: bool = False
 
-    def pip_arguments(self) -> list[str]:
-        """Arguments of pip."""
+    def pip_commands(self, requirements: Path) -> Iterator[list[str]]:
+        """Arguments of pip, for each time that it runs.
+
+        Args:
+            requirements: File that holds the requirement of the plugin's own release.
+        """
+        if self.package or self.release is None:
+            # Behind "--", pip takes nothing for an option.
+            yield [*self._shared_arguments(), "--upgrade", "--", self.package]
+            return
+        files = [argument for path in (LOCK, requirements) for argument in ("-r", str(path))]
+        locked = ["--require-hashes", "--only-binary", ":all:"]
+        yield [*self._shared_arguments(is_locked=True), *locked, *files]
+        if self.larger_models:
+            package = self.release.within(self.wheels).with_larger_models()
+            yield [*self._shared_arguments(), "--", package]
+
+    def _shared_arguments(self, *, is_locked: bool = False) -> list[str]:
         arguments = [
             "install",
             "--disable-pip-version-check",
@@ -71,10 +95,9 @@ class InstallOptions:
             arguments += ["--proxy", self.proxy]
         if self.wheels is not None:
             arguments += ["--no-index", "--find-links", str(self.wheels)]
-        elif self.without_gpu:
+        elif self.without_gpu and not is_locked:
             arguments += ["--extra-index-url", CPU_INDEX]
-        # Behind "--", pip takes nothing for an option.
-        return [*arguments, "--upgrade", "--", self.package]
+        return arguments
 
 
 def install(
@@ -106,7 +129,13 @@ def install(
             _run_command(
                 [str(options.python), "-m", "venv", str(options.folder)], on_line, is_cancelled
             )
-        _run_command([str(python), "-m", "pip", *options.pip_arguments()], on_line, is_cancelled)
+        with TemporaryDirectory(prefix="geochg_qgis_") as folder:
+            requirements = Path(folder) / "geochg.txt"
+            if options.release is not None:
+                line = options.release.within(options.wheels).requirement()
+                requirements.write_text(line, encoding="utf-8")
+            for arguments in options.pip_commands(requirements):
+                _run_command([str(python), "-m", "pip", *arguments], on_line, is_cancelled)
     except LinkError as error:
         if not is_new:
             raise _half_changed(error, options.folder) from error
@@ -180,6 +209,8 @@ def _check_python(python: Path) -> None:
 
 def _check_options(options: InstallOptions, system: System) -> None:
     _check_paths(options)
+    if not options.package and options.release is None:
+        raise LinkError.from_code("release-missing")
     check_not_qgis(options.python, system)
     _check_python(options.python)
     if options.wheels is not None and not options.wheels.is_dir():

@@ -32,6 +32,11 @@ class DateRenderer(QObject):
         self._image = QImage()
         self._image_map = QgsMapToPixel()
 
+    @property
+    def image(self) -> QImage:
+        """The latest image; null before the first."""
+        return self._image
+
     def render(self, settings: QgsMapSettings) -> None:
         """Starts rendering in place of the former job."""
         self.stop()
@@ -46,6 +51,9 @@ class DateRenderer(QObject):
         """Cancels the job, without waiting."""
         job, self._job = self._job, None
         if job is not None:
+            # A job that is deleted with its parent signals once more, half deleted.
+            job.finished.disconnect()
+            job.finished.connect(job.deleteLater)
             job.cancelWithoutBlocking()
 
     def clear(self) -> None:
@@ -72,12 +80,11 @@ class DateRenderer(QObject):
         painter.restore()
 
     def _use_image(self, job: QgsMapRendererParallelJob) -> None:
-        if job is self._job:
-            self._job = None
-            self._image = job.renderedImage()
-            self._image_map = job.mapSettings().mapToPixel()
-            self.rendered.emit()
+        self._job = None
+        self._image = job.renderedImage()
+        self._image_map = job.mapSettings().mapToPixel()
         job.deleteLater()
+        self.rendered.emit()
 
 
 def single_date_settings(

@@ -10,23 +10,20 @@ from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QFormLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from geochg_qgis.connection import Connection
-from geochg_qgis.formatting import as_tip, pair_summary
+from geochg_qgis.formatting import pair_summary
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import shared_extent
 from geochg_qgis.layers.image_identity import ImageIdentity, image_source
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
 from geochg_qgis.layers.result_layers import drawn_features, results_in_project
 from geochg_qgis.layers.result_registry import ResultRegistry
-from geochg_qgis.link.errors import Cancelled, LinkError, SetupError
+from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.output_paths import with_suffix
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.area_widget import AreaWidget
@@ -35,7 +32,7 @@ from geochg_qgis.panel.change_list_widget import ChangeListWidget
 from geochg_qgis.panel.dialogues import DialogueSubject
 from geochg_qgis.panel.interrupted_runs import InterruptedRun
 from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
-from geochg_qgis.panel.layouts import row_layout, scroll_area, separator
+from geochg_qgis.panel.layouts import scroll_area, separator
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_widget import PairWidget
@@ -43,6 +40,8 @@ from geochg_qgis.panel.run_controller import RunController, result_summary
 from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
+from geochg_qgis.panel.setup_note_widget import SetupNote
+from geochg_qgis.panel.worker_widget import WorkerWidget
 from geochg_qgis.run_options import store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
@@ -50,7 +49,8 @@ _DESCRIBE_MS = 900  # time after the last change of a choice until the pair is d
 
 _CHANGES_TAB = 1
 
-_WIDTH_PX = 430  # width at first, which the list of changes needs
+_WIDTH_PX = 460  # width at first, which the list of changes needs
+_LEAST_WIDTH_PX = 346  # width at which captions still have two lines of words
 
 
 class GeochgDockWidget(QgsDockWidget):
@@ -81,17 +81,13 @@ class GeochgDockWidget(QgsDockWidget):
             self.messages.show_error,
             self,
         )
-        self.worker = QLabel(tr("geochg starts with the first run"), self)
-        self.worker.setTextFormat(Qt.TextFormat.PlainText)
-        self.worker.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.setup_button = QPushButton(tr("Set up"), self)
+        self.setup_note = SetupNote(self)
+        self.worker = WorkerWidget(connection, self.setup_note, self)
         self.tabs = QTabWidget(self)
         self.setup: SetupDialog | None = None
         self._describe_task: BackgroundTask | None = None
-        self._devices_task: BackgroundTask | None = None
         self._describe_later = single_shot_timer(self, _DESCRIBE_MS, self.describe)
         self._is_describe_due = False
-        self._has_devices = False
         self._was_shown = False
         self._lay_out()
         self._connect()
@@ -103,6 +99,7 @@ class GeochgDockWidget(QgsDockWidget):
             self._was_shown = True
             width_px = max(self.width(), _WIDTH_PX)
             self._iface.mainWindow().resizeDocks([self], [width_px], Qt.Orientation.Horizontal)
+            self.worker.meet()
         self.interrupted.refresh()
         self._describe_later.start()
 
@@ -146,7 +143,7 @@ class GeochgDockWidget(QgsDockWidget):
             return
         self._show_info(tr("looking at the pair"))
         task = request_task(tr("geochg: look"), self._connection, "describe", parameters)
-        task.event_sent.connect(self._handle_event)
+        task.event_sent.connect(self.worker.handle_event)
         task.answered.connect(lambda facts: self._show_pair_summary(task, pair_summary(facts)))
         task.failed.connect(lambda error: self._show_pair_error(task, error))
         self._describe_task = start_unlisted(task)
@@ -164,8 +161,7 @@ class GeochgDockWidget(QgsDockWidget):
         """Stops all tasks and removes what is drawn from the map."""
         self._describe_later.stop()
         self._stop_describing()
-        if self._devices_task is not None:
-            self._devices_task.abandon()
+        self.worker.close_down()
         self.runs.close_down()
         self.changes.close_down()
         self.ask.close_down()
@@ -279,39 +275,19 @@ class GeochgDockWidget(QgsDockWidget):
     def _show_pair_error(self, task: BackgroundTask, error: LinkError) -> None:
         if isinstance(error, Cancelled):
             return
-        if isinstance(error, SetupError):
-            self.worker.setText(tr("geochg is not set up yet"))
+        self.worker.note_missing(error)
         self._show_pair_summary(task, f"{error.message}. {error.hint}")
 
     def _show_info(self, text: str) -> None:
         self.run_widget.info.setText(text)
 
-    def _handle_event(self, event: Mapping[str, Any]) -> None:
-        if event.get("kind") == "hello":
-            self._show_worker(event)
-
-    def _show_worker(self, hello: Mapping[str, Any]) -> None:
-        self.worker.setText(f"geochg {hello.get('geochg')}, Python {hello.get('python')}")
-        self.worker.setToolTip(as_tip(hello.get("executable", "")))
+    def _offer_what_it_can(self, hello: Mapping[str, Any]) -> None:
         store_options(hello)
         self.options.set_options(hello)
         self.options.set_models(hello.get("models", ()))
-        if not self._has_devices:
-            self._has_devices = True
-            task = request_task(tr("geochg: devices"), self._connection, "devices", lambda _: {})
-            task.answered.connect(
-                lambda result: self.options.set_devices(result.get("devices", ()))
-            )
-            task.failed.connect(self._request_devices_again)
-            self._devices_task = start_unlisted(task)
-
-    def _request_devices_again(self, _: LinkError) -> None:
-        """Lets the next worker be asked for its devices."""
-        self._has_devices = False
 
     def _use_new_worker(self, hello: Mapping[str, Any]) -> None:
-        self._has_devices = False
-        self._show_worker(hello)
+        self.worker.show_worker(hello, is_new=True)
         self._describe_later.start()
 
     def _show_result(self, layer: QgsVectorLayer, result: Mapping[str, Any]) -> None:
@@ -360,18 +336,21 @@ class GeochgDockWidget(QgsDockWidget):
         QgsProject.instance().cleared.connect(self.interrupted.refresh)
         self.runs.progressed.connect(self.run_widget.show_progress)
         self.runs.noticed.connect(self.messages.show_warning)
-        self.runs.worker_started.connect(self._show_worker)
+        self.runs.worker_started.connect(self.worker.show_worker)
         self.runs.done.connect(self._show_result)
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
-        self.setup_button.clicked.connect(self.open_setup)
+        self.worker.setup_wanted.connect(self.open_setup)
+        self.worker.greeted.connect(self._offer_what_it_can)
+        self.worker.devices_known.connect(self.options.set_devices)
         QgsProject.instance().cleared.connect(self.area.clear)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow(tr("Area"), self.area)
         run_page = QVBoxLayout()
+        run_page.addWidget(self.setup_note)
         run_page.addWidget(self.pair)
         run_page.addLayout(form)
         run_page.addWidget(self.options)
@@ -379,11 +358,11 @@ class GeochgDockWidget(QgsDockWidget):
         run_page.addWidget(self.run_widget)
         run_page.addWidget(self.interrupted)
         run_page.addStretch(1)
-        run_page.addLayout(row_layout(self.worker, self.setup_button))
+        run_page.addWidget(self.worker)
         page = QWidget(self)
         page.setLayout(run_page)
         self.tabs.addTab(scroll_area(page), tr("Run"))
         self.tabs.addTab(scroll_area(self.changes), tr("Changes"))
         self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(_LEAST_WIDTH_PX)

@@ -16,6 +16,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from geochg_qgis.formatting import as_tip
+
 _NARROW_PX = 80
 
 
@@ -27,6 +29,13 @@ def plain_label(parent: QWidget, text: str = "", *, is_selectable: bool = False)
     if is_selectable:
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
+
+
+def name_widget(widget: QWidget, name: str, label: str, tip: str) -> None:
+    """Gives a widget its object name, its name for screen readers, and its tool tip."""
+    widget.setObjectName(name)
+    widget.setAccessibleName(label)
+    widget.setToolTip(as_tip(tip))
 
 
 def choice_box(

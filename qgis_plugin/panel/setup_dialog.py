@@ -33,7 +33,9 @@ from geochg_qgis.link.installation import (
     install,
     size_mb,
 )
+from geochg_qgis.link.installed_versions import check_versions
 from geochg_qgis.link.python_search import pythons_for_environments
+from geochg_qgis.link.release import Release
 from geochg_qgis.panel.layouts import plain_label
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.settings import own_environment, store_setting, stored_setting, this_system
@@ -65,8 +67,18 @@ class SetupDialog(QDialog):
         self.base = _file_widget(self, "")
         self.folder = _file_widget(self, "")
         self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
-        self.package = QLineEdit("geochg", self)
-        self.package.setToolTip(tr("A name, a wheel, a folder with geochg, or an address for pip"))
+        self.package = QLineEdit(self)
+        self.package.setPlaceholderText(_own_release(Release.of_plugin()))
+        self.package.setToolTip(
+            tr(
+                "Empty: the geochg of this plugin, with versions that are locked by checksums. "
+                "Else a wheel, a folder with geochg, or an address for pip, with what pip finds "
+                "for it."
+            )
+        )
+        self.larger_models = QCheckBox(
+            tr("Larger models too (2 GB or more, versions are not locked)")
+        )
         self.proxy = QLineEdit(self)
         self.proxy.setPlaceholderText("http://host:port")
         self.wheels = _file_widget(self, tr("none: from the network"))
@@ -91,6 +103,8 @@ class SetupDialog(QDialog):
         path = self.python.filePath().strip()
 
         def check_worker(task: BackgroundTask) -> Mapping[str, Any]:
+            if path:
+                check_versions(Path(path), this_system())
             client = start_worker(path, task.isCanceled)
             client.close()
             return {**client.hello, "python_path": str(client.python)}
@@ -104,7 +118,8 @@ class SetupDialog(QDialog):
         options = InstallOptions(
             python=Path(self.base.filePath().strip()),
             folder=Path(self.folder.filePath().strip()),
-            package=self.package.text().strip() or "geochg",
+            package=self.package.text().strip(),
+            larger_models=self.larger_models.isChecked(),
             proxy=self.proxy.text().strip(),
             wheels=Path(wheels) if wheels else None,
             without_gpu=self.without_gpu.isChecked(),
@@ -219,7 +234,16 @@ class SetupDialog(QDialog):
         self.install_button.clicked.connect(self.install)
         self.cancel_button.clicked.connect(self.cancel)
         self._size_timer.timeout.connect(self._measure)
+        for signal in (self.package.textChanged, self.larger_models.toggled):
+            signal.connect(self._offer_options)
+        self._offer_options()
         self.finished.connect(lambda _: self.cancel())
+
+    def _offer_options(self, _: object = None) -> None:
+        """Larger models come with the plugin's own geochg; what has no torch has no CUDA."""
+        is_own = not self.package.text().strip()
+        self.larger_models.setEnabled(is_own)
+        self.without_gpu.setEnabled(not is_own or self.larger_models.isChecked())
 
     def _lay_out(self) -> None:
         use_group = QGroupBox(tr("Use a Python that has geochg"), self)
@@ -228,15 +252,14 @@ class SetupDialog(QDialog):
         row.addWidget(self.check_button)
         install_group = QGroupBox(tr("Or install geochg into an environment of its own"), self)
         form = QFormLayout(install_group)
-        size = tr(
-            "About {} MB; as package, geochg[vlm] brings larger models and takes 2 GB or more."
-        )
+        size = tr("About {} MB. geochg and what it needs are fetched and checked by checksums.")
         form.addRow(plain_label(self, size.format(SIZE_MB)))
         form.addRow(tr("Made with"), self.base)
         form.addRow(tr("Folder"), self.folder)
         form.addRow(tr("Package"), self.package)
         form.addRow(tr("Proxy"), self.proxy)
         form.addRow(tr("Folder of wheels"), self.wheels)
+        form.addRow(self.larger_models)
         form.addRow(self.without_gpu)
         buttons = QHBoxLayout()
         buttons.addWidget(self.install_button)
@@ -254,6 +277,14 @@ class SetupDialog(QDialog):
             layout.addWidget(widget)
         layout.addWidget(self.output, 1)
         layout.addWidget(dialog_buttons)
+
+
+def _own_release(release: Release | None) -> str:
+    if release is None:
+        return tr("a wheel or a folder with geochg")
+    if release.is_fetched:
+        return tr("geochg {0}, from {1}").format(release.version, release.address)
+    return tr("geochg {}, which came with this plugin").format(release.version)
 
 
 def _file_widget(parent: QWidget, hint: str) -> QgsFileWidget:

@@ -1,80 +1,24 @@
 """The real desktop, driven from the first click to the last word."""
 
-import json
-import os
 import re
-import shutil
-import signal
 import statistics
-import subprocess
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
-from plugin_package import FOLDER
-from qgis_worker import ROOT, WORKER_PYTHON
+from desktop import SCREENSHOTS, drive_desktop
+from qgis_worker import WORKER_PYTHON
 from slowness import PATIENCE, slowness
 
-SCREENSHOTS = Path(os.environ.get("GEOCHG_PICTURES", ROOT / "build" / "desktop"))
-"""Kept by the continuous integration."""
+SCRIPT = Path(__file__).resolve().parent / "desktop_drive.py"
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """What the desktop told of itself."""
     before = slowness(WORKER_PYTHON)
-    folder = tmp_path_factory.mktemp("desktop")
-    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
-    SCREENSHOTS.mkdir(parents=True)
-    profile = folder / "profiles" / "default"
-    (profile / "QGIS").mkdir(parents=True)
-    (profile / "QGIS" / "QGIS3.ini").write_text(
-        "[PythonPlugins]\ngeochg_qgis=true\n[qgis]\ncheckVersion=false\nshowTips313=false\n"
-        "enableNews=false\n",
-        encoding="utf-8",
-    )
-    subprocess.run(
-        [str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local", str(folder)],
-        check=True,
-    )
-    with zipfile.ZipFile(folder / "geochg_qgis-local.zip") as archive:
-        archive.extractall(profile / "python" / "plugins")
-    runtime = folder / "runtime"
-    runtime.mkdir(mode=0o700)
-    environment = os.environ | {
-        "GEOCHG_DESKTOP_OUT": str(SCREENSHOTS),
-        "GEOCHG_DESKTOP_DATA": str(ROOT / "examples"),
-        # QGIS takes the first python3 for its own; geochg's lies behind it.
-        "PATH": os.pathsep.join(["/usr/bin", "/bin", str(WORKER_PYTHON.parent)]),
-        "XDG_RUNTIME_DIR": str(runtime),
-        "QT_QPA_PLATFORM": "xcb",
-        "LC_ALL": "C.UTF-8",
-    }
-    environment.pop("GEOCHG_PYTHON", None)
-    command = [
-        "xvfb-run", "-a", "-s", "-screen 0 1680x1050x24", "qgis", "--nologo", "--noversioncheck",
-        "--profiles-path", str(folder), "--profile", "default",
-        "--code", str(Path(__file__).resolve().parent / "desktop_drive.py"),
-    ]  # fmt: skip
-    with (SCREENSHOTS / "qgis.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            exit_code = process.wait(240)
-        except subprocess.TimeoutExpired:
-            # With it the X server and QGIS, which xvfb-run would leave behind.
-            os.killpg(process.pid, signal.SIGKILL)
-            exit_code = process.wait()
-    path = SCREENSHOTS / "report.json"
-    assert path.exists(), (SCREENSHOTS / "qgis.log").read_text(errors="replace")[-3000:]
-    told = json.loads(path.read_text(encoding="utf-8"))
-    shutil.rmtree(SCREENSHOTS / "data", ignore_errors=True)
-    assert "error" not in told, told["error"]
-    assert told["done"]
-    factor = max(before, slowness(WORKER_PYTHON))
-    return told | {"exit_code": exit_code, "slowness": factor}
+    told = drive_desktop(SCRIPT, tmp_path_factory.mktemp("desktop"), SCREENSHOTS)
+    return told | {"slowness": max(before, slowness(WORKER_PYTHON))}
 
 
 def test_the_panel_opens_fast_and_guesses_the_pair(report):

@@ -20,6 +20,7 @@ from slowness import slowness
 from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.result_layers import RESULT
 from geochg_qgis.panel.area_widget import DRAWN, SELECTION
+from geochg_qgis.panel.change_table_model import CAPTION
 
 
 @pytest.fixture
@@ -88,16 +89,20 @@ def test_changes_are_accepted_rejected_relabelled_and_taken_back(dock, done):
     changes = dock.changes
     changes.table.setCurrentIndex(changes.model.index(0, 0))
     (feature,) = changes.selected_features()
-    changes.accept.click()
+    changes.buttons["accept"].click()
     assert done.getFeature(feature)[REVIEW] == "accepted"
-    assert changes.selected_features() == [feature]
-    changes.reject.click()
+    assert changes.selected_features() == [changes.model.at(1).feature]
+    changes.choose([feature])
+    changes.buttons["reject"].click()
     assert done.getFeature(feature)[REVIEW] == "rejected"
-    changes.relabel.setCurrentIndex(changes.relabel.findData("road"))
-    changes.relabel.activated.emit(changes.relabel.findData("road"))
+    changes.choose([feature])
+    changes.relabel("road")
     assert done.getFeature(feature)[REVIEW_CLASS] == "road"
+    assert done.getFeature(feature)[REVIEW] == "accepted"
     assert any("road" in str(c.value()) for c in done.renderer().categories())
-    changes.undo.click()
+    for _ in range(3):
+        changes.buttons["undo"].click()
+        assert changes.selected_features() == [feature]
     again = QgsVectorLayer(done.source(), "again", "ogr").getFeature(feature)
     assert not again[REVIEW]
     assert not again[REVIEW_CLASS]
@@ -107,11 +112,11 @@ def test_the_slider_filters_map_and_list_and_the_text_the_list(dock, done, qtbot
     changes = dock.changes
     everything = done.featureCount()
     sure = sorted(f["confidence"] for f in done.getFeatures())
-    changes.slider.setValue(int(100 * sure[len(sure) // 2]))
+    changes.confidence.slider.setValue(int(100 * sure[len(sure) // 2]))
     qtbot.waitUntil(lambda: changes.model.rowCount() < everything, timeout=3000)
-    assert done.featureCount() == changes.model.rowCount()
-    changes.slider.setValue(0)
-    qtbot.waitUntil(lambda: changes.model.rowCount() == everything, timeout=3000)
+    qtbot.waitUntil(lambda: done.featureCount() == changes.model.rowCount(), timeout=3000)
+    changes.confidence.slider.setValue(0)
+    qtbot.waitUntil(lambda: done.featureCount() == everything, timeout=3000)
     changes.filter.setText("no such words")
     assert changes.model.rowCount() == 0
     assert changes.model.total == everything
@@ -126,7 +131,7 @@ def test_markup_in_a_caption_stays_text(dock, done, qtbot):
     from qgis.PyQt.QtCore import Qt
 
     qtbot.waitUntil(lambda: "<img" in model.at(model.row_of(feature)).caption, timeout=5000)
-    tip = model.index(model.row_of(feature), 4).data(Qt.ItemDataRole.ToolTipRole)
+    tip = model.index(model.row_of(feature), CAPTION).data(Qt.ItemDataRole.ToolTipRole)
     assert "<img" not in tip
     assert "&lt;img" in tip
 
@@ -413,7 +418,6 @@ def test_the_set_up_page_checks_and_says_what_is_wrong(dock, qtbot, tmp_path):
     setup.python.setFilePath(shutil.which("python3", path="/usr/bin"))
     setup.check()
     qtbot.waitUntil(lambda: "not installed" in setup.status.text(), timeout=10_000)
-    assert "No module named" in setup.output.toPlainText()
     from qgis_worker import WORKER_PYTHON
 
     setup.python.setFilePath(str(WORKER_PYTHON))

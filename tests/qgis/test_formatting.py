@@ -56,9 +56,9 @@ def test_markup_in_tool_tips_stays_text(qgis_app):
 
 
 def test_markup_in_the_workers_description_stays_text(dock):
-    dock._show_worker({"executable": HOSTILE})
-    assert "<img" not in dock.worker.toolTip()
-    assert "&lt;img" in dock.worker.toolTip()
+    dock.worker.show_worker({"executable": HOSTILE})
+    assert "<img" not in dock.worker.label.toolTip()
+    assert "&lt;img" in dock.worker.label.toolTip()
 
 
 def test_the_log_shows_text_as_it_is(monkeypatch):

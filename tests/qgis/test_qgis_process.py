@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from plugin_package import FOLDER
+from plugin_package import FOLDER, small_wheel
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtGui import QImage
 from qgis_worker import ROOT, WORKER_PYTHON
@@ -25,7 +25,11 @@ def environment(tmp_path_factory):
     """A QGIS of the test's own, with the plugin as its zip holds it."""
     folder = tmp_path_factory.mktemp("process")
     subprocess.run(
-        [str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local", str(folder)], check=True
+        [
+            *(str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local"),
+            *("--wheel", str(small_wheel(folder)), str(folder)),
+        ],
+        check=True,
     )
     (zipped,) = folder.glob("*.zip")
     shutil.unpack_archive(zipped, folder / "plugins")

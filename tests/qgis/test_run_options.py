@@ -143,7 +143,7 @@ def test_the_options_of_the_last_worker_are_offered_when_none_runs():
 
 def test_the_dock_shows_the_options_of_its_worker(dock, qtbot):
     hello = {"geochg": "1", "models": [], "options": NEW}
-    dock._show_worker(hello)
+    dock.worker.show_worker(hello)
     assert set(dock.options.fields) == {entry["name"] for entry in NEW}
     from geochg_qgis.settings import stored_setting
 

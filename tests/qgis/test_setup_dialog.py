@@ -70,9 +70,11 @@ def test_an_environment_in_use_is_not_installed_into(dock, qtbot):
 def test_the_python_of_qgis_is_refused(dock, qtbot, monkeypatch, tmp_path):
     from geochg_qgis import connection
     from geochg_qgis.link.interpreters import System
+    from geochg_qgis.panel import setup_dialog
 
     own = System.here(qgis=[tmp_path / "qgis"])
-    monkeypatch.setattr(connection, "this_system", lambda: own)
+    for module in (connection, setup_dialog):
+        monkeypatch.setattr(module, "this_system", lambda: own)
     setup = dock.open_setup()
     setup.python.setFilePath(str(tmp_path / "qgis" / "bin" / "python3"))
     setup.check()
@@ -129,3 +131,58 @@ def test_dots_in_a_name_stay(dock, tmp_path):
     dock.options.output.setFilePath(str(tmp_path / "no" / "x.gpkg"))
     with pytest.raises(LinkError, match="no folder"):
         dock._plan()
+
+
+def test_an_empty_project_says_at_once_that_nothing_is_set_up(
+    qgis_iface, qgis_new_project, qtbot, monkeypatch
+):
+    from geochg_qgis import connection as connection_module
+    from geochg_qgis.connection import Connection
+    from geochg_qgis.panel.dock_widget import GeochgDockWidget
+
+    monkeypatch.setattr(connection_module, "pythons_with_geochg", lambda *_: [])
+    store_setting("python", "")
+    connection = Connection()
+    dock = GeochgDockWidget(qgis_iface, connection)
+    try:
+        dock.show()
+        qtbot.waitUntil(dock.setup_note.isVisible, timeout=5_000)
+        assert "not set up" in dock.setup_note.label.text()
+        dock.setup_note.button.click()
+        assert dock.setup.isVisible()
+        # As after Install, or Check and use.
+        store_setting("python", str(WORKER_PYTHON))
+        dock.setup.python.setFilePath(str(WORKER_PYTHON))
+        dock.setup.check()
+        qtbot.waitUntil(lambda: not dock.setup_note.isVisible(), timeout=60_000)
+        assert dock.worker.label.text().startswith("geochg ")
+    finally:
+        dock.close_down()
+        dock.deleteLater()
+        connection.close()
+        store_setting("python", "")
+
+
+def test_a_worker_that_is_there_is_met_in_an_empty_project(dock, qtbot):
+    qtbot.waitUntil(lambda: dock.options.model.count() > 2, timeout=60_000)
+    assert not dock.setup_note.isVisible()
+
+
+def test_the_set_up_page_offers_the_geochg_of_the_plugin(dock, monkeypatch):
+    from geochg_qgis.link.release import Release
+    from geochg_qgis.panel import setup_dialog
+
+    setup = dock.open_setup()
+    # The folder of the repository is no zip.
+    assert setup.package.placeholderText() == "a wheel or a folder with geochg"
+    shown = [
+        setup_dialog._own_release(Release(address, "0" * 64))
+        for address in ("file:///p/geochg-1.2.0-py3-none-any.whl", "https://g.test/geochg-1-x.whl")
+    ]
+    assert shown[0] == "geochg 1.2.0, which came with this plugin"
+    assert shown[1] == "geochg 1, from https://g.test/geochg-1-x.whl"
+    assert not setup.without_gpu.isEnabled()
+    setup.larger_models.setChecked(True)
+    assert setup.without_gpu.isEnabled()
+    setup.package.setText("x.whl")
+    assert not setup.larger_models.isEnabled()

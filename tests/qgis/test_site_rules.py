@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from plugin_package import FOLDER
+from plugin_package import FOLDER, small_wheel
 from qgis_worker import WORKER_PYTHON
 
 LARGEST_BYTES = 25_000_000
@@ -21,6 +21,7 @@ def unzipped(tmp_path_factory):
     """The plugin as its zip holds it."""
     folder = tmp_path_factory.mktemp("zip")
     told = ["--repository", "https://git.test/geochg", "--email", "someone@git.test"]
+    told += ["--wheel", str(small_wheel(folder))]
     subprocess.run([str(WORKER_PYTHON), str(FOLDER / "build.py"), *told, str(folder)], check=True)
     path = folder / "geochg_qgis.zip"
     assert path.stat().st_size < LARGEST_BYTES

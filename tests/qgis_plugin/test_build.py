@@ -1,14 +1,19 @@
 """The zip of the plugin, and the addresses that the plugin site lists."""
 
 import configparser
+import hashlib
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata as metadata_module
 from pathlib import Path
 
 import pytest
-from plugin_package import FOLDER
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from plugin_package import FOLDER, small_wheel
 
 from geochg_qgis.build import known_addresses, published_metadata
 from geochg_qgis.build import metadata as metadata_template
@@ -18,7 +23,11 @@ TOLD = ("--repository", "https://git.test/geochg/", "--email", "someone@git.test
 
 
 def built(folder: Path, *told: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(FOLDER / "build.py"), *told, str(folder)]
+    folder.mkdir(exist_ok=True)
+    wheels = folder.parent / f"{folder.name}_wheel"
+    wheels.mkdir(exist_ok=True)
+    given = "--wheel", str(small_wheel(wheels))
+    command = [sys.executable, str(FOLDER / "build.py"), *told, *given, str(folder)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -99,3 +108,72 @@ def test_the_same_files_give_the_same_bytes(tmp_path):
         assert built(tmp_path / name, *TOLD).returncode == 0
     one, two = ((tmp_path / name / "geochg_qgis.zip").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+LOCK = (FOLDER / "requirements.txt").read_text(encoding="utf-8")
+
+
+def lines_of_zip(path: Path, name: str) -> str:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(f"geochg_qgis/{name}").decode("utf-8")
+
+
+def test_a_zip_for_this_machine_holds_the_wheel_and_its_checksum(tmp_path):
+    assert built(tmp_path / "zip", "--local").returncode == 0
+    path, name = tmp_path / "zip" / "geochg_qgis-local.zip", "geochg-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path) as archive:
+        wheel = archive.read(f"geochg_qgis/{name}")
+    checksum = hashlib.sha256(wheel).hexdigest()
+    assert lines_of_zip(path, "release.txt") == f"geochg @ {name} --hash=sha256:{checksum}\n"
+    assert lines_of_zip(path, "requirements.txt") == LOCK
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        ((), "https://git.test/geochg/releases/download/v0.1.0/geochg-0.1.0-py3-none-any.whl"),
+        (("--release", "https://files.test/g.whl"), "https://files.test/g.whl"),
+    ],
+)
+def test_that_for_the_site_names_the_release_and_holds_no_binary(tmp_path, told, address):
+    done = built(tmp_path / "zip", *TOLD, *told)
+    assert done.returncode == 0
+    assert address in done.stderr
+    path = tmp_path / "zip" / "geochg_qgis.zip"
+    assert lines_of_zip(path, "release.txt").startswith(f"geochg @ {address} --hash=sha256:")
+    with zipfile.ZipFile(path) as archive:
+        assert not [name for name in archive.namelist() if name.endswith(".whl")]
+
+
+def locked() -> dict[str, str]:
+    """Versions in the lock by name."""
+    return dict(re.findall(r"^([\w.-]+)==([^ ;]+)", LOCK, re.MULTILINE))
+
+
+def needed(names: list[str]) -> set[str]:
+    """What the base install needs on this machine, by the metadata of what is installed."""
+    waiting, known = list(names), set()
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        name = canonicalize_name(requirement.name)
+        if name in known or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        known.add(name)
+        waiting += metadata_module.requires(name) or []
+    return known
+
+
+def test_the_lock_is_of_today_for_all_that_is_needed_and_names_no_place():
+    """Written anew by `make plugin-lock`."""
+    constraints = (FOLDER.parent / "constraints.txt").read_text(encoding="utf-8")
+    tested = {
+        canonicalize_name(name): version
+        for name, version in re.findall(r"^([\w.-]+)==(\S+)", constraints, re.MULTILINE)
+    }
+    assert needed(PROJECT["dependencies"]) <= set(locked())
+    assert locked().items() <= tested.items()
+    for line in LOCK.splitlines():
+        assert re.fullmatch(
+            r"#.*|[\w.-]+==[^ ]+(?: ; [\w .<>=\'()]+)? \\|    --hash=sha256:[0-9a-f]{64}(?: \\)?",
+            line,
+        ), line

@@ -1,17 +1,22 @@
+import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plugin_package import small_wheel
 from processes import wait_until_gone
 
 from geochg_qgis.link.dates import date_in, guessed_pair
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.installation import InstallOptions, install, size_mb
+from geochg_qgis.link.installed_versions import check_versions
 from geochg_qgis.link.interpreters import System, clean_environment, python_of
 from geochg_qgis.link.output_paths import has_journal, path_without_journal, result_path
 from geochg_qgis.link.process_tree import kill_command
 from geochg_qgis.link.progress import ProgressMeter
+from geochg_qgis.link.release import LOCK, Release
 
 
 def test_what_is_qgis_own_stays_out_of_the_workers_environment():
@@ -124,7 +129,7 @@ def test_pips_own_error_is_told_in_full_and_nothing_is_left(tmp_path):
 
 
 def test_an_installation_can_be_cancelled(tmp_path):
-    options = InstallOptions(Path(sys.executable), tmp_path / "env")
+    options = InstallOptions(Path(sys.executable), tmp_path / "env", "no-such-thing")
     with pytest.raises(Cancelled):
         install(options, print, lambda: True)
     assert not options.folder.exists()
@@ -160,7 +165,7 @@ def test_what_pip_started_ends_when_the_installation_is_cancelled(tmp_path):
 
 def test_the_python_of_qgis_makes_no_environment(tmp_path):
     qgis = System(sys.platform, {}, tmp_path, tmp_path, qgis=(Path(sys.prefix),))
-    options = InstallOptions(Path(sys.executable), tmp_path / "env")
+    options = InstallOptions(Path(sys.executable), tmp_path / "env", "no-such-thing")
     with pytest.raises(LinkError, match="python-is-qgis"):
         install(options, print, lambda: False, qgis)
 
@@ -174,11 +179,15 @@ def test_folders_and_pythons_that_do_not_serve(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(LinkError, match="folder-holds-other-things"):
-        install(InstallOptions(Path(sys.executable), tmp_path / "full"), print, lambda: False)
+        install(
+            InstallOptions(Path(sys.executable), tmp_path / "full", "no-such-thing"),
+            print,
+            lambda: False,
+        )
     assert (tmp_path / "full" / "thesis.txt").exists()
     with pytest.raises(LinkError, match="python-cannot-start"):
-        install(InstallOptions(tmp_path / "no", tmp_path / "env"), print, lambda: False)
-    missing = InstallOptions(Path(sys.executable), tmp_path / "env", wheels=tmp_path / "no")
+        install(InstallOptions(tmp_path / "no", tmp_path / "env", "x"), print, lambda: False)
+    missing = InstallOptions(Path(sys.executable), tmp_path / "env", "x", wheels=tmp_path / "no")
     with pytest.raises(LinkError, match="wheels-missing"):
         install(missing, print, lambda: False)
 
@@ -196,7 +205,11 @@ def existing_environment(folder: Path) -> Path:
 def test_an_environment_that_was_there_survives_what_goes_wrong(tmp_path, is_cancelled):
     folder = existing_environment(tmp_path / "env")
     with pytest.raises(LinkError) as caught:
-        install(InstallOptions(Path(sys.executable), folder), print, lambda: is_cancelled)
+        install(
+            InstallOptions(Path(sys.executable), folder, "no-such-thing"),
+            print,
+            lambda: is_cancelled,
+        )
     assert (folder / "mine.txt").exists()
     assert python_of(folder).exists()
     assert caught.value.code == "environment-half-changed"
@@ -211,7 +224,11 @@ def test_an_environment_whose_python_is_gone_is_refused_and_kept(tmp_path, is_ca
     if sys.platform != "win32":
         python.symlink_to(tmp_path / "uninstalled")
     with pytest.raises(LinkError, match="environment-broken") as caught:
-        install(InstallOptions(Path(sys.executable), folder), print, lambda: is_cancelled)
+        install(
+            InstallOptions(Path(sys.executable), folder, "no-such-thing"),
+            print,
+            lambda: is_cancelled,
+        )
     assert (folder / "mine.txt").exists()
     assert caught.value.values["folder"] == folder
 
@@ -229,22 +246,125 @@ def test_fields_left_empty_are_refused(tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyvenv.cfg").write_text("")
     with pytest.raises(LinkError, match="folder-not-in-full"):
-        install(InstallOptions(Path(sys.executable), Path(folder)), print, lambda: True)
+        install(InstallOptions(Path(sys.executable), Path(folder), "absent"), print, lambda: True)
     with pytest.raises(LinkError, match="python-not-named"):
-        install(InstallOptions(Path(""), tmp_path / "new"), print, lambda: True)
+        install(InstallOptions(Path(""), tmp_path / "new", "x"), print, lambda: True)
     assert [path.name for path in tmp_path.iterdir()] == ["pyvenv.cfg"]
 
 
 def test_pip_is_told_all_and_takes_a_package_for_nothing_else(tmp_path):
     told = InstallOptions(
-        Path("p"), tmp_path, "--index-url=evil", "http://proxy:1", without_gpu=True
-    ).pip_arguments()
-    assert told[-2:] == ["--", "--index-url=evil"]
-    assert told[told.index("--proxy") + 1] == "http://proxy:1"
-    assert "--extra-index-url" in told
-    offline = InstallOptions(Path("p"), tmp_path, wheels=tmp_path, without_gpu=True).pip_arguments()
-    assert "--no-index" in offline
-    assert "--extra-index-url" not in offline
+        Path("p"), tmp_path, "--index-url=evil", proxy="http://proxy:1", without_gpu=True
+    )
+    (arguments,) = told.pip_commands(tmp_path / "r")
+    assert arguments[-2:] == ["--", "--index-url=evil"]
+    assert arguments[arguments.index("--proxy") + 1] == "http://proxy:1"
+    assert "--extra-index-url" in arguments
+    offline = InstallOptions(Path("p"), tmp_path, "x", wheels=tmp_path, without_gpu=True)
+    (arguments,) = offline.pip_commands(tmp_path / "r")
+    assert "--no-index" in arguments
+    assert "--extra-index-url" not in arguments
+
+
+RELEASE = Release("https://git.test/geochg-1.2.0-py3-none-any.whl", "0" * 64)
+
+
+def test_the_release_of_the_plugin_is_installed_with_locked_versions(tmp_path):
+    options = InstallOptions(Path("p"), tmp_path, release=RELEASE, without_gpu=True)
+    (arguments,) = options.pip_commands(tmp_path / "r")
+    assert "--require-hashes" in arguments
+    assert arguments[-4:] == ["-r", str(LOCK), "-r", str(tmp_path / "r")]
+    # An index of more than the locked files would be one more to trust.
+    assert "--extra-index-url" not in arguments
+    larger = replace(options, larger_models=True)
+    _, arguments = larger.pip_commands(tmp_path / "r")
+    assert arguments[-1] == f"geochg[vlm] @ {RELEASE.address}#sha256={'0' * 64}"
+    assert "--extra-index-url" in arguments
+
+
+def test_a_plugin_knows_its_release(tmp_path):
+    assert Release.of_plugin(tmp_path) is None
+    (tmp_path / "release.txt").write_text("geochg\n")
+    assert Release.of_plugin(tmp_path) is None
+    (tmp_path / "release.txt").write_text(RELEASE.requirement())
+    assert Release.of_plugin(tmp_path) == RELEASE
+    assert (RELEASE.version, RELEASE.is_fetched) == ("1.2.0", True)
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    line = f"geochg @ {RELEASE.wheel_name} --hash=sha256:{'0' * 64}\n"
+    (folder / "release.txt").write_text(line)
+    own = Release.of_plugin(folder)
+    assert own.address == (folder / RELEASE.wheel_name).as_uri()
+    assert not own.is_fetched
+    (folder / RELEASE.wheel_name).touch()
+    assert RELEASE.within(folder) == own
+    assert RELEASE.within(tmp_path) == RELEASE
+
+
+def test_without_a_release_nothing_of_that_name_is_fetched(tmp_path):
+    options = InstallOptions(Path(sys.executable), tmp_path / "env", release=None)
+    with pytest.raises(LinkError, match="release-missing"):
+        install(options, print, lambda: False)
+    assert not options.folder.exists()
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_the_checksum_of_the_wheel_is_checked(tmp_path, monkeypatch, is_right):
+    """What it needs is left out here: it would be fetched."""
+    (tmp_path / "lock.txt").write_text("# nothing\n")
+    monkeypatch.setattr("geochg_qgis.link.installation.LOCK", tmp_path / "lock.txt")
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    wheel = small_wheel(folder)
+    checksum = hashlib.sha256(wheel.read_bytes()).hexdigest() if is_right else "0" * 64
+    options = InstallOptions(
+        Path(sys.executable), tmp_path / "env", release=Release(wheel.as_uri(), checksum)
+    )
+    if is_right:
+        python = install(options, print, lambda: False)
+        listed = subprocess.run([str(python), "-m", "pip", "list"], capture_output=True, text=True)
+        assert "geochg" in listed.stdout
+    else:
+        with pytest.raises(LinkError, match="wrong-checksum"):
+            install(options, print, lambda: False)
+        assert not options.folder.exists()
+
+
+HERE = System.here()
+
+
+def test_versions_are_checked_before_a_worker_is_started(tmp_path):
+    import venv
+
+    check_versions(Path(sys.executable), HERE)
+    with pytest.raises(LinkError, match="python-missing"):
+        check_versions(tmp_path / "no", HERE)
+    venv.create(tmp_path / "env", symlinks=sys.platform != "win32", with_pip=False)
+    with pytest.raises(LinkError, match="geochg-missing"):
+        check_versions(python_of(tmp_path / "env"), HERE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands for a Python")
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ('{"python": [3, 9, 2], "geochg": null}', "python-is-older"),
+        ('{"python": [3, 12, 0], "geochg": "0.0.9"}', "geochg-is-older"),
+        ('{"python": [3, 12, 0], "geochg": "0.1.0"}', None),
+        ('{"python": [3, 12, 0], "geochg": "12.0"}', None),
+        ("hello", "no-python"),
+        ("[]", "no-python"),
+    ],
+)
+def test_what_is_too_old_is_named_with_its_version(tmp_path, told, code):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{told}'\n")
+    python.chmod(0o755)
+    if code is None:
+        check_versions(python, HERE)
+        return
+    with pytest.raises(LinkError, match=code):
+        check_versions(python, HERE)
 
 
 def test_the_link_knows_neither_qt_nor_qgis():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -127,6 +128,8 @@ class PretendDevice(TorchDispatchMode):
         self._stack.enter_context(_ValuesSent())
         # In inference mode composite functions come whole, and with them the waits within.
         self._stack.enter_context(patch.object(torch._C, "_InferenceMode", _without_gradients))
+        # A mode is of one thread.
+        self._stack.enter_context(patch.object(ThreadPoolExecutor, "submit", _run_here))
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -183,6 +186,15 @@ def _sent_lists(index: Any) -> Any:
 
 def _without_gradients(mode: bool) -> AbstractContextManager[None]:
     return torch.no_grad() if mode else nullcontext()
+
+
+def _run_here(pool: Any, function: Any, *args: Any, **kwargs: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    try:
+        future.set_result(function(*args, **kwargs))
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
 
 def _counts_mask(args: Any) -> bool:

@@ -131,6 +131,15 @@ def test_a_layer_written_in_parts_is_that_written_at_once(tmp_path, suffix, cuts
     assert sorted(path.name for path in tmp_path.iterdir()) == [joined.name, whole.name]
     pd.testing.assert_frame_equal(pd.DataFrame(read(joined)), pd.DataFrame(read(whole)))
     assert metadata_in(joined) == METADATA
+    if suffix in PARQUET_SUFFIXES:
+        facts = [json.loads(pq.read_metadata(path).metadata[b"geo"]) for path in (joined, whole)]
+        assert facts[0] == facts[1]
+        (column,) = facts[0]["columns"].values()
+        assert column["bbox"] == frame.total_bounds.tolist()
+        assert column["geometry_types"] == ["Polygon"]
+        assert b"geo" in pq.read_schema(joined).metadata
+        assert pq.ParquetFile(joined).num_row_groups == len(parts)
+        return
     if suffix != ".gpkg":
         assert joined.read_bytes() == whole.read_bytes()
         return

@@ -6,7 +6,6 @@ import pytest
 from pretend_device import DEVICE, PretendDevice, to_device
 
 from geochg.models.base import ModelIdentity
-from geochg.models.deltavlm import detector
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.records import Outlines, PairFacts, Task
@@ -16,15 +15,8 @@ FACTS = PairFacts(("red", "green", "blue"), 25.0, "uint8")
 QUESTIONS = [ask(task) for task in (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)]
 
 
-class OneThread:
-    """Runs here what would run on threads, of which the device knows nothing."""
-
-    map = staticmethod(map)
-
-
 @pytest.mark.parametrize("vit", [True, False])
-def test_answers_are_those_of_the_host(vit, monkeypatch):
-    monkeypatch.setattr(detector, "workers", OneThread)
+def test_answers_are_those_of_the_host(vit):
     network = deltavlm_factory.tiny_model(deltavlm_factory.tiny_config(vit=vit))
     processor = deltavlm_factory.processor(network.config)
     model = DeltaVLMModel.of(network, processor, DeltaVLMOptions(), ModelIdentity("", ""))

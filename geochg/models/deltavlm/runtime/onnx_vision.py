@@ -27,6 +27,13 @@ from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 ENCODER, DETECTOR = "encoder.onnx", "detector.onnx"
 """Files of a model folder: from images to tokens and maps, and from maps to dense predictions."""
 
+DIFFERENCES = "differences.onnx"
+"""A part of the detector: from maps to the difference maps whose medians a survey measures."""
+
+FILES = (ENCODER, DETECTOR, DIFFERENCES)
+
+RELATIVE_MAPS = "relative_maps"
+
 Float32 = NDArray[np.float32]
 
 FACTS = "geochg"
@@ -106,28 +113,39 @@ class OnnxVision:
     Attributes:
         encoder: An `onnxruntime.InferenceSession` of `ENCODER`.
         detector: An `onnxruntime.InferenceSession` of `DETECTOR`.
+        differences: An `onnxruntime.InferenceSession` of `DIFFERENCES`.
         head: The facts of the dense head.
         precision: The numbers that both run in.
     """
 
     encoder: Any
     detector: Any
+    differences: Any
     head: HeadFacts
     precision: Precision = Precision.FLOAT32
 
     @classmethod
-    def open(cls, folder: Path, made_from: str, precision: Precision = Precision.AUTO) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        made_from: str,
+        precision: Precision = Precision.AUTO,
+        device: str = "cpu",
+    ) -> Self:
         """Loads the exported files of a folder; see `open_session`.
 
         Args:
             folder: The model's folder.
             made_from: The `fingerprint` of the folder now.
-            precision: The numbers to run in.
+            precision: The numbers to run in; other devices than the CPU take float32.
+            device: See `open_session`.
 
         Raises:
             ModelError: If a file is none of geochg's, was made from other weights, or is not there
-                in int8, where that was asked for.
+                in int8, where that was asked for, or the device cannot be used.
         """
+        if device != "cpu":
+            precision = Precision.FLOAT32
         files = [folder / name for name in (ENCODER, DETECTOR)]
         int8_files = [int8_file(file) for file in files]
         has_int8 = all(file.is_file() for file in int8_files)
@@ -138,11 +156,12 @@ class OnnxVision:
         if precision == Precision.AUTO:
             precision = Precision.INT8 if has_int8 and int8_is_fast() else Precision.FLOAT32
         encoder, detector = (
-            open_session(file, made_from)
+            open_session(file, made_from, device)
             for file in (int8_files if precision == Precision.INT8 else files)
         )
         noted = detector.get_modelmeta().custom_metadata_map.get(FACTS, "")
-        return cls(encoder, detector, read_facts(noted, folder), precision)
+        differences = open_session(folder / DIFFERENCES, made_from, device)
+        return cls(encoder, detector, differences, read_facts(noted, folder), precision)
 
     def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
         """Encodes images of one date; see `VisionRunner.encode`."""
@@ -158,6 +177,17 @@ class OnnxVision:
         """Predicts change in pairs; see `VisionRunner.detect`."""
         inputs = detector_inputs(before, after, scene)
         return DenseArrays(*self.detector.run(list(DenseArrays._fields), inputs))
+
+    def relative_maps(
+        self,
+        before: Sequence[NDArray[np.float32]],
+        after: Sequence[NDArray[np.float32]],
+        scene: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """The difference maps of the survey; see `VisionRunner.relative_maps`."""
+        inputs = detector_inputs(before, after, scene)
+        maps: NDArray[np.float32] = self.differences.run([RELATIVE_MAPS], inputs)[0]
+        return maps
 
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
         """Exported models have a dense head."""

@@ -1,0 +1,146 @@
+"""The controller of a review: decides on changes, undoes and redoes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from qgis.core import QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from geochg_qgis.layers.changes import ChangeRecord
+from geochg_qgis.layers.result_fields import ACCEPTED, REVIEW, REVIEW_CLASS
+from geochg_qgis.layers.review_edits import (
+    EditStack,
+    FeatureState,
+    ReviewEdit,
+    apply_edit,
+)
+from geochg_qgis.layers.style import add_to_legend
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.main_thread import MainThreadQueue
+
+_PART = 250
+"""Features that are written between two rounds of the window's events."""
+
+
+class ReviewController(QObject):
+    """Makes the edits of a review, large ones in parts, and keeps those of each result.
+
+    Args:
+        parent: Parent object.
+
+    Signals:
+        edited: An edit was made; carries the `ReviewEdit`, with the ids as they are now.
+        failed: An edit failed; carries the `LinkError`.
+    """
+
+    edited = pyqtSignal(object)
+    failed = pyqtSignal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._layer: QgsVectorLayer | None = None
+        self._is_kept_open = False
+        self._stacks: dict[str, EditStack] = {}
+        self._queue = MainThreadQueue(self)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an edit is being made in parts; others are refused until it is made."""
+        return self._queue.is_busy
+
+    @property
+    def stack(self) -> EditStack:
+        """The edits of the result."""
+        key = self._layer.id() if self._layer is not None else ""
+        return self._stacks.setdefault(key, EditStack())
+
+    def set_layer(self, layer: QgsVectorLayer | None) -> None:
+        """Sets the result that is reviewed; `close` comes before, unless its layer is gone."""
+        self._queue.stop()
+        self._layer = layer
+        # Kept open for writing: opened for each decision, a GeoPackage is switched to another
+        # journal and back, which waits for all who read it, the map's drawing among them.
+        self._is_kept_open = layer is not None and layer.dataProvider().enterUpdateMode()
+
+    def close(self) -> None:
+        """Closes the file of the result for writing."""
+        if self._layer is not None and self._is_kept_open:
+            self._layer.dataProvider().leaveUpdateMode()
+        self._layer = None
+
+    def decide(self, changes: Sequence[ChangeRecord], review: str | None) -> None:
+        """Accepts, rejects, or (None) resets changes."""
+        values: dict[str, str | None] = {REVIEW: review}
+        if review is None:
+            values[REVIEW_CLASS] = None
+        self._decide(changes, values)
+
+    def relabel(self, changes: Sequence[ChangeRecord], name: str) -> None:
+        """Accepts changes as those of another class, which the legend then has."""
+        if self._layer is not None:
+            add_to_legend(self._layer, {(name, change.change) for change in changes})
+        self._decide(changes, {REVIEW: ACCEPTED, REVIEW_CLASS: name})
+
+    def make(self, edit: ReviewEdit) -> None:
+        """Makes an edit, which can be undone."""
+        self._apply(edit, lambda new_edit: self.stack.add(new_edit))
+
+    def undo(self) -> None:
+        """Undoes the last edit."""
+        if self.stack.can_undo:
+            self._apply(self.stack.edit_to_undo(), lambda _: self.stack.note_undone())
+
+    def redo(self) -> None:
+        """Makes the edit anew that was undone last."""
+        if self.stack.can_redo:
+            self._apply(self.stack.edit_to_redo(), lambda _: self.stack.note_redone())
+
+    def _decide(self, changes: Sequence[ChangeRecord], values: Mapping[str, str | None]) -> None:
+        if not changes:
+            return
+        # One state for all changes that are alike, of which there may be thousands.
+        states = {
+            pair: FeatureState(dict(zip((REVIEW, REVIEW_CLASS), (text or None for text in pair))))
+            for pair in {(change.review, change.review_class) for change in changes}
+        }
+        new_states = {
+            pair: FeatureState({**state.values, **values}) for pair, state in states.items()
+        }
+        pairs = {change.feature: (change.review, change.review_class) for change in changes}
+        before = {feature: states[pair] for feature, pair in pairs.items()}
+        after = {feature: new_states[pair] for feature, pair in pairs.items()}
+        self.make(ReviewEdit(before, after))
+
+    def _apply(self, edit: ReviewEdit, note: Callable[[ReviewEdit], object]) -> None:
+        if self._layer is None or self.is_busy:
+            return
+        if edit.has_shapes or len(edit.after) <= _PART:
+            new_edit = self._written(edit)
+            if new_edit is not None:
+                self._announce(new_edit, note)
+            return
+        steps = [partial(self._write_part, part) for part in edit.parts(_PART)]
+        self._queue.add([*steps, lambda: self._announce(edit, note)])
+
+    def _write_part(self, part: ReviewEdit) -> None:
+        """Writes a part of a large edit; where it fails, the rest is not written."""
+        if self._written(part) is None:
+            self._queue.stop()
+
+    def _written(self, edit: ReviewEdit) -> ReviewEdit | None:
+        """Writes an edit; gives it with the ids of features it added, or None where it failed."""
+        try:
+            new_ids = apply_edit(self._layer, edit)
+        except LinkError as error:
+            self.failed.emit(error)
+            return None
+        self.stack.rename(new_ids)
+        return edit.with_ids(new_ids)
+
+    def _announce(self, edit: ReviewEdit, note: Callable[[ReviewEdit], object]) -> None:
+        note(edit)
+        if self._layer is not None:
+            self._layer.triggerRepaint()
+        self.edited.emit(edit)
