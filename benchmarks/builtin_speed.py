@@ -100,7 +100,7 @@ def write_scene(folder: Path, scene: Scene, side: int) -> list[Path]:
     with rasterio.open(EXAMPLES / scene.dates[0]) as raster:
         profile = raster.profile | {"height": side * TILE_PX, "width": side * TILE_PX}
         colors, bands = raster.colorinterp, raster.descriptions
-    before, after = (_mirrored(EXAMPLES / date) for date in scene.dates)
+    before, after = (mirrored(EXAMPLES / date) for date in scene.dates)
     paths = [folder / date for date in scene.dates]
     with (
         rasterio.open(paths[0], "w", **profile) as one,
@@ -123,7 +123,7 @@ def write_scene(folder: Path, scene: Scene, side: int) -> list[Path]:
     return paths
 
 
-def _mirrored(path: Path) -> NDArray[np.generic]:
+def mirrored(path: Path) -> NDArray[np.generic]:
     """An image and its mirrors, `(bands, 2 height, 2 width)`, which repeats without seams."""
     with rasterio.open(path) as raster:
         image = raster.read()

@@ -4,8 +4,9 @@
 
 Each tile is seen in both sizes, as if none were quiet, and told with which margins below the cuts
 it would not have been seen in full; see `postprocessing.QUIET_MARGIN`. Lost are changed pixels of
-such tiles. `--kinds` and `--data` are as in `builtin.py`; scenes as in `builtin_speed.py` are made
-of the example pairs.
+such tiles. `alike` is of the tiles that no network sees; see `alike_dates.MOST_DIFFERENCE`.
+`--kinds` and `--data` are as in `builtin.py`; scenes as in `builtin_speed.py` are made of the
+example pairs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import unchanged
 
 from geochg import open_pair, read_tiles
 from geochg.datasets.kinds import kinds_of
+from geochg.models.deltavlm.alike_dates import dates_are_alike
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.vision_output import DenseArrays
@@ -40,12 +42,13 @@ class Look(NamedTuple):
     """A tile.
 
     Attributes:
-        is_quiet: For each of `MARGINS`, whether it would not be looked at in full.
+        is_skipped: Whether its dates are alike, then for each of `MARGINS` whether it would not be
+            looked at in full.
         changed_px: Its changed pixels, at the size of the head's maps.
         sensitive_px: Its changed pixels with `--sensitivity high`.
     """
 
-    is_quiet: tuple[bool, ...]
+    is_skipped: tuple[bool, ...]
     changed_px: int
     sensitive_px: int
 
@@ -79,14 +82,15 @@ def looks_at(model: DeltaVLMModel, before: Path, after: Path) -> Iterator[Look]:
         changed, sensitive = (int(np.count_nonzero(above >= cut)) for cut in (0, HIGH))
         half: DenseArrays = output.half
         quiet = tuple(maker.is_quiet(half, margin) for margin in MARGINS)
-        yield Look(quiet, changed, sensitive)
+        is_alike = dates_are_alike(tile, model.scene.ranges)
+        yield Look((is_alike, *quiet), changed, sensitive)
 
 
 def main(kinds: Path, data: Path) -> None:
     """Prints a table."""
     print(f"{machine.describe()}; share of tiles not seen in full, of changed")
     print("pixels lost, and of those lost with --sensitivity high; %")
-    print(f"{'':45} tiles " + "".join(f"{margin:>17}" for margin in MARGINS))
+    print(f"{'':45} tiles " + "".join(f"{name:>17}" for name in ("alike", *MARGINS)))
     model = load_model("builtin", {}, "cpu")
     assert isinstance(model, DeltaVLMModel)
     looks: dict[str, list[Look]] = {}
@@ -94,7 +98,7 @@ def main(kinds: Path, data: Path) -> None:
         for name, before, after in pairs(kinds, data, Path(folder)):
             looks.setdefault(name, []).extend(looks_at(model, before, after))
     for name, rows in looks.items():
-        quiet = np.array([row.is_quiet for row in rows])
+        quiet = np.array([row.is_skipped for row in rows])
         lost = [
             100 * (quiet * px[:, None]).sum(axis=0) / max(px.sum(), 1)
             for px in np.array([row[1:] for row in rows]).T

@@ -54,7 +54,7 @@ class ReadPlan:
 
 
 class PairReader:
-    """Reads source values of both dates; not to be shared between threads.
+    """Reads source values of both dates, side by side; not to be shared between threads.
 
     Raises:
         InputError: On opening, if a raster has gone or changed its kind.
@@ -67,11 +67,13 @@ class PairReader:
         except BaseException:
             self._before.close()
             raise
+        self._after_thread = ThreadPoolExecutor(1, "geochg-after")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._after_thread.shutdown()
         self._before.close()
         self._after.close()
 
@@ -98,10 +100,11 @@ class PairReader:
             RasterioError: If a raster cannot be read there.
         """
         dtype = np.float64 if as_stored else np.float32
-        (before, before_valid), (after, after_valid) = (
-            date.read_stored(window, shape_px) if as_stored else date.read(window, shape_px)
-            for date in (self._before, self._after)
-        )
+        read = DateReader.read_stored if as_stored else DateReader.read
+        # What takes long is waiting for a server, or unpacking.
+        after_read = self._after_thread.submit(read, self._after, window, shape_px)
+        before, before_valid = read(self._before, window, shape_px)
+        after, after_valid = after_read.result()
         valid = before_valid & after_valid
         return (
             _blank_invalid(before.astype(dtype), valid),

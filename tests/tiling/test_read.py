@@ -90,6 +90,23 @@ def test_another_crs_and_resolution_land_on_the_same_ground(make_raster):
     assert np.abs(whole[0] - truth)[inner].max() < 1.5  # a tenth of a pixel's step is 1
 
 
+def test_both_dates_are_read_side_by_side(make_raster, monkeypatch):
+    before = make_raster("a.tif", texture(64, 64))
+    after = make_raster("b.tif", texture(64, 64, seed=1))
+    read, both = DateReader.read, threading.Barrier(2, timeout=30)
+
+    def read_with_the_other(*args):
+        both.wait()
+        return read(*args)
+
+    monkeypatch.setattr(DateReader, "read", read_with_the_other)
+    window = PixelWindow(0, 64, 0, 64)
+    with PairReader(open_pair(before, after).plan()) as reader:
+        first, second, _ = reader.read_values(window)
+    assert (first == texture(64, 64)).all()
+    assert (second == texture(64, 64, seed=1)).all()
+
+
 @pytest.mark.parametrize("kind", ["nodata", "nan", "alpha", "mask"])
 @pytest.mark.parametrize("moved_px", [0, 0.5])
 def test_holes_of_either_date_are_not_valid(make_raster, kind, moved_px):

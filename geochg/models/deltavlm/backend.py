@@ -16,6 +16,7 @@ from geochg.geometry.hysteresis import presence_of
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
+from geochg.models.deltavlm.alike_dates import dates_are_alike
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions, Precision
@@ -29,7 +30,7 @@ from geochg.models.deltavlm.runtime.onnx_language import (
     generation_settings,
     is_greedy,
 )
-from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
+from geochg.models.deltavlm.runtime.onnx_vision import FILES, OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
@@ -158,7 +159,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         identity = ModelIdentity(model_id, fingerprint(folder, files), adapter_id(options.adapter))
         if device == "auto":
             device = torch_device(device)
-        if not options.adapter and can_run(folder, (ENCODER, DETECTOR), device):
+        if not options.adapter and can_run(folder, FILES, device):
             made_from = export_fingerprint(folder, files)
             load_language = partial(_open_language, folder, made_from, options)
             vision = OnnxVision.open(folder, made_from, options.precision, device)
@@ -235,6 +236,8 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if self.detector is None:
             with self._first_use.guard("tokens"):
                 return [(self.vision.tokens(tiles), [None] * len(tiles))]
+        if not tiles:
+            return []
         if self.scene is not None:
             return [self._outlines(self.detector, tiles, self.scene, needs_text)]
         with self._first_use.guard("survey"):
@@ -266,8 +269,11 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         in_words = any(q.task not in (Task.PRESENCE, Task.LOCATE) for q in questions)
-        outputs = self._outputs(tiles, needs_text=self.has_words and in_words)
-        outlines = [outlines for _, part in outputs for outlines in part]
+        unchanged = {} if in_words else self._unchanged_outlines(tiles)
+        others = [tile for index, tile in enumerate(tiles) if index not in unchanged]
+        outputs = self._outputs(others, needs_text=self.has_words and in_words)
+        predicted = iter([outlines for _, part in outputs for outlines in part])
+        outlines = [unchanged.get(i) or next(predicted) for i in range(len(tiles))]
         maps = [
             None if tile_outlines is None else _TileMap(tile_outlines, tile)
             for tile, tile_outlines in zip(tiles, outlines, strict=True)
@@ -292,6 +298,20 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             )
             for row, tile_map, tile in zip(rows, maps, tiles, strict=True)
         ]
+
+    def _unchanged_outlines(self, tiles: Sequence[Tile]) -> dict[int, Outlines]:
+        """The outlines of the tiles that both dates show alike, by their index.
+
+        Where a threshold was given it alone decides what changed.
+        """
+        if self.detector is None or self.scene is None or self.options.threshold is not None:
+            return {}
+        maker = OutlineMaker(self.detector.head, self.scene)
+        return {
+            index: maker.unchanged_outlines(tile)
+            for index, tile in enumerate(tiles)
+            if dates_are_alike(tile, self.scene.ranges)
+        }
 
     def _map_answer(
         self, tile: Tile, tile_map: _TileMap | None, question: Question

@@ -239,17 +239,18 @@ class Detector:
         shown_m = None if scene.resolution_m is None else scene.resolution_m / size
         vector = scene_vector(layout, before, after, valid, shown_m)
 
-        def predict(vector: NDArray[np.float32]) -> DenseArrays:
-            def predict_batch(indices: Sequence[int]) -> DenseArrays:
+        def run_all(
+            run: Callable[..., NDArray[np.float32]], vector: NDArray[np.float32]
+        ) -> NDArray[np.float32]:
+            def run_batch(indices: Sequence[int]) -> NDArray[np.float32]:
                 first, second = ([m[list(indices)] for m in maps] for maps in (before, after))
-                vectors = np.repeat(vector[None], len(indices), axis=0)
-                return self.runner.detect(first, second, vectors)
+                return run(first, second, np.repeat(vector[None], len(indices), axis=0))
 
-            parts = workers().map(predict_batch, batches(range(count)))
-            return DenseArrays(*(np.concatenate(p)[:count] for p in zip(*parts, strict=True)))
+            return np.concatenate(list(workers().map(run_batch, batches(range(count)))))[:count]
 
-        vector = with_medians(layout, vector, predict(vector).relative_maps, valid)
-        logits = predict(vector).change_logits
+        relative_maps = run_all(self.runner.relative_maps, vector)
+        vector = with_medians(layout, vector, relative_maps, valid)
+        logits = run_all(lambda *inputs: self.runner.detect(*inputs).change_logits, vector)
         return vector, float(np.median(logits[valid] if valid.any() else logits))
 
     def _encodings(

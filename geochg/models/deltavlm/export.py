@@ -25,7 +25,15 @@ from geochg.models.deltavlm.runtime.onnx_language import (
     QUESTION,
     QUESTION_INPUTS,
 )
-from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, FACTS, PIXELS, map_names
+from geochg.models.deltavlm.runtime.onnx_vision import (
+    DETECTOR,
+    DIFFERENCES,
+    ENCODER,
+    FACTS,
+    PIXELS,
+    RELATIVE_MAPS,
+    map_names,
+)
 from geochg.models.deltavlm.runtime.vision_output import (
     DENSE_FIELDS,
     SIDE_MULTIPLE_PX,
@@ -146,8 +154,18 @@ def export(model: DeltaVLMForConditionalGeneration, folder: Path) -> None:
     metadata = made_from | {FACTS: json.dumps(facts)}
     _write(_encoder(model), folder / ENCODER, made_from)
     _write(_detector(model), folder / DETECTOR, metadata)
+    write_differences(folder, made_from)
     _write(_question(model), folder / QUESTION, made_from)
     _write(_language(model), folder / LANGUAGE, made_from)
+
+
+def write_differences(folder: Path, made_from: dict[str, str]) -> None:
+    """Writes the part of the detector of a folder that makes the relative difference maps."""
+    detector = onnx.load(folder / DETECTOR)
+    inputs = [value.name for value in detector.graph.input]
+    part = onnx.utils.Extractor(detector).extract_model(inputs, [RELATIVE_MAPS])
+    onnx.helper.set_model_props(part, made_from)
+    onnx.save(part, folder / DIFFERENCES)
 
 
 class _Part(NamedTuple):

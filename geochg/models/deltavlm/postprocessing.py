@@ -4,8 +4,9 @@ A pixel's class and direction follow from its land cover at both dates; the prob
 change follows from the change logits. So the map, its classes and the land covers agree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -104,12 +105,12 @@ class OutlineMaker:
         """The channels of the head, and last the one of changes that are not named."""
         return (*self.head.channels, OTHER)
 
-    @property
+    @cached_property
     def calibration(self) -> Calibration:
         """The calibration of the head."""
         return Calibration.from_dict(self.head.calibration)
 
-    @property
+    @cached_property
     def cuts(self) -> Cuts:
         """The calibrated cuts, or the one that was given."""
         cuts = self.calibration.cuts(self.scene.typical_logit, self.scene.shown_m)
@@ -191,13 +192,29 @@ class OutlineMaker:
             dates = (prediction.before, prediction.after)
             return LandCover(*(_likely_cover(self._enlarged(date, shape)) for date in dates))
 
-        threshold, low = (
-            float(_sigmoid(np.array(logit, np.float32)))
-            for logit in (self.cuts.change, self.cuts.change - self.calibration.hysteresis)
-        )
-        if self.threshold is not None:
-            # Exactly what was given, whatever its logit was rounded to.
-            threshold, low = self.threshold, min(low, self.threshold)
+        return self._outlines(layers_at, change, covers, hidden)
+
+    def unchanged_outlines(self, tile: Tile) -> Outlines:
+        """The outlines of a tile of which no network was asked; its land cover is not told."""
+        shape = tile.valid.shape
+
+        def layers_at(pixels: PixelIndex) -> NDArray[np.float32]:
+            return np.zeros((len(self.channels), *tile.valid[pixels].shape), np.float32)
+
+        def covers() -> LandCover:
+            return LandCover(*(np.full(shape, CANNOT_TELL, np.uint8) for _ in range(2)))
+
+        hidden = np.zeros(shape, np.bool_)
+        return self._outlines(layers_at, np.zeros(shape, np.float32), covers, hidden)
+
+    def _outlines(
+        self,
+        layers_at: Callable[[PixelIndex], NDArray[np.float32]],
+        change: NDArray[np.float32],
+        covers: Callable[[], LandCover],
+        hidden: NDArray[np.bool_],
+    ) -> Outlines:
+        threshold, low = self._thresholds
         return Outlines(
             self.channels,
             layers_at,
@@ -209,6 +226,18 @@ class OutlineMaker:
             not_seen=hidden,
             calibration=self.calibration.confidence,
         )
+
+    @cached_property
+    def _thresholds(self) -> tuple[float, float]:
+        """Least probability of a changed pixel, and of one that hangs together with such."""
+        threshold, low = (
+            float(_sigmoid(np.array(logit, np.float32)))
+            for logit in (self.cuts.change, self.cuts.change - self.calibration.hysteresis)
+        )
+        if self.threshold is not None:
+            # Exactly what was given, whatever its logit was rounded to.
+            return self.threshold, min(low, self.threshold)
+        return threshold, low
 
     def _margin(self, channel: Channel) -> float:
         """See `Outlines.margins`."""

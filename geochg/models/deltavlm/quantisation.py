@@ -83,6 +83,11 @@ class _RecordingVision:
         self.detector_inputs.append(detector_inputs(before, after, scene))
         return self._vision.detect(before, after, scene)
 
+    def relative_maps(
+        self, before: Sequence[Float32], after: Sequence[Float32], scene: Float32
+    ) -> Float32:
+        return self._vision.relative_maps(before, after, scene)
+
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
         return self._vision.tokens(tiles)
 

@@ -120,7 +120,8 @@ def test_half_precision_sees_much_the_same(model):
 def test_arrays_are_read_as_tensors_are(model):
     result = looked(model, *dates())
     for index in range(2):
-        arrays = DenseArrays(*(part[index : index + 1].numpy() for part in result))
+        parts = (getattr(result, name) for name in DenseArrays._fields)
+        arrays = DenseArrays(*(part[index : index + 1].numpy() for part in parts))
         covers = [
             torch.from_numpy(part[0]).softmax(dim=0).numpy()
             for part in (arrays.before_logits, arrays.after_logits)

@@ -131,7 +131,11 @@ def test_the_same_tiles_in_the_same_order_give_the_same_scene(detector):
 def test_medians_of_the_scene_are_those_of_its_maps(detector):
     tiles = [tile(0), tile(1)]
     scene = detector.survey(tiles, None)
-    maps = detector.detect(tiles, scene).dense.relative_maps
+    dates = [detector._encodings([single], scene, half=False) for single in tiles]
+    vector = scene.vectors[0][None]
+    maps = np.concatenate(
+        [detector.runner.relative_maps(before.maps, after.maps, vector) for before, after in dates]
+    )
     layout = detector.head.layout
     wanted = np.median(np.moveaxis(maps, 1, 0).reshape(maps.shape[1], -1), axis=1)
     assert np.allclose(scene.vectors[0][layout.medians_slice], wanted, rtol=1e-3, atol=1e-4)
@@ -218,6 +222,9 @@ class _Counting:
 
     def detect(self, before, after, scene):
         return self.runner.detect(before, after, scene)
+
+    def relative_maps(self, before, after, scene):
+        return self.runner.relative_maps(before, after, scene)
 
 
 @pytest.mark.parametrize(("zoom", "side_px"), [(1.0, 32), (2.0, 64), (0.5, 32)])

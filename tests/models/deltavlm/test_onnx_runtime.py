@@ -17,7 +17,7 @@ from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.export import export
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.runtime.onnx_language import OnnxLanguage
-from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, ENCODER, OnnxVision
+from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, FILES, OnnxVision
 from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
 from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
@@ -202,7 +202,7 @@ assert not {{"torch", "transformers"}} & set(sys.modules)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", [ENCODER, DETECTOR, "question.onnx", "language.onnx"])
+@pytest.mark.parametrize("name", [*FILES, "question.onnx", "language.onnx"])
 @pytest.mark.parametrize("content", ["no model", "not ours"])
 def test_a_broken_file_is_refused(exported, tmp_path, name, content):
     folder = tmp_path / "other"
@@ -311,7 +311,7 @@ def test_facts_that_no_export_notes_are_refused(exported, tmp_path, name, value)
         load(folder)
 
 
-@pytest.mark.parametrize("name", [ENCODER, DETECTOR])
+@pytest.mark.parametrize("name", FILES)
 def test_weights_in_another_file_are_refused(exported, tmp_path, name):
     folder = shutil.copytree(exported, tmp_path / "m")
     model = onnx.load(folder / name)

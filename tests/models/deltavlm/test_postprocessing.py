@@ -501,7 +501,7 @@ def test_new_water_on_dry_ground_is_not_predicted(infrared_value, is_water, rang
     water_logits[:, WATER] = 8
     bare_logits = np.roll(water_logits, LAND_COVER.index("bare") - WATER, axis=1)
     flat = np.zeros((1, 2, 4, 4), np.float32)
-    dense = DenseArrays(flat, flat, flat[:, :1], bare_logits, water_logits, flat)
+    dense = DenseArrays(flat, flat, flat[:, :1], bare_logits, water_logits)
     half = DenseArrays(*(array[..., :2, :2] for array in dense))
     made = maker(stride_px=4)
     made = replace(made, scene=replace(made.scene, infrared=3))
@@ -524,7 +524,7 @@ def test_a_tile_is_quiet_where_nothing_comes_near_the_cuts(change, building, is_
     logits = np.full((1, 2, 4, 4), -9, np.float32)
     logits[0, :, 1, 2] = change, building
     covers = np.zeros((1, len(LAND_COVER) + 1, 4, 4), np.float32)
-    half = DenseArrays(logits, logits[:, :1], logits[:, :1], covers, covers, logits)
+    half = DenseArrays(logits, logits[:, :1], logits[:, :1], covers, covers)
     calibration = Calibration(intercept=-0.2, building=-0.2, hysteresis=1.0)
     assert maker(calibration, threshold).is_quiet(half) == (is_quiet and threshold != 0.0)
 

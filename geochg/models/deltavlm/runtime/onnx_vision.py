@@ -27,6 +27,13 @@ from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 ENCODER, DETECTOR = "encoder.onnx", "detector.onnx"
 """Files of a model folder: from images to tokens and maps, and from maps to dense predictions."""
 
+DIFFERENCES = "differences.onnx"
+"""A part of the detector: from maps to the difference maps whose medians a survey measures."""
+
+FILES = (ENCODER, DETECTOR, DIFFERENCES)
+
+RELATIVE_MAPS = "relative_maps"
+
 Float32 = NDArray[np.float32]
 
 FACTS = "geochg"
@@ -106,12 +113,14 @@ class OnnxVision:
     Attributes:
         encoder: An `onnxruntime.InferenceSession` of `ENCODER`.
         detector: An `onnxruntime.InferenceSession` of `DETECTOR`.
+        differences: An `onnxruntime.InferenceSession` of `DIFFERENCES`.
         head: The facts of the dense head.
         precision: The numbers that both run in.
     """
 
     encoder: Any
     detector: Any
+    differences: Any
     head: HeadFacts
     precision: Precision = Precision.FLOAT32
 
@@ -151,7 +160,8 @@ class OnnxVision:
             for file in (int8_files if precision == Precision.INT8 else files)
         )
         noted = detector.get_modelmeta().custom_metadata_map.get(FACTS, "")
-        return cls(encoder, detector, read_facts(noted, folder), precision)
+        differences = open_session(folder / DIFFERENCES, made_from, device)
+        return cls(encoder, detector, differences, read_facts(noted, folder), precision)
 
     def encode(self, pixels: NDArray[np.float32]) -> EncodedDates:
         """Encodes images of one date; see `VisionRunner.encode`."""
@@ -167,6 +177,17 @@ class OnnxVision:
         """Predicts change in pairs; see `VisionRunner.detect`."""
         inputs = detector_inputs(before, after, scene)
         return DenseArrays(*self.detector.run(list(DenseArrays._fields), inputs))
+
+    def relative_maps(
+        self,
+        before: Sequence[NDArray[np.float32]],
+        after: Sequence[NDArray[np.float32]],
+        scene: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """The difference maps of the survey; see `VisionRunner.relative_maps`."""
+        inputs = detector_inputs(before, after, scene)
+        maps: NDArray[np.float32] = self.differences.run([RELATIVE_MAPS], inputs)[0]
+        return maps
 
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
         """Exported models have a dense head."""

@@ -46,7 +46,9 @@ class TorchLanguage:
             return rows.to(self.model.dtype)
 
         tokens = torch.cat((select(vision.before), select(vision.after)))
-        dense = None if vision.dense is None else DenseOutput(*map(select, vision.dense))
+        parts = None if vision.dense is None else [select(part) for part in vision.dense]
+        # The language model does not read the relative maps.
+        dense = None if parts is None else DenseOutput._make((*parts, parts[0]))
         return self.model.relate(DateFeatures(tokens, ()), dense)
 
     @torch.inference_mode()

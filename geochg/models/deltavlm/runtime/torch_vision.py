@@ -63,7 +63,20 @@ class TorchVision:
             for first, second in zip(before, after, strict=True)
         ]
         output = self.model.predict_dense(maps, torch.from_numpy(scene))
-        return DenseArrays(*map(_array, output))
+        return DenseArrays(*(_array(getattr(output, name)) for name in DenseArrays._fields))
+
+    @torch.inference_mode()
+    def relative_maps(
+        self,
+        before: Sequence[NDArray[np.float32]],
+        after: Sequence[NDArray[np.float32]],
+        scene: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """The difference maps of the survey; see `VisionRunner.relative_maps`."""
+        assert self.model.dense is not None
+        first, second = ([self._tensor(level) for level in maps] for maps in (before, after))
+        vector = torch.from_numpy(scene).to(self.model.device)
+        return _array(self.model.dense.compare(first, second, vector).relative)
 
     @torch.inference_mode()
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:

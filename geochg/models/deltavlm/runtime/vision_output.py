@@ -88,14 +88,13 @@ class EncodedDates(NamedTuple):
 
 
 class DenseArrays(NamedTuple):
-    """The fields of `DenseOutput` as arrays."""
+    """The fields of `DenseOutput` as arrays, but for the relative maps."""
 
     pyramid_logits: NDArray[np.float32]
     statistics_logits: NDArray[np.float32]
     color_logits: NDArray[np.float32]
     before_logits: NDArray[np.float32]
     after_logits: NDArray[np.float32]
-    relative_maps: NDArray[np.float32]
 
     @property
     def change_logits(self) -> NDArray[np.float32]:
@@ -106,8 +105,8 @@ class DenseArrays(NamedTuple):
         return logits
 
 
-DENSE_FIELDS = DenseArrays._fields[:-1]
-"""The fields of `DenseOutput` that are read; the relative maps are for the survey."""
+DENSE_FIELDS = DenseArrays._fields
+"""The fields of `DenseOutput` that are read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +153,17 @@ class VisionRunner(Protocol):
             before: Maps of `VISION_BATCH` images.
             after: As `before`.
             scene: `(VISION_BATCH, size)`, see `scene.scene_vector`.
+        """
+
+    def relative_maps(
+        self,
+        before: Sequence[NDArray[np.float32]],
+        after: Sequence[NDArray[np.float32]],
+        scene: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """The difference maps whose medians go into the scene vector; see `Differences.relative`.
+
+        Arguments as `detect`; the medians of the scene vector do not matter.
         """
 
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
