@@ -8,8 +8,9 @@ from qgis.core import QgsGeometry, QgsPointXY, QgsProject
 from qgis.PyQt.QtWidgets import QApplication
 
 from geochg_qgis.i18n import load_translation
-from geochg_qgis.layers.result_fields import REJECTED, REVIEW, write_attribute
+from geochg_qgis.layers.result_fields import REJECTED, REVIEW
 from geochg_qgis.layers.result_layers import results_in_project
+from geochg_qgis.layers.review_edits import FeatureState, ReviewEdit, apply_edit
 from geochg_qgis.panel.dialogues import load_dialogues
 
 PLACE = 55.2222, 25.0332
@@ -63,7 +64,8 @@ def test_numbers_and_areas_are_those_of_the_features_drawn(dock, qtbot, errors):
     # A rejected change is none, and a filter hides what it hides.
     ring = QgsGeometry.fromPolygonXY([[QgsPointXY(*each) for each in dock.ask._current().outline]])
     first = next(f.id() for f in layer.getFeatures() if f.geometry().within(ring))
-    write_attribute(layer, [first], REVIEW, REJECTED)
+    edit = ReviewEdit({first: FeatureState({})}, {first: FeatureState({REVIEW: REJECTED})})
+    apply_edit(layer, edit)
     assert int(re.search(r"\d+", asked(dock, qtbot, "How many changes?"))[0]) == count - 1
     layer.setSubsetString('"area_m2" < 0')
     assert asked(dock, qtbot, "How many changes?").startswith("Nothing has changed")

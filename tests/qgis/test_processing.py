@@ -135,8 +135,9 @@ def test_the_layer_is_a_result_that_can_be_reviewed(provider, images, pair, tmp_
     import processing
 
     from geochg_qgis.layers.image_identity import source_pair
-    from geochg_qgis.layers.result_fields import REVIEW, write_attribute
+    from geochg_qgis.layers.result_fields import REVIEW
     from geochg_qgis.layers.result_layers import results_in_project
+    from geochg_qgis.layers.review_edits import FeatureState, ReviewEdit, apply_edit
 
     output = str(tmp_path / f"c.{suffix}")
     parameters = {**images, "MIN_AREA": 5000, "OUTPUT": output}
@@ -145,7 +146,8 @@ def test_the_layer_is_a_result_that_can_be_reviewed(provider, images, pair, tmp_
     assert source_pair(layer) == tuple(pair)
     assert json.loads(layer.customProperty("geochg/options"))["min_area_m2"] == 5000
     first = next(layer.getFeatures()).id()
-    write_attribute(layer, [first], REVIEW, "accepted")
+    edit = ReviewEdit({first: FeatureState({})}, {first: FeatureState({REVIEW: "accepted"})})
+    apply_edit(layer, edit)
     assert layer.getFeature(first)[REVIEW] == "accepted"
 
 
