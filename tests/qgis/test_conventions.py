@@ -3,7 +3,14 @@
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import QLocale
-from qgis.PyQt.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QSlider
+from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QSlider,
+)
 
 from geochg_qgis.formatting import formatted_area, formatted_number, sentence
 from geochg_qgis.layers.attribute_form import apply_form
@@ -61,6 +68,13 @@ def test_every_widget_has_a_name_and_a_tool_tip(dock):
                 if not (label and widget.toolTip() and widget.objectName()):
                     wrong.append((type(widget).__name__, widget.objectName(), label))
     assert wrong == []
+
+
+def test_no_field_of_options_lies_outside_the_forms(dock):
+    fields = {field.widget for field in dock.options.fields.values()}
+    boxes = dock.options.findChildren(QAbstractSpinBox)
+    assert len(boxes) > 5
+    assert [box for box in boxes if box not in fields] == []
 
 
 def test_the_focus_goes_from_the_list_to_the_buttons(dock):
