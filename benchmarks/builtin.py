@@ -48,7 +48,7 @@ def measured(arguments: argparse.Namespace, kinds: list[Kind]) -> Scores:
     return Scores(
         models=names,
         checksum=own.identity.checksum,
-        machine=machine.describe(),
+        machine=f"{machine.describe()}, {own.identity.precision or 'float32'}",
         kinds=kind_tables.reports(kinds, names, _tell),
         quiet=quiet,
         new_water_ha=new_water_ha,

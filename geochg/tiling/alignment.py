@@ -49,19 +49,22 @@ def measure_alignment(
         the field is not clear, or not clearly better, which `FIELD` does not ask for.
     """
     windows = _Windows(plan, mode, step)
+    may_be_field = mode in (AlignMode.AUTO, AlignMode.REPORT)
+    shift = field = None
     with PairReader(plan) as reader:
-        quick = matches = match_patches(shift_patches(reader, windows.told(windows.quick)))
-        if not is_settled(matches):
-            matches = match_patches(shift_patches(reader, windows.told(windows.usual)))
-    shift = common_shift(matches)
-    field = None
+        for squares in windows.large:
+            matches = match_patches(shift_patches(reader, windows.told(squares)))
+            shift = common_shift(matches)
+            if is_settled(matches):
+                break
+            if shift is not None and may_be_field and is_uneven(matches, shift):
+                may_be_field = False  # another look would match the same small windows
+                field = _clear_field(plan, shift, windows)
+                if field is not None and field.is_better:
+                    break
+                field = None
     if shift is not None and mode is AlignMode.FIELD:
         field = _clear_field(plan, shift, windows)
-    elif shift is not None and mode is not AlignMode.SHIFT and not is_settled(matches):
-        if is_uneven([*quick, *matches], shift):
-            field = _clear_field(plan, shift, windows)
-        if field is not None and not field.is_better:
-            field = None
     windows.end()
     return shift, field
 
@@ -89,12 +92,11 @@ class _Windows:
     """The windows that may be read, and how many of them were."""
 
     def __init__(self, plan: ReadPlan, mode: AlignMode, step: Step) -> None:
-        self.quick = quick_patch_windows(plan.grid)
-        self.usual = list(patch_windows(plan.grid))
+        self.large = quick_patch_windows(plan.grid), list(patch_windows(plan.grid))
         self.small, self.small_lattice = field_windows(plan.grid)
         if mode is AlignMode.SHIFT:
             self.small = []
-        self._total = len(self.quick) + len(self.usual) + len(self.small)
+        self._total = sum(map(len, (*self.large, self.small)))
         self._done = 0
         self._step = step
 

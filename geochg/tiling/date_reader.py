@@ -12,6 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.vrt import WarpedVRT
@@ -92,7 +93,6 @@ class DateReader:
 
     def __init__(self, plan: DatePlan, grid: GeoBox) -> None:
         self._plan = plan
-        self._grid = grid
         with ExitStack() as opening, gdal_settings(plan.source.path, fetches=plan.source.fetches):
             self._open(plan, grid, opening)
             self._stack = opening.pop_all()
@@ -104,15 +104,13 @@ class DateReader:
         dataset = stack.enter_context(open_dataset)
         self._bands = list(plan.band_numbers)
         self._alpha = marked_alpha(dataset)
-        self._raster = dataset
         if lattice is not None and plan.displacement_px == (0.0, 0.0) and plan.field is None:
             self._dataset, self._lattice = dataset, lattice
         else:
             # Reading displaced by the shift brings content that lies (dx, dy) off back into place.
-            to_image = Affine.translation(*plan.displacement_px)
-            height_px, width_px = grid.shape
-            warped = _open_warped(dataset, plan, grid, to_image, (height_px, width_px))
-            self._dataset = stack.enter_context(warped)
+            displacement = Affine.translation(*plan.displacement_px)
+            self._warper = _Warper(dataset, plan.source.geobox, grid)
+            self._dataset = stack.enter_context(self._warper.open(displacement, *grid.shape))
             self._lattice = Lattice()
             self._alpha = self._alpha or dataset.count + 1
 
@@ -227,7 +225,7 @@ class DateReader:
         for piece, to_image in field.pieces(part):
             size = piece.height_px, piece.width_px
             rows, cols = piece.slices_within(part)
-            with _open_warped(self._raster, self._plan, self._grid, to_image, size) as warped:
+            with self._warper.open(to_image, *size) as warped:
                 window = Window(0, 0, piece.width_px, piece.height_px)
                 values[:, rows, cols], alpha[rows, cols] = self._read_bands(warped, window, size)
         return values, alpha
@@ -272,26 +270,26 @@ def _name_raster_in_errors(path: str) -> Iterator[None]:
         raise RasterioIOError(f"{path}: {' '.join(str(cause).split())}") from error
 
 
-def _open_warped(
-    dataset: DatasetReader,
-    plan: DatePlan,
-    grid: GeoBox,
-    to_image: Affine,
-    shape_px: tuple[int, int],
-) -> WarpedVRT:
-    """A raster warped to some rows and columns, brought by `to_image` to pixels of the grid."""
-    height_px, width_px = shape_px
-    return WarpedVRT(
-        dataset,
-        src_crs=_unwrapped_crs(plan.source.geobox),
-        crs=crs_of(grid).to_wkt(),
-        transform=on_turn_of(plan.source.geobox, grid, grid.transform * to_image),
-        width=width_px,
-        height=height_px,
-        resampling=_resampling_method(plan.source.geobox, grid),
-        add_alpha=marked_alpha(dataset) is None,
-        warp_mem_limit=64,
-    )
+class _Warper:
+    """Opens parts of a raster warped onto a grid; what that takes is worked out once."""
+
+    def __init__(self, dataset: DatasetReader, source: GeoBox, grid: GeoBox) -> None:
+        self._dataset = dataset
+        self._transform = on_turn_of(source, grid, grid.transform)
+        self._settings = {
+            "src_crs": _unwrapped_crs(source),
+            "crs": CRS.from_wkt(crs_of(grid).to_wkt()),
+            "resampling": _resampling_method(source, grid),
+            "add_alpha": marked_alpha(dataset) is None,
+            "warp_mem_limit": 64,
+        }
+
+    def open(self, to_image: Affine, height_px: int, width_px: int) -> WarpedVRT:
+        """Some rows and columns, which `to_image` brings to where they lie on the grid."""
+        transform = self._transform * to_image
+        return WarpedVRT(
+            self._dataset, transform=transform, width=width_px, height=height_px, **self._settings
+        )
 
 
 def _resampling_method(source: GeoBox, grid: GeoBox) -> Resampling:

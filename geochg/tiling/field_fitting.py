@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.tiling.shift import WORTHWHILE_PX, Match, Shift
+from geochg.tiling.shift import AGREEMENT_PX, Match, Shift
 from geochg.tiling.shift_field import MIN_FIELD_WINDOWS, ShiftField, bilinear_basis
 
 MAX_GRADIENT = 1 / 16
@@ -82,7 +82,7 @@ def is_uneven(matches: Sequence[Match], shift: Shift) -> bool:
     """Whether windows hint at a field: they moved otherwise, and by a clear match or together."""
     distinct = [match for match in matches if match.is_distinct]
     distances_px = np.linalg.norm(_shifts(distinct) - (shift.dx_px, shift.dy_px), axis=1)
-    odd = [match for match, px in zip(distinct, distances_px, strict=True) if px >= WORTHWHILE_PX]
+    odd = [match for match, px in zip(distinct, distances_px, strict=True) if px > AGREEMENT_PX]
     return any(match.peak_ratio >= _CLEAR_RATIO for match in odd) or bool(borne_out(odd, 1).any())
 
 

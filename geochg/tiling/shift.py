@@ -46,7 +46,7 @@ FIRST_WINDOWS = 9
 """Windows after which a shift may be settled."""
 
 SETTLED_SHARE = 7 / 9
-SETTLED_ERROR_PX = 0.2 / 3
+SETTLED_ERROR_PX = 0.1
 """This share of the first windows must agree, to this standard error, to settle the shift."""
 
 WORTHWHILE_PX = 0.5

@@ -24,8 +24,11 @@ BETTER_SHARE = 2 / 3
 BETTER_BY_PX = 0.4
 """A field fits clearly better if its residual is this share of the shift's, and this much less."""
 
-_PIECE_PX = 64
-"""Side of the squares within which a field is read as a plane: each a warp of its own."""
+_GREATEST_PIECE_PX = 256
+_LEAST_PIECE_PX = 64
+_PLANE_ERROR_PX = 0.1
+"""Sides of the squares within which a field is read as a plane, each a warp of its own; they are
+halved where the field is none by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +149,41 @@ class ShiftField:
             The part, and a transform from columns and rows of the part to those of the image, as
             it lies on the grid, at which its pixels are to be read.
         """
-        tops = _lattice_starts(window.row_start, window.row_stop)
-        lefts = _lattice_starts(window.col_start, window.col_stop)
-        xs, ys = np.meshgrid([*lefts, lefts[-1] + _PIECE_PX], [*tops, tops[-1] + _PIECE_PX])
-        shifts = self.shifts_at(xs.ravel(), ys.ravel()).reshape(*xs.shape, 2)
-        for (row, top), (col, left) in product(enumerate(tops), enumerate(lefts)):
-            square = PixelWindow(top, top + _PIECE_PX, left, left + _PIECE_PX)
-            part = square.cut_to(window)
-            if part is not None:
-                plane = _plane(shifts[row : row + 2, col : col + 2], square)
-                yield part, plane * Affine.translation(part.col_start, part.row_start)
+        side_px = _GREATEST_PIECE_PX
+        tops = range(window.row_start // side_px * side_px, window.row_stop, side_px)
+        lefts = range(window.col_start // side_px * side_px, window.col_stop, side_px)
+        for top, left in product(tops, lefts):
+            yield from self._square_pieces(top, left, side_px, window)
+
+    def _square_pieces(
+        self, top: int, left: int, side_px: int, window: PixelWindow
+    ) -> Iterator[tuple[PixelWindow, Affine]]:
+        """The part that lies in one square, or in its quarters where that is no plane."""
+        part = PixelWindow(top, top + side_px, left, left + side_px).cut_to(window)
+        if part is None:
+            return
+        planes, error_px = self._planes(top, left, side_px)
+        if error_px > _PLANE_ERROR_PX and side_px > _LEAST_PIECE_PX:
+            half_px = side_px // 2
+            for row, col in product((top, top + half_px), (left, left + half_px)):
+                yield from self._square_pieces(row, col, half_px, window)
+            return
+        (at_left_x, at_left_y), (col_x, col_y), (row_x, row_y) = planes.tolist()
+        to_image = Affine(1 + col_x, row_x, left + at_left_x, col_y, 1 + row_y, top + at_left_y)
+        yield part, to_image * Affine.translation(part.col_start - left, part.row_start - top)
+
+    def _planes(self, top: int, left: int, side_px: int) -> tuple[NDArray[np.float64], float]:
+        """The planes that fit a square best, and by how much they fail.
+
+        Returns:
+            `(3, 2)`: shifts at the top left corner, and by how much they grow from column to
+            column and from row to row, of dx and dy; and the greatest error in pixels.
+        """
+        rows, cols = (part.ravel() * side_px for part in np.mgrid[0:1:5j, 0:1:5j])
+        shifts = self.shifts_at(left + cols, top + rows)
+        design = np.stack([np.ones(len(cols)), cols, rows], axis=1)
+        planes = np.linalg.pinv(design) @ shifts
+        return planes, float(np.abs(design @ planes - shifts).max())
 
 
 def bilinear_basis(
@@ -181,24 +209,3 @@ def _hats(places: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """`(n, count)`: linear between `count` points on 0-1, at places that are brought into it."""
     distance = np.abs(places.clip(0, 1)[:, None] * (count - 1) - np.arange(count))
     return (1 - distance).clip(0)
-
-
-def _lattice_starts(start_px: int, stop_px: int) -> range:
-    """Where squares of the lattice begin that cover a range."""
-    return range(start_px // _PIECE_PX * _PIECE_PX, stop_px, _PIECE_PX)
-
-
-def _plane(corners: NDArray[np.float64], square: PixelWindow) -> Affine:
-    """What displaces pixels by the plane that fits shifts at the corners of a square best.
-
-    Args:
-        corners: `(2, 2, 2)`: row, column, dx and dy.
-        square: The square, in grid pixels.
-    """
-    col_slope = (corners[:, 1] - corners[:, 0]).mean(axis=0) / square.width_px
-    row_slope = (corners[1] - corners[0]).mean(axis=0) / square.height_px
-    x, y = (square.col_start + square.col_stop) / 2, (square.row_start + square.row_stop) / 2
-    at_origin = corners.mean(axis=(0, 1)) - col_slope * x - row_slope * y
-    return Affine(
-        1 + col_slope[0], row_slope[0], at_origin[0], col_slope[1], 1 + row_slope[1], at_origin[1]
-    )

@@ -113,7 +113,7 @@ def _write_geopackage(
 
     GDAL could do so itself, but not in folders without file locks.
     """
-    part, kind = path.with_name("part.gpkg"), ""
+    part, kind = path.with_name(f"{path.name}.part.gpkg"), ""
     for frame in frames:
         content = _named_layer("GPKG", frame, metadata, layer, kind)
         if not kind:

@@ -104,9 +104,10 @@ def _widget(option: RunOption, parent: QWidget) -> QWidget:
 def _spin_box(option: RunOption, parent: QWidget) -> QWidget:
     least = 0 if option.least is None else option.least
     greatest = _GREATEST if option.greatest is None else min(option.greatest, _GREATEST)
-    # Only one is made: a second would stay in the panel, and show.
-    box: Any = (QDoubleSpinBox if option.kind == "number" else QSpinBox)(parent)
-    if option.kind == "number":
+    is_whole = option.kind == "integer"
+    # One of the two: another would lie on the panel, outside its layout.
+    box: Any = QSpinBox(parent) if is_whole else QDoubleSpinBox(parent)
+    if not is_whole:
         usual = _SHARE_DECIMALS if greatest <= 1 else _OTHER_DECIMALS
         box.setDecimals(_DECIMALS.get(option.unit, usual))
         box.setSingleStep(0.05 if greatest <= 1 else 1)

@@ -41,8 +41,8 @@ def test_what_a_recipe_names_is_there(heading, body):
     assert len(body.strip().splitlines()) < 10
 
 
-def test_the_ten_changes_are_told():
-    assert len(recipes()) == 10
+def test_the_eleven_changes_are_told():
+    assert len(recipes()) == 11
 
 
 @pytest.mark.parametrize(

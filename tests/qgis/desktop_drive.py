@@ -28,6 +28,8 @@ from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.utils import iface, plugins
 
+from geochg_qgis.layers.result_layers import results_in_project
+
 
 def steps():
     """The whole way; yields what to wait for."""
@@ -179,7 +181,18 @@ def steps():
     picture("killed")
     REPORT["shown_on_top"] = iface.messageBar().currentItem().text()
     REPORT["worker_pid"] = plugin.connection.current_client.pid
+    REPORT["unfinished"] = [run.output.name for run in dock.interrupted.runs]
+    # Whatever the panel shows by now.
+    dock.options.model.setEditText("cva")
+    former = {layer.name() for layer in results_in_project()}
+    click(dock.interrupted.go_on_buttons[0])
+    yield until(lambda: not dock.runs.is_running, 90)
+    REPORT["went_on"] = sorted({layer.name() for layer in results_in_project()} - former)
+    REPORT["unfinished_then"] = [run.output.name for run in dock.interrupted.runs]
+    dock.options.model.setEditText("builtin")
+    dock.tabs.setCurrentIndex(0)
 
+    dock.options.fields["min_area_m2"].widget.setValue(1500)
     click(dock.run_widget.run_button)
     yield until(lambda: "tiles" in dock.run_widget.status.text())
     REPORT["worker_pid"] = plugin.connection.current_client.pid

@@ -89,6 +89,14 @@ def test_a_killed_worker_is_told_of(report):
     assert "run again to go on" in report["killed"]
 
 
+def test_unfinished_runs_are_listed_and_one_goes_on_as_itself(report):
+    """The one whose worker was killed, and the one that was cancelled."""
+    first, second = report["unfinished"]
+    assert (first, second) == ("dubai_2018_changes_2.gpkg", "small_tiles.gpkg")
+    assert report["went_on"] == ["dubai 2018 changes 2"]
+    assert report["unfinished_then"] == ["small_tiles.gpkg"]
+
+
 def test_closing_qgis_in_the_midst_of_a_run_leaves_no_process(report):
     deadline = time.monotonic() + 6
     while Path(f"/proc/{report['worker_pid']}").exists():

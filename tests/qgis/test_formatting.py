@@ -7,7 +7,7 @@ from qgis.gui import QgsMessageBar
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QTextEdit
 
-from geochg_qgis.formatting import formatted_area
+from geochg_qgis.formatting import formatted_area, pair_summary
 from geochg_qgis.link.errors import LinkError
 
 HOSTILE = "<img src='http://x'>&<b>2</b> <a href='file:///x'>here</a>"
@@ -78,3 +78,24 @@ def test_the_log_shows_text_as_it_is(monkeypatch):
 )  # fmt: skip
 def test_areas_have_a_unit_that_shows_them(area_m2, text):
     assert formatted_area(area_m2) == text
+
+
+@pytest.mark.parametrize(
+    ("alignment", "text"),
+    [
+        ({"clear": True, "magnitude_px": 2.34, "corrected": True}, "shift 2.3 px (corrected)"),
+        (
+            {
+                "clear": False,
+                "magnitude_px": 2.34,
+                "corrected": False,
+                "field": {"least_px": 0.04, "greatest_px": 6.0},
+            },
+            "shift 0.0 to 6.0 px (not corrected)",
+        ),
+        (None, "4 tiles"),
+    ],
+)
+def test_a_pair_is_told_with_its_shift_or_field(alignment, text):
+    grid = {"width_px": 500, "height_px": 400, "pixel_m": 10, "overlap_km2": 20}
+    assert text in pair_summary({"grid": grid, "alignment": alignment, "tiles": 4})

@@ -148,3 +148,15 @@ def test_the_dock_shows_the_options_of_its_worker(dock, qtbot):
     from geochg_qgis.settings import stored_setting
 
     assert json.loads(stored_setting("options")) == NEW
+
+
+def test_no_field_lies_outside_the_forms(qgis_app):
+    from qgis.PyQt.QtWidgets import QAbstractSpinBox
+
+    from geochg_qgis.panel.options_widget import OptionsWidget
+
+    widget = OptionsWidget()
+    fields = [field.widget for field in widget.fields.values()]
+    boxes = widget.findChildren(QAbstractSpinBox)
+    assert len(boxes) > 4
+    assert all(box in fields for box in boxes)

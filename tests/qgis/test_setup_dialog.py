@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from processes import gone, wait_until_gone
+from qgis.PyQt.QtCore import Qt
 from qgis_worker import WORKER_PYTHON
 
 from geochg_qgis.link.errors import LinkError
@@ -144,7 +145,9 @@ def test_an_empty_project_says_at_once_that_nothing_is_set_up(
     store_setting("python", "")
     connection = Connection()
     dock = GeochgDockWidget(qgis_iface, connection)
+    qgis_iface.mainWindow().addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
     try:
+        qgis_iface.mainWindow().show()
         dock.show()
         qtbot.waitUntil(dock.setup_note.isVisible, timeout=5_000)
         assert "not set up" in dock.setup_note.label.text()

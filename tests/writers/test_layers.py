@@ -125,7 +125,7 @@ def test_a_layer_written_in_parts_is_that_written_at_once(tmp_path, suffix, cuts
     frame["geometry"] = frame.translate(*[40] * 2).where(frame["id"] == 3, frame.geometry)
     starts = [0, *cuts, len(frame)]
     parts = [frame.iloc[start:stop] for start, stop in itertools.pairwise(starts)]
-    whole, joined = tmp_path / f"whole{suffix}", tmp_path / f"joined{suffix}"
+    whole, joined = tmp_path / f"whole{suffix}", tmp_path / f"part{suffix}"
     write_features(frame, whole, METADATA, layer="changes")
     write_frames(iter(parts), joined, METADATA, layer="changes")
     assert sorted(path.name for path in tmp_path.iterdir()) == [joined.name, whole.name]
