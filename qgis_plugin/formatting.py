@@ -35,6 +35,11 @@ def as_tip(text: object) -> str:
     return f"<p>{as_markup(text)}</p>"
 
 
+def sentence(text: str) -> str:
+    """A text that begins with a capital, unless with the name geochg."""
+    return text if text.startswith("geochg") else text[:1].upper() + text[1:]
+
+
 def formatted_number(number: float, decimals: int = 0) -> str:
     """A number as the user's locale writes it, with its separator of thousands."""
     locale = QLocale()

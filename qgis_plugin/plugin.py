@@ -50,6 +50,9 @@ class GeochgPlugin:
         self.action.setIcon(QIcon(str(ICON)))
         self.action.setText("geochg")
         self.action.setToolTip(tr("Map what changed between two rasters"))
+        self.action.setObjectName("GeochgOpen")
+        # A shortcut that can be changed under Settings, Keyboard Shortcuts.
+        self.iface.registerMainWindowAction(self.action, "Ctrl+Alt+G")
         self.iface.addToolBarIcon(self.action)
         self.iface.addPluginToRasterMenu("geochg", self.action)
 
@@ -57,6 +60,7 @@ class GeochgPlugin:
         """Removes everything and ends the worker."""
         if self.dock is not None and self.iface is not None:
             self.dock.close_down()
+            self.iface.unregisterMainWindowAction(self.action)
             self.iface.removeToolBarIcon(self.action)
             self.iface.removePluginRasterMenu("geochg", self.action)
             self.iface.removeDockWidget(self.dock)

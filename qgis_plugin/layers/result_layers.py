@@ -18,6 +18,7 @@ from qgis.core import (
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
+from geochg_qgis.layers.result_groups import group_of_pair
 from geochg_qgis.layers.review_edits import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
@@ -103,7 +104,7 @@ def open_heatmap(path: Path, name: str) -> QgsRasterLayer | None:
 def placement_steps(
     layer: QgsVectorLayer, before: str, after: str, heatmap: QgsRasterLayer | None
 ) -> Iterator[Callable[[], object]]:
-    """Steps that put a result into a group of its own on top, with the two images below it.
+    """Steps that put a result on top of the group of its pair, with the two images below it.
 
     Each keeps QGIS busy, so that the window should handle its events between them. The images are
     moved only if they are still in the project; one in another group stays there, too.
@@ -117,11 +118,11 @@ def placement_steps(
     project, name = QgsProject.instance(), layer.name()
     group: list[QgsLayerTreeGroup] = []
     yield lambda: project.addMapLayer(layer, False)
-    yield lambda: group.append(project.layerTreeRoot().insertGroup(0, name))
-    yield lambda: group[0].addLayer(layer)
+    yield lambda: group.append(group_of_pair(before, after, name))
+    yield lambda: group[0].insertLayer(0, layer)
     if heatmap is not None:
         yield lambda: project.addMapLayer(heatmap, False)
-        yield lambda: group[0].addLayer(heatmap).setItemVisibilityChecked(False)
+        yield lambda: group[0].insertLayer(1, heatmap).setItemVisibilityChecked(False)
     for image in (after, before):
         yield lambda image=image: _move_into(group[0], image)
 
@@ -185,7 +186,7 @@ def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     """Moves a layer's node, unless it lies in another group already."""
     project = QgsProject.instance()
     layer, root = project.mapLayer(layer_id), project.layerTreeRoot()
-    if layer is None:
+    if layer is None or group.findLayer(layer_id) is not None:
         return
     node = root.findLayer(layer_id)
     if node is None or node.parent() is not root:

@@ -16,11 +16,12 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from geochg_qgis.connection import Connection
-from geochg_qgis.formatting import pair_summary
+from geochg_qgis.formatting import pair_summary, sentence
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import shared_extent
 from geochg_qgis.layers.image_identity import ImageIdentity, image_source
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
+from geochg_qgis.layers.result_groups import dissolve_empty_groups
 from geochg_qgis.layers.result_layers import drawn_features, results_in_project
 from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError
@@ -41,6 +42,7 @@ from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
+from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
 from geochg_qgis.run_options import store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
@@ -87,9 +89,11 @@ class GeochgDockWidget(QgsDockWidget):
         self.setup: SetupDialog | None = None
         self._describe_task: BackgroundTask | None = None
         self._describe_later = single_shot_timer(self, _DESCRIBE_MS, self.describe)
+        self._dissolve_timer = single_shot_timer(self, 0, dissolve_empty_groups)
         self._is_describe_due = False
         self._was_shown = False
         self._lay_out()
+        name_widgets(self)
         self._connect()
 
     def showEvent(self, event: Any) -> None:  # noqa: ANN401 - Qt calls it so
@@ -160,6 +164,7 @@ class GeochgDockWidget(QgsDockWidget):
     def close_down(self) -> None:
         """Stops all tasks and removes what is drawn from the map."""
         self._describe_later.stop()
+        self._dissolve_timer.stop()
         self._stop_describing()
         self.worker.close_down()
         self.runs.close_down()
@@ -279,7 +284,7 @@ class GeochgDockWidget(QgsDockWidget):
         self._show_pair_summary(task, f"{error.message}. {error.hint}")
 
     def _show_info(self, text: str) -> None:
-        self.run_widget.info.setText(text)
+        self.run_widget.info.setText(sentence(text))
 
     def _offer_what_it_can(self, hello: Mapping[str, Any]) -> None:
         store_options(hello)
@@ -323,6 +328,9 @@ class GeochgDockWidget(QgsDockWidget):
         else:
             self.messages.show_error(error)
 
+    def _dissolve_later(self, *_: object) -> None:
+        self._dissolve_timer.start()
+
     def _connect(self) -> None:
         for widget in (self.pair, self.area, self.options):
             widget.changed.connect(self._describe_later.start)
@@ -345,6 +353,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.worker.greeted.connect(self._offer_what_it_can)
         self.worker.devices_known.connect(self.options.set_devices)
         QgsProject.instance().cleared.connect(self.area.clear)
+        # When the layers are gone from the tree, too.
+        QgsProject.instance().layersRemoved.connect(self._dissolve_later)
 
     def _lay_out(self) -> None:
         form = QFormLayout()

@@ -16,7 +16,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from geochg_qgis.connection import log
-from geochg_qgis.formatting import as_markup
+from geochg_qgis.formatting import as_markup, sentence
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import ImageMissing
 from geochg_qgis.link.errors import LinkError, SetupError
@@ -39,7 +39,7 @@ class MessageController:
         """Shows an error and its hint until the user closes it."""
         log(f"{error}\n{error.detail}", Qgis.MessageLevel.Critical)
         bar = self._bar()
-        item = bar.createMessage("geochg", as_markup(f"{error.message}. {error.hint}"))
+        item = bar.createMessage("geochg", as_markup(_as_sentences(error)))
         self._add_button(item, tr("Details"), lambda: self._show_details(error))
         if isinstance(error, SetupError):
             self._add_button(item, tr("Set up"), self._open_setup)
@@ -83,8 +83,14 @@ class MessageController:
         show_text(
             self._iface.mainWindow(),
             "geochg",
-            "\n\n".join(part for part in (error.message, error.hint, error.detail) if part),
+            "\n\n".join(part for part in (_as_sentences(error), error.detail) if part),
         )
+
+
+def _as_sentences(error: LinkError) -> str:
+    """What is wrong, and what to do."""
+    texts = (str(error.message).rstrip("."), str(error.hint).rstrip("."))
+    return " ".join(f"{sentence(text)}." for text in texts if text)
 
 
 def show_text(parent: QWidget | None, title: str, text: str) -> None:

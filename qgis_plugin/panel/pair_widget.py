@@ -11,6 +11,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import holds_place
 from geochg_qgis.link.dates import guessed_pair
 from geochg_qgis.main_thread import single_shot_timer
+from geochg_qgis.panel.layouts import name_widget
 
 
 class PairWidget(QWidget):
@@ -26,7 +27,8 @@ class PairWidget(QWidget):
         super().__init__(parent)
         self.before, self.after = _layer_box(self), _layer_box(self)
         swap = QPushButton(tr("Swap"), self)
-        swap.setToolTip(tr("Make the later image the earlier one"))
+        tip = tr("Make the later image the earlier one")
+        name_widget(swap, "GeochgSwap", tr("Swap"), tip)
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addRow(tr("Before"), self.before)

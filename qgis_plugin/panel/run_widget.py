@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QProgressBar, QPushButton, QWidget
 
-from geochg_qgis.formatting import progress_summary
+from geochg_qgis.formatting import progress_summary, sentence
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.progress import RunProgress
 from geochg_qgis.panel.layouts import column_layout, plain_label, row_layout
@@ -46,17 +46,17 @@ class RunWidget(QWidget):
         self.status.setVisible(is_running)
         if is_running:
             self.bar.setRange(0, 0)
-            self.status.setText(tr("starting geochg"))
+            self.status.setText(sentence(tr("starting geochg")))
 
     def set_cancelling(self) -> None:
         """Shows that Cancel was pressed."""
         self.cancel_button.setEnabled(False)
         self.cancel_button.setText(tr("Stopping"))
-        self.status.setText(tr("stopping at the next tile; what is done is kept"))
+        self.status.setText(sentence(tr("stopping at the next tile; what is done is kept")))
 
     def show_progress(self, progress: RunProgress) -> None:
         """Shows the progress, rate and time left."""
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(10 * progress.percent))
         if self.cancel_button.isEnabled():
-            self.status.setText(progress_summary(progress))
+            self.status.setText(sentence(progress_summary(progress)))

@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import QMenu, QToolButton, QWidget
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import source_pair
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.layouts import name_widget
 from geochg_qgis.panel.swipe_tool import SwipeTool
 from geochg_qgis.settings import store_setting, stored_setting
 
@@ -39,7 +40,8 @@ class SwipeButton(QToolButton):
         self._result: QgsVectorLayer | None = None
         self.tool = SwipeTool(iface.mapCanvas())
         self.setText(tr("Swipe"))
-        self.setToolTip(tr("Compare the dates: drag the line over the map; Esc ends it"))
+        tip = tr("Compare the dates: drag the line over the map; Esc ends it")
+        name_widget(self, "GeochgSwipe", tr("Swipe"), tip)
         self.setCheckable(True)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         # The map tool keeps the button down while it is active.

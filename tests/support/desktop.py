@@ -20,7 +20,7 @@ SETTINGS = (
 )
 
 
-def drive_desktop(script, folder, pictures, *, screen="1680x1050", more=None, limit_s=240):
+def drive_desktop(script, folder, pictures, *, screen="1680x1050", more=None, limit_s=600):
     """What a script reported that QGIS ran; its pictures go to a folder, which is emptied."""
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir(parents=True)
