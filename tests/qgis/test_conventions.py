@@ -25,6 +25,7 @@ from geochg_qgis.layers.review_edits import (
 )
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.presets_widget import stored_presets
 
 KINDS = (QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QSlider)
 FIELDS = (
@@ -162,3 +163,22 @@ def test_results_of_a_pair_share_a_group_that_goes_with_the_last(dock, pair, lay
     names = {node.name() for node in root.findLayers()}
     assert names == {"dubai_2015", "dubai_2018"}
     assert len(project.mapLayers()) == 2
+
+
+def test_options_are_saved_and_set_by_name(dock):
+    options = dock.options
+    presets, area = options.presets, options.fields["min_area_m2"].widget
+    options.model.setEditText("irmad")
+    area.setValue(1234)
+    presets.names.setEditText("fields")
+    presets.save.click()
+    options.model.setEditText("cva")
+    area.setValue(1)
+    row = presets.names.findText("fields")
+    presets.names.setCurrentIndex(row)
+    presets.names.activated.emit(row)
+    assert options.options()["model"] == "irmad"
+    assert options.options()["min_area_m2"] == 1234
+    presets.remove.click()
+    assert presets.names.findText("fields") == -1
+    assert stored_presets() == {}
