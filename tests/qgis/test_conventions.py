@@ -26,6 +26,8 @@ from geochg_qgis.layers.review_edits import (
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.presets_widget import stored_presets
+from geochg_qgis.run_estimates import RunEstimates
+from geochg_qgis.settings import store_setting
 
 KINDS = (QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QSlider)
 FIELDS = (
@@ -182,3 +184,31 @@ def test_options_are_saved_and_set_by_name(dock):
     presets.remove.click()
     assert presets.names.findText("fields") == -1
     assert stored_presets() == {}
+
+
+def test_estimates_learn_from_what_runs_took(qgis_app):
+    store_setting("time_ratios", "{}")
+    now = [0.0]
+    estimates = RunEstimates(lambda: now[0])
+    assert estimates.corrected("builtin cpu", 10) == 10
+    for _ in range(3):
+        estimates.begin("builtin cpu")
+        now[0] += 60
+        estimates.end()
+        estimates.corrected("builtin cpu", 10)
+    assert 30 <= estimates.corrected("builtin cpu", 10) <= 120
+    assert estimates.corrected("cva cpu", 10) == 10
+    # What is left of a run that was stopped teaches nothing either.
+    estimates.begin("builtin cpu")
+    estimates.abandon()
+    estimates.begin("builtin cpu")
+    now[0] += 3
+    estimates.end()
+    assert estimates.corrected("builtin cpu", 10) == pytest.approx(60)
+    # A run of other choices than those that were looked at teaches nothing.
+    estimates.forget()
+    estimates.begin("cva cpu")
+    now[0] += 900
+    estimates.end()
+    assert estimates.corrected("cva cpu", 10) == 10
+    store_setting("time_ratios", "{}")
