@@ -44,6 +44,7 @@ from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
 from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
+from geochg_qgis.run_estimates import RunEstimates
 from geochg_qgis.run_options import store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
@@ -88,6 +89,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs = QTabWidget(self)
         self.setup: SetupDialog | None = None
         self._describe_task: BackgroundTask | None = None
+        self.estimates = RunEstimates()
         self._describe_later = single_shot_timer(self, _DESCRIBE_MS, self.describe)
         self._dissolve_timer = single_shot_timer(self, 0, dissolve_empty_groups)
         self._is_describe_due = False
@@ -114,6 +116,7 @@ class GeochgDockWidget(QgsDockWidget):
         try:
             plan = self._plan()
             self._stop_describing()
+            self.estimates.begin(_estimate_key(plan.options))
             self.runs.begin(plan)
         except LinkError as error:
             self.messages.show_error(error)
@@ -124,6 +127,7 @@ class GeochgDockWidget(QgsDockWidget):
             return
         try:
             self._stop_describing()
+            self.estimates.abandon()
             self.runs.begin(RunPlan.of_interrupted(run))
         except LinkError as error:
             self.messages.show_error(error)
@@ -148,7 +152,8 @@ class GeochgDockWidget(QgsDockWidget):
         self._show_info(tr("looking at the pair"))
         task = request_task(tr("geochg: look"), self._connection, "describe", parameters)
         task.event_sent.connect(self.worker.handle_event)
-        task.answered.connect(lambda facts: self._show_pair_summary(task, pair_summary(facts)))
+        key = _estimate_key(self.options.options())
+        task.answered.connect(lambda facts: self._show_facts(task, facts, key))
         task.failed.connect(lambda error: self._show_pair_error(task, error))
         self._describe_task = start_unlisted(task)
 
@@ -272,6 +277,13 @@ class GeochgDockWidget(QgsDockWidget):
         if task is not None:
             task.abandon()
 
+    def _show_facts(self, task: BackgroundTask, facts: Mapping[str, Any], key: str) -> None:
+        if task is not self._describe_task:
+            return
+        if facts.get("seconds"):
+            facts = {**facts, "seconds": self.estimates.corrected(key, float(facts["seconds"]))}
+        self._show_pair_summary(task, pair_summary(facts))
+
     def _show_pair_summary(self, task: BackgroundTask, text: str) -> None:
         if task is self._describe_task:
             self._describe_task = None
@@ -334,6 +346,7 @@ class GeochgDockWidget(QgsDockWidget):
     def _connect(self) -> None:
         for widget in (self.pair, self.area, self.options):
             widget.changed.connect(self._describe_later.start)
+            widget.changed.connect(self.estimates.forget)
             widget.changed.connect(self.ask.show_subject)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.run_widget.run.connect(self.run)
@@ -346,6 +359,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.noticed.connect(self.messages.show_warning)
         self.runs.worker_started.connect(self.worker.show_worker)
         self.runs.done.connect(self._show_result)
+        self.runs.done.connect(lambda *_: self.estimates.end())
+        self.runs.failed.connect(lambda _: self.estimates.abandon())
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
@@ -376,3 +391,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(_LEAST_WIDTH_PX)
+
+
+def _estimate_key(options: Mapping[str, Any]) -> str:
+    """What the time of a run depends on, beside the pair."""
+    return f"{options.get('model')} {options.get('device')}"

@@ -14,6 +14,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.layouts import choice_box, column_layout
 from geochg_qgis.panel.option_field import OptionField
+from geochg_qgis.panel.presets_widget import PresetsWidget
 from geochg_qgis.run_options import RunOption, run_options
 
 _SHOWN_AT_ONCE = ("min_area_m2",)  # options that are not in the collapsible group
@@ -49,6 +50,7 @@ class OptionsWidget(QWidget):
         self.output.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.output.setFilter("GeoPackage (*.gpkg)")
         self.output.lineEdit().setPlaceholderText(tr("beside the raster, named for it"))
+        self.presets = PresetsWidget(self._values, self._set_values, self)
         self.fields: dict[str, OptionField] = {}
         self._options: list[RunOption] = []
         self._few, self._more = QFormLayout(), QFormLayout()
@@ -108,6 +110,18 @@ class OptionsWidget(QWidget):
         device = self.device.currentText().strip() or "auto"
         return {"model": model, "device": device, **chosen_values}
 
+    def _values(self) -> dict[str, Any]:
+        """The values of all fields, for a preset."""
+        values = {name: field.value() for name, field in self.fields.items()}
+        return {"model": self.model.currentText(), "device": self.device.currentText(), **values}
+
+    def _set_values(self, values: Mapping[str, Any]) -> None:
+        """Sets the fields to a preset's values; those it does not have to their defaults."""
+        self.model.setEditText(str(values.get("model", self.model.currentText())))
+        self.device.setEditText(str(values.get("device", self.device.currentText())))
+        for name, field in self.fields.items():
+            field.set_value(values.get(name, field.option.default))
+
     def _emit_changed(self, *_: object) -> None:
         self.changed.emit()
 
@@ -116,6 +130,7 @@ class OptionsWidget(QWidget):
         self._few.addRow(tr("Device"), self.device)
         more_box = QgsCollapsibleGroupBox(tr("More options"), self)
         outputs = QFormLayout()
+        outputs.addRow(tr("Preset"), self.presets)
         outputs.addRow(self.heatmap)
         outputs.addRow(tr("Save as"), self.output)
         for form in (self._more, outputs):

@@ -25,6 +25,9 @@ from geochg_qgis.layers.review_edits import (
 )
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.presets_widget import stored_presets
+from geochg_qgis.run_estimates import RunEstimates
+from geochg_qgis.settings import store_setting
 
 KINDS = (QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QSlider)
 FIELDS = (
@@ -162,3 +165,50 @@ def test_results_of_a_pair_share_a_group_that_goes_with_the_last(dock, pair, lay
     names = {node.name() for node in root.findLayers()}
     assert names == {"dubai_2015", "dubai_2018"}
     assert len(project.mapLayers()) == 2
+
+
+def test_options_are_saved_and_set_by_name(dock):
+    options = dock.options
+    presets, area = options.presets, options.fields["min_area_m2"].widget
+    options.model.setEditText("irmad")
+    area.setValue(1234)
+    presets.names.setEditText("fields")
+    presets.save.click()
+    options.model.setEditText("cva")
+    area.setValue(1)
+    row = presets.names.findText("fields")
+    presets.names.setCurrentIndex(row)
+    presets.names.activated.emit(row)
+    assert options.options()["model"] == "irmad"
+    assert options.options()["min_area_m2"] == 1234
+    presets.remove.click()
+    assert presets.names.findText("fields") == -1
+    assert stored_presets() == {}
+
+
+def test_estimates_learn_from_what_runs_took(qgis_app):
+    store_setting("time_ratios", "{}")
+    now = [0.0]
+    estimates = RunEstimates(lambda: now[0])
+    assert estimates.corrected("builtin cpu", 10) == 10
+    for _ in range(3):
+        estimates.begin("builtin cpu")
+        now[0] += 60
+        estimates.end()
+        estimates.corrected("builtin cpu", 10)
+    assert 30 <= estimates.corrected("builtin cpu", 10) <= 120
+    assert estimates.corrected("cva cpu", 10) == 10
+    # What is left of a run that was stopped teaches nothing either.
+    estimates.begin("builtin cpu")
+    estimates.abandon()
+    estimates.begin("builtin cpu")
+    now[0] += 3
+    estimates.end()
+    assert estimates.corrected("builtin cpu", 10) == pytest.approx(60)
+    # A run of other choices than those that were looked at teaches nothing.
+    estimates.forget()
+    estimates.begin("cva cpu")
+    now[0] += 900
+    estimates.end()
+    assert estimates.corrected("cva cpu", 10) == 10
+    store_setting("time_ratios", "{}")

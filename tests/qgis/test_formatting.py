@@ -40,7 +40,7 @@ def test_markup_in_a_notice_stays_text(messages, bar, say):
 
 def test_markup_in_an_error_stays_text(messages, bar):
     messages.show_error(LinkError(HOSTILE, f"do {HOSTILE}"))
-    assert f"{HOSTILE}. do {HOSTILE}" in shown(bar)
+    assert f"{HOSTILE}. Do {HOSTILE}." in shown(bar)
 
 
 def test_markup_in_tool_tips_stays_text(qgis_app):

@@ -20,8 +20,8 @@ CELL_PX = 4
 
 MOST_DIFFERENCE = 0.03
 """Greatest difference of a cell's mean between the dates, as a share of the range of the scene's
-colours. Of the tiles of labelled pairs without one changed pixel lost, and of quiet pairs, few are
-so alike; of one image with noise nearly all (`benchmarks/first_look.py`)."""
+colours. No tile of two real dates is so alike, labelled or quiet; those of one image with noise are
+(`benchmarks/first_look.py`)."""
 
 
 def dates_are_alike(tile: Tile, ranges: tuple[ColorRange, ColorRange]) -> bool:
@@ -31,11 +31,9 @@ def dates_are_alike(tile: Tile, ranges: tuple[ColorRange, ColorRange]) -> bool:
         tile: The tile.
         ranges: Range of the colours of each date in the scene.
     """
-    before, after = (
-        (_cell_means(image) - colors.low[:, None, None]) / (colors.high - colors.low)[:, None, None]
-        for image, colors in zip((tile.before, tile.after), ranges, strict=True)
-    )
-    difference = np.abs(after - before).max(axis=0)
+    range_of_colors = np.minimum(*(colors.high - colors.low for colors in ranges))
+    before, after = (_cell_means(image) for image in (tile.before, tile.after))
+    difference = (np.abs(after - before) / range_of_colors[:, None, None]).max(axis=0)
     difference[~_any_in_cells(tile.valid)] = 0
     return bool(difference.max() <= MOST_DIFFERENCE)
 
