@@ -60,6 +60,7 @@ plugin-options: install
 # pyproject.toml or constraints.txt change.
 plugin-lock: install
 	$(BIN)/python -m pip install --quiet uv
+	@mkdir -p build
 	@(echo "# Versions and checksums of what geochg needs, for every platform: make plugin-lock writes it"; \
 		echo "# of pyproject.toml and constraints.txt. pip takes nothing else when the plugin installs geochg."; \
 		$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

@@ -1,10 +1,12 @@
 """A vast pair in which hardly anything changed: time against just reading, and what is found.
 
-    python benchmarks/vast_unchanged.py [--side 16384] [--rounds 1]
+    python benchmarks/vast_unchanged.py [--side 16384] [--within PX] [--rounds 1] [--model builtin]
 
 Before is an example image mirrored side by side; after is before with noise of up to two levels,
 and a lake of 160 px put on dry ground at a few places. Both are GeoTIFFs in deflated blocks.
-`reading` reads all blocks of both with rasterio, in one thread.
+`reading` reads all blocks of both with rasterio, in one thread. With `--within` only a square in
+the corner is written and is the area of interest (`--side 100000 --within 10000`: 1 % of a sparse
+pair); reading is not timed then.
 """
 
 from __future__ import annotations
@@ -35,13 +37,16 @@ for path in sys.argv[1:]:
 """
 
 
-def write_pair(folder: Path, side_px: int) -> tuple[list[str], list[tuple[int, int]]]:
+def write_pair(
+    folder: Path, side_px: int, within_px: int | None = None
+) -> tuple[list[str], list[tuple[int, int]]]:
     """Writes the pair; its paths, and row and column of the places that changed."""
     random = np.random.default_rng(0)
     example = builtin_speed.EXAMPLES / "ponds_2012.tif"
     mosaic = builtin_speed.mirrored(example)
     lake, dry = wettest_and_driest(mosaic)
-    starts = range(0, side_px, BLOCK_PX)
+    written_px = min(side_px, within_px or side_px)
+    starts = range(0, written_px, BLOCK_PX)
     blocks = [(row, col) for row in starts for col in starts]
     changed = [blocks[i] for i in random.choice(len(blocks), min(PLACES, len(blocks)), False)]
     with rasterio.open(example) as raster:
@@ -53,6 +58,8 @@ def write_pair(folder: Path, side_px: int) -> tuple[list[str], list[tuple[int, i
             "blockxsize": BLOCK_PX,
             "blockysize": BLOCK_PX,
             "compress": "deflate",
+            "sparse_ok": True,
+            "bigtiff": "if_safer",
         }
     paths = [folder / "before.tif", folder / "after.tif"]
     places = []
@@ -95,40 +102,44 @@ def wettest_and_driest(
     return lake, dry
 
 
-def main(side_px: int, rounds: int) -> None:
+def main(side_px: int, within_px: int | None, rounds: int, model: str) -> None:
     """Prints the comparison."""
-    print(machine.describe())
+    print(f"{machine.describe()}; model {model}")
     with tempfile.TemporaryDirectory() as folder:
-        pair, places = write_pair(Path(folder), side_px)
+        pair, places = write_pair(Path(folder), side_px, within_px)
         output = Path(folder) / "changes.geojson"
-        reading = min(machine.measure("-c", READ, *pair).seconds for _ in range(rounds))
-        runs = [
-            machine.measure(
-                *("-m", "geochg_cli", "analyze", *pair, "-o", str(output), "--overwrite")
-            )
-            for _ in range(rounds)
-        ]
-        run = min(runs, key=lambda run: run.seconds)
-        features = gpd.read_file(output)
         with rasterio.open(pair[0]) as raster:
-            squares = [_square(raster, *place) for place in places]
-            features = features.to_crs(raster.crs)
+            squares = [_square(raster, *place, PLACE_PX) for place in places]
+            area = gpd.GeoSeries([_square(raster, 0, 0, within_px or side_px)], crs=raster.crs)
+        area_file = Path(folder) / "area.gpkg"
+        area.to_file(area_file)
+        aoi = ["--aoi", str(area_file)] if within_px else []
+        command = ["-m", "geochg_cli", "analyze", *pair, "--model", model, *aoi]
+        runs = [machine.measure(*command, "-o", str(output), "--overwrite") for _ in range(rounds)]
+        run = min(runs, key=lambda run: run.seconds)
+        print(f"  {side_px:,} px a side: analyze {run.seconds:.1f} s, peak {run.peak_mb:.0f} MB")
+        if not within_px:
+            reading = min(machine.measure("-c", READ, *pair).seconds for _ in range(rounds))
+            print(
+                f"  reading {reading:.1f} s; analyze takes {run.seconds / reading:.1f} times that"
+            )
+        features = gpd.read_file(output).to_crs(area.crs)
     found = sum(bool(features.intersects(square).any()) for square in squares)
     elsewhere = int((~features.intersects(unary_union(squares))).sum())
-    print(f"  {side_px:,} px a side: reading {reading:.1f} s, analyze {run.seconds:.1f} s,")
-    print(f"  {run.seconds / reading:.1f} times as long; peak memory {run.peak_mb:.0f} MB;")
     print(f"  {found} of {len(squares)} changed places found, {elsewhere} features elsewhere")
 
 
-def _square(raster: rasterio.DatasetReader, row: int, col: int) -> Polygon:
+def _square(raster: rasterio.DatasetReader, row: int, col: int, side_px: int) -> Polygon:
     left, top = raster.transform @ (col, row)
-    right, bottom = raster.transform @ (col + PLACE_PX, row + PLACE_PX)
+    right, bottom = raster.transform @ (col + side_px, row + side_px)
     return box(left, bottom, right, top)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--side", type=int, default=16384, help="pixels along a side")
+    parser.add_argument("--within", type=int, help="side of the square that is written, in pixels")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--model", default="builtin")
     arguments = parser.parse_args()
-    main(arguments.side, arguments.rounds)
+    main(arguments.side, arguments.within, arguments.rounds, arguments.model)

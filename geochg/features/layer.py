@@ -189,6 +189,6 @@ def _failures_named() -> Iterator[None]:
     except sqlite3.Error as error:
         raise RunError(
             f"cannot keep the features in a temporary file: {error}",
-            "make room for temporary files, or let TMPDIR name a larger folder, and run again with"
-            " --resume",
+            "make room for temporary files, or let TMPDIR (TMP on Windows) name a larger folder,"
+            " and run again with --resume",
         ) from error

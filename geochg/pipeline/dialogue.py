@@ -89,17 +89,18 @@ class PairDialogue:
         if not question_text:
             raise OptionError("nothing is asked", "write a question")
         pieces = []
+        for piece in printable_pieces(self._answer(question_text, features)):
+            pieces.append(piece)
+            yield piece
+        self.exchanges.append(Exchange(question_text, "".join(pieces).strip()))
+
+    def _answer(self, question: str, features: str | None) -> Iterator[str]:
+        """The answer as a model or a map gives it."""
         if features is not None and self.model.answers_by_rules:
-            pieces.append(reply(question_text, map_view(features, self.pair.grid)))
-            yield pieces[0]
-            self.exchanges.append(Exchange(question_text, pieces[0]))
+            yield reply(question, map_view(features, self.pair.grid))
             return
         with backend_errors(self.model):
-            answer = converse(self.model, self.tile, self.pair.facts, self.exchanges, question_text)
-            for piece in printable_pieces(answer):
-                pieces.append(piece)
-                yield piece
-        self.exchanges.append(Exchange(question_text, "".join(pieces).strip()))
+            yield from converse(self.model, self.tile, self.pair.facts, self.exchanges, question)
 
 
 def open_dialogue(

@@ -13,6 +13,7 @@ from geochg.errors import InputError
 from geochg.geometry.vector_file import read_layer
 from geochg.models.chat.change_views import MapFeature, MapView
 from geochg.records import Change, Channel
+from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.footprints import lonlat_box, pixel_polygon
 
 if TYPE_CHECKING:
@@ -36,10 +37,14 @@ def map_view(text: str, grid: GeoBox) -> MapView:
     frame = read_layer(text)
     if missing := [name for name in _REQUIRED if name not in frame.columns]:
         raise InputError(
-            f"{text} has no field {missing[0]!r}", "give a change layer that geochg wrote"
+            f"{without_secrets(text)} has no field {missing[0]!r}",
+            "give a change layer that geochg wrote",
         )
     if frame.crs is None:
-        raise InputError(f"{text} has no coordinate reference system", "give the layer as written")
+        raise InputError(
+            f"{without_secrets(text)} has no coordinate reference system",
+            "give the layer as geochg wrote it",
+        )
     if _REVIEW in frame.columns:
         frame = frame[frame[_REVIEW] != _REJECTED]
     features = [_feature(row, CRS(frame.crs), grid) for _, row in _nearby(frame, grid).iterrows()]

@@ -29,7 +29,7 @@ Step = Callable[[int, int], None]
 """Told before each unit of work and after the last: units done, and all; may raise to stop."""
 
 _CENTRED_FROM_PX = 2.0
-"""Common shifts from here on are taken out before small windows are matched: they reach not far."""
+"""Common shifts from here on are taken out before small windows, of short reach, are matched."""
 
 
 def measure_alignment(
@@ -53,7 +53,7 @@ def measure_alignment(
     shift = field = None
     with PairReader(plan) as reader:
         for squares in windows.large:
-            matches = match_patches(shift_patches(reader, windows.told(squares)))
+            matches = match_patches(shift_patches(reader, windows.announce(squares)))
             shift = common_shift(matches)
             if is_settled(matches):
                 break
@@ -74,7 +74,7 @@ def _clear_field(plan: ReadPlan, shift: Shift, windows: _Windows) -> ShiftField 
     center = _taken_out(shift)
     after = replace(plan.after, displacement_px=center)
     with PairReader(replace(plan, after=after)) as reader:
-        patches = shift_patches(reader, windows.told(windows.small))
+        patches = shift_patches(reader, windows.announce(windows.small))
         matches = [match.moved(*center) for patch in patches if (match := match_patch(patch))]
     (height_px, width_px), (rows, cols) = plan.grid.shape, windows.small_lattice
     field = fit_field(matches, shift, (height_px, width_px), (rows + 1, cols + 1))
@@ -100,8 +100,8 @@ class _Windows:
         self._done = 0
         self._step = step
 
-    def told(self, windows: Sequence[PixelWindow]) -> Iterator[PixelWindow]:
-        """Some of them, each told before it is read."""
+    def announce(self, windows: Sequence[PixelWindow]) -> Iterator[PixelWindow]:
+        """Gives some of them, and tells of each before it is read."""
         for window in windows:
             self._step(self._done, self._total)
             self._done += 1

@@ -2,8 +2,8 @@
 
 Matches that neighbours bear out are smoothed into a field, bilinear between control points, whose
 bending is penalised (P-splines: Eilers and Marx 1996, https://doi.org/10.1214/ss/1038425655). How
-strongly is told by the windows themselves: each is foretold by all others. The same errors tell
-whether the field fits better than one shift.
+strongly follows from the windows themselves: each is predicted from all others. The same errors
+tell whether the field fits better than one shift.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def fit_field(
     """
     distinct = [match for match in matches if match.is_distinct]
     is_supported = borne_out(distinct, _BEARING_OUT)
-    supported = [match for match, is_one in zip(distinct, is_supported, strict=True) if is_one]
+    supported = [match for match, is_kept in zip(distinct, is_supported, strict=True) if is_kept]
     if len(supported) < MIN_FIELD_WINDOWS:
         return None
     shifts, (xs, ys) = _shifts(supported), _centers(supported).T
@@ -108,7 +108,7 @@ def _smoothest(
     shape_px: tuple[int, int],
     lattice: tuple[int, int],
 ) -> tuple[float, NDArray[np.float64]] | None:
-    """The smoothness by which windows foretell each other best, within the greatest gradient.
+    """The smoothness by which windows predict each other best, within the greatest gradient.
 
     Args:
         basis: `(n, points)`: what each control point counts in each window.
@@ -117,7 +117,7 @@ def _smoothest(
         lattice: Rows and columns of control points.
 
     Returns:
-        The root mean square error of windows that the others foretell, and the shifts of the
+        The root mean square error of windows predicted from the others, and the shifts of the
         control points, `(points, 2)`; None where all are too steep.
     """
     normal, bending = basis.T @ basis, _bending(lattice)

@@ -154,11 +154,6 @@ class Shift:
         }
 
 
-def measure_shift(patches: Iterable[Patch]) -> Shift | None:
-    """The residual shift between two dates: `common_shift` of `match_patches`."""
-    return common_shift(match_patches(patches))
-
-
 def match_patches(patches: Iterable[Patch]) -> list[Match]:
     """The matches of windows with enough valid ground and texture to be matched.
 

@@ -18,7 +18,7 @@ MIN_FIELD_WINDOWS = 12
 """Fewer windows that their neighbours bear out make no field."""
 
 MAX_RESIDUAL_PX = 1.5
-"""Above this the windows do not foretell each other."""
+"""Above this the windows do not predict each other."""
 
 BETTER_SHARE = 2 / 3
 BETTER_BY_PX = 0.4
@@ -44,7 +44,7 @@ class ShiftField:
         cols: Columns of control points.
         dx_px: `dx_px` of the control points, row by row.
         dy_px: `dy_px` of the control points, row by row.
-        residual_px: Root mean square distance of the windows' shifts from what the others foretell.
+        residual_px: Root mean square distance of the windows' shifts from what the others predict.
         shift_residual_px: The same of the best single shift.
         windows_used: Windows that their neighbours bear out.
         windows_tried: Windows with enough valid ground and texture to be matched.
@@ -83,7 +83,7 @@ class ShiftField:
 
     @property
     def is_clear(self) -> bool:
-        """Whether enough windows foretell each other, closely enough, for it to be believed."""
+        """Whether enough windows predict each other, closely enough, for it to be believed."""
         needed = max(MIN_FIELD_WINDOWS, MIN_AGREEING_SHARE * self.windows_tried)
         return self.windows_used >= needed and self.residual_px <= MAX_RESIDUAL_PX
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from geochg.errors import InputError, OptionError, RunError
 from geochg.files.sqlite import has_locks, open_database
-from geochg.writers.layer_copy import BESIDE, append_rows, put_layer, table_names
+from geochg.writers.layer_copy import BESIDE, append_rows, folded, put_layer, table_names
 from geochg.writers.recognition import METADATA_KEY
 
 WAIT_S = 5.0
@@ -99,16 +99,16 @@ def _geopackage_error(path: Path, error: sqlite3.Error) -> InputError:
 def _check_name_free(
     database: sqlite3.Connection, path: Path, layer: str, *, overwrite: bool
 ) -> None:
-    views = {name.lower() for name in table_names(database, "view")}
-    if odd := sorted(views & {*BESIDE, layer.lower()}):
+    views = {folded(name) for name in table_names(database, "view")}
+    if odd := sorted(views & {*BESIDE, folded(layer)}):
         raise InputError(
             f"{path} has a view {odd[0]!r} where a table is to be written",
             "choose another --layer, or another file",
         )
     kinds = dict(database.execute("SELECT lower(table_name), data_type FROM gpkg_contents"))
-    kind = kinds.get(layer.lower())
-    taken_names = {name.lower() for name in table_names(database, "table")}
-    if kind not in (None, "features") or (kind is None and layer.lower() in taken_names):
+    kind = kinds.get(folded(layer))
+    taken_names = {folded(name) for name in table_names(database, "table")}
+    if kind not in (None, "features") or (kind is None and folded(layer) in taken_names):
         raise InputError(
             f"{path} holds {layer!r} already, which is no layer of features",
             "choose another --layer, or another file",

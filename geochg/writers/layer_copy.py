@@ -8,12 +8,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from string import ascii_lowercase, ascii_uppercase
 
 BESIDE = (
     *("gpkg_geometry_columns", "gpkg_extensions", "gpkg_metadata"),
     *("gpkg_metadata_reference", "gpkg_ogr_contents"),
 )
 """Tables about layers that a GeoPackage may lack, in an order in which they can be made."""
+
+_SMALL_LETTERS = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def put_layer(database: sqlite3.Connection, source: str, layer: str) -> None:
@@ -51,7 +54,7 @@ def append_rows(database: sqlite3.Connection, source: str, layer: str) -> None:
     ((last,),) = database.execute(f"SELECT ifnull(max(fid), 0) FROM main.{_q(layer)}")
     column = _geometry_column(database, layer)
     names = [name for name in _columns(database, source, layer) if name != "fid"]
-    with _without_triggers(database, layer.lower()):
+    with _without_triggers(database, layer):
         for table, key, others in (
             (layer, "fid", names),
             (f"rtree_{layer}_{column}", "id", ["minx", "maxx", "miny", "maxy"]),
@@ -85,11 +88,10 @@ def _without_triggers(database: sqlite3.Connection, pattern: str) -> Iterator[No
 
     Args:
         database: The GeoPackage.
-        pattern: Names of the tables, lower case, as LIKE takes them.
+        pattern: Names of the tables, as LIKE takes them.
     """
     triggers = database.execute(
-        "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'"
-        " AND lower(tbl_name) LIKE ?",
+        "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name LIKE ?",
         (pattern,),
     ).fetchall()
     for name, _ in triggers:
@@ -300,6 +302,11 @@ def table_names(database: sqlite3.Connection, kind: str) -> set[str]:
     """
     rows = database.execute("SELECT name FROM main.sqlite_master WHERE type = ?", (kind,))
     return {str(name) for (name,) in rows}
+
+
+def folded(name: str) -> str:
+    """A name as SQLite compares names: in small letters, as far as they are ASCII."""
+    return name.translate(_SMALL_LETTERS)
 
 
 def _q(name: str) -> str:

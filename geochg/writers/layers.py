@@ -113,11 +113,11 @@ def _write_geopackage(
 
     GDAL could do so itself, but not in folders without file locks.
     """
-    part, kind = path.with_name(f"{path.name}.part.gpkg"), ""
+    part, geometry_type = path.with_name(f"{path.name}.part.gpkg"), ""
     for frame in frames:
-        content = _named_layer("GPKG", frame, metadata, layer, kind)
-        if not kind:
-            kind = _kind(frame)
+        content = _named_layer("GPKG", frame, metadata, layer, geometry_type)
+        if not geometry_type:
+            geometry_type = _geometry_type(frame)
             path.write_bytes(content)
             continue
         part.write_bytes(content)
@@ -134,17 +134,26 @@ def _write_flatgeobuf(
     path.write_bytes(_named_layer("FlatGeobuf", _concatenated(frames), metadata, layer))
 
 
-def _kind(frame: GeoDataFrame) -> str:
-    """Single polygons become multipolygons where there is one of those."""
+def _geometry_type(frame: GeoDataFrame) -> str:
+    """The type of all shapes of a layer: multipolygons as soon as one of them is."""
     return "MultiPolygon" if (frame.geom_type == "MultiPolygon").any() else "Polygon"
 
 
 def _named_layer(
-    driver: str, frame: GeoDataFrame, metadata: Mapping[str, Any], layer: str, kind: str = ""
+    driver: str,
+    frame: GeoDataFrame,
+    metadata: Mapping[str, Any],
+    layer: str,
+    geometry_type: str = "",
 ) -> bytes:
-    """A layer whose format names it and has but one type of shapes, and no lists."""
+    """A layer whose format names it and has but one type of shapes, and no lists.
+
+    The type is that of its own shapes where none is given.
+    """
     lists = {name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
-    return _with_gdal(frame.assign(**lists), driver, layer, metadata, kind or _kind(frame))
+    return _with_gdal(
+        frame.assign(**lists), driver, layer, metadata, geometry_type or _geometry_type(frame)
+    )
 
 
 def _write_geoparquet(

@@ -67,7 +67,8 @@ class AreaWidget(QWidget):
         self._drawn: QgsRectangle | None = None
         self._drawn_crs = QgsCoordinateReferenceSystem()
         self._band: QgsRubberBand | None = None
-        self._tool: QgsMapToolExtent | None = None
+        self.tool = QgsMapToolExtent(iface.mapCanvas())
+        self.tool.extentChanged.connect(self.set_drawn)
         self.kind.currentIndexChanged.connect(self._kind_changed)
         self._draw.clicked.connect(self.draw)
         canvas = iface.mapCanvas()
@@ -96,16 +97,12 @@ class AreaWidget(QWidget):
 
     def draw(self) -> None:
         """Lets the user draw a rectangle on the map."""
-        canvas = self._iface.mapCanvas()
-        self._tool = QgsMapToolExtent(canvas)
-        self._tool.extentChanged.connect(self.set_drawn)
-        canvas.setMapTool(self._tool)
+        self._iface.mapCanvas().setMapTool(self.tool)
 
     def set_drawn(self, rectangle: QgsRectangle) -> None:
         """Uses a rectangle in the map's CRS."""
         canvas = self._iface.mapCanvas()
-        if self._tool is not None:
-            canvas.unsetMapTool(self._tool)
+        canvas.unsetMapTool(self.tool)
         if rectangle.isEmpty():
             return
         self._drawn = QgsRectangle(rectangle)

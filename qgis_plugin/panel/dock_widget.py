@@ -92,8 +92,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.estimates = RunEstimates()
         self._describe_later = single_shot_timer(self, _DESCRIBE_MS, self.describe)
         self._dissolve_timer = single_shot_timer(self, 0, dissolve_empty_groups)
-        self._is_describe_due = False
-        self._was_shown = False
+        self._is_describe_due = self._was_shown = False
         self._lay_out()
         name_widgets(self)
         self._connect()
@@ -178,6 +177,9 @@ class GeochgDockWidget(QgsDockWidget):
         if self.setup is not None:
             self.setup.reject()
         self.area.clear()
+        # The map would call a tool that is gone, and ending one may bring back another.
+        for owner in (self.changes.swipe, self.changes.shapes, self.ask, self.area):
+            self._iface.mapCanvas().unsetMapTool(owner.tool)
 
     def _plan(self) -> RunPlan:
         before, after, aoi, options = self._choices()

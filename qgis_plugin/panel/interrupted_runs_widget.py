@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QGroupBox, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
 from geochg_qgis.formatting import as_tip
@@ -12,6 +12,9 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.interrupted_runs import InterruptedRun, discard_run, interrupted_runs
 from geochg_qgis.panel.layouts import plain_label, row_layout
+
+LOCAL_MODELS = frozenset(("", "builtin", "cva", "irmad"))
+"""Models that need nothing but geochg."""
 
 
 class InterruptedRunsWidget(QGroupBox):
@@ -71,7 +74,7 @@ class InterruptedRunsWidget(QGroupBox):
             tip = tr("An image was exported for this run; begin it anew from its layers")
             go_on.setEnabled(False)
         go_on.setToolTip(as_tip(tip))
-        go_on.clicked.connect(lambda: self.chosen.emit(run))
+        go_on.clicked.connect(lambda: self._go_on(run))
         discard = QPushButton(tr("Discard"), row)
         discard.setToolTip(as_tip(tr("Removes what this run has done so far")))
         discard.clicked.connect(lambda: self._discard(run))
@@ -82,13 +85,28 @@ class InterruptedRunsWidget(QGroupBox):
         row_layout(label, go_on, discard, parent=row)
         return row
 
+    def _go_on(self, run: InterruptedRun) -> None:
+        """Goes on; the model of a file that others may have written is asked about before."""
+        model = str(run.options.get("model", ""))
+        text = tr(
+            "This run was begun with the model {}, which may come from a server or send images to"
+            " one. Go on with it?"
+        )
+        if model in LOCAL_MODELS or self._confirms(text.format(model)):
+            self.chosen.emit(run)
+
     def _discard(self, run: InterruptedRun) -> None:
-        text = tr("Remove what {} has done so far?").format(run.title)
-        buttons = QMessageBox.StandardButton
-        if QMessageBox.question(self, "geochg", text) != buttons.Yes:
+        if not self._confirms(tr("Remove what {} has done so far?").format(run.title)):
             return
         try:
             discard_run(run.output)
         except LinkError as error:
             self._show_error(error)
         self.refresh()
+
+    def _confirms(self, text: str) -> bool:
+        """Whether the user says yes to a question; it names what stands in files."""
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(QMessageBox.Icon.Question, "geochg", text, buttons.Yes | buttons.No, self)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        return bool(box.exec() == buttons.Yes)

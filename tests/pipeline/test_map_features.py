@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import shapely
 from odc.geo.geobox import GeoBox
+from rasters import texture
 
+from geochg import AnalyzeOptions, open_dialogue
 from geochg.errors import InputError
 from geochg.pipeline.map_features import map_view
 
@@ -60,3 +62,16 @@ def test_another_layer_is_refused(layer, tmp_path):
         map_view(str(path), GRID)
     with pytest.raises(InputError):
         map_view(str(tmp_path / "missing.gpkg"), GRID)
+
+
+def test_control_codes_of_a_layer_are_not_in_the_answer(make_raster, tmp_path):
+    before, after = (make_raster(f"{seed}.tif", texture(100, 100, seed=seed)) for seed in range(2))
+    dialogue = open_dialogue(before, after, AnalyzeOptions(model="cva", align="off"))
+    grid = dialogue.pair.grid
+    values = {"class": ["\x1b[31mhedge\x07"], "change": ["appeared"], "area_m2": [100.0]}
+    frame = gpd.GeoDataFrame(values, geometry=[shapely.box(*grid.boundingbox.bbox)], crs=grid.crs)
+    frame.to_file(tmp_path / "c.gpkg")
+    answer = "".join(dialogue.ask("What changed?", f"{tmp_path / 'c.gpkg'}|layername=c"))
+    assert "edge" in answer
+    assert all(sign.isprintable() for sign in answer)
+    assert dialogue.exchanges[-1].answer == answer

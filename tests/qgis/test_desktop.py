@@ -86,7 +86,7 @@ def test_the_set_up_page_finds_geochg(report):
 def test_a_killed_worker_is_told_of(report):
     assert "The worker stopped" in report["killed"]
     assert "The worker stopped" in report["shown_on_top"]
-    assert "Run again to go on" in report["killed"]
+    assert "run again to go on" in report["killed"]
 
 
 def test_unfinished_runs_are_listed_and_one_goes_on_as_itself(report):

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -444,6 +445,15 @@ def test_the_dock_opens_fast(qgis_iface, connection, pair, qtbot):
     assert time.perf_counter() - start < 0.3 * slowness(sys.executable)
     dock.close_down()
     dock.deleteLater()
+
+
+@pytest.mark.parametrize("owner", ["changes.swipe", "changes.shapes", "ask", "area"])
+def test_no_tool_of_a_panel_that_is_gone_stays_with_the_map(dock, qgis_iface, owner):
+    tool = attrgetter(f"{owner}.tool")(dock)
+    canvas = qgis_iface.mapCanvas()
+    canvas.setMapTool(tool)
+    dock.close_down()
+    assert canvas.mapTool() is not tool
 
 
 def test_dates_as_given_takes_the_newer_image_first(dock, qtbot, errors):

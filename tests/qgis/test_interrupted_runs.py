@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from qgis.core import QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QMessageBox
 
 from geochg_qgis.layers.image_identity import source_pair
@@ -135,12 +136,40 @@ def test_a_missing_image_is_told(dock, errors, pair, tmp_path):
     assert "is not at" in errors[-1].message
 
 
+def answering(monkeypatch, *answers):
+    """Answers questions in order; the list holds their texts, which must be plain ones."""
+    texts, answers = [], list(answers)
+
+    def exec_box(box):
+        assert box.textFormat() == Qt.TextFormat.PlainText
+        texts.append(box.text())
+        return answers.pop(0)
+
+    monkeypatch.setattr(QMessageBox, "exec", exec_box)
+    return texts
+
+
+@pytest.mark.parametrize("model", ["openai:m@http://127.0.0.1:9", "vlm:owner/name", "<b>x</b>"])
+def test_a_model_that_is_not_of_geochg_is_asked_about(dock, pair, tmp_path, monkeypatch, model):
+    run = begun(dock, tmp_path / "c.gpkg", model=model)
+    dock.interrupted.refresh()
+    dock.interrupted.chosen.disconnect()
+    chosen = []
+    dock.interrupted.chosen.connect(chosen.append)
+    texts = answering(monkeypatch, QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes)
+    dock.interrupted.go_on_buttons[0].click()
+    assert chosen == []
+    dock.interrupted.go_on_buttons[0].click()
+    assert chosen == [run]
+    assert all(model in text for text in texts)
+
+
 def test_discarding_removes_the_journal_when_it_is_confirmed(dock, pair, tmp_path, monkeypatch):
     run = begun(dock, tmp_path / "c.gpkg")
     dock.interrupted.refresh()
-    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    texts = answering(monkeypatch, QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes)
     dock.interrupted.discard_buttons[0].click()
+    assert run.title in texts[0]
     assert has_journal(run.output)
     dock.interrupted.discard_buttons[0].click()
     assert not has_journal(run.output)

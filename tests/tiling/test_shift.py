@@ -15,9 +15,14 @@ from geochg.tiling import shift
 from geochg.tiling.pair import open_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.sample import patch_windows
-from geochg.tiling.shift import Patch, Shift, measure_shift
+from geochg.tiling.shift import Patch, Shift, common_shift, match_patches
 
 SIDE_PX = 384
+
+
+def measure_shift(patches):
+    """The shift that most windows agree on."""
+    return common_shift(match_patches(patches))
 
 
 def ground(seed: int, side_px: int = SIDE_PX) -> np.ndarray:

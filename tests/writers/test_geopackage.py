@@ -78,7 +78,7 @@ def test_the_layer_can_be_edited_afterwards(project):
     check_sound(project)
 
 
-@pytest.mark.parametrize("layer", ["Changes of 2024", "l'eau", "變化", "changes.v2"])
+@pytest.mark.parametrize("layer", ["Changes of 2024", "l'eau", "變化", "Änderungen", "changes.v2"])
 def test_names_of_layers(project, layer):
     for count in (2, 1):
         put(project, count, layer)

@@ -164,6 +164,13 @@ def test_a_layer_written_in_parts_is_that_written_at_once(tmp_path, suffix, cuts
     assert pyogrio.read_info(joined)["features"] == 2 * len(frame)
 
 
+@pytest.mark.parametrize("name", ["Änderungen", "a_b%", "GPKG's"])
+def test_a_layer_of_any_name_is_written_in_parts(tmp_path, name):
+    frame, path = layer(), tmp_path / "part.gpkg"
+    write_frames([frame.iloc[:1], frame.iloc[1:]], path, METADATA, layer=name)
+    assert gpd.read_file(path, layer=name)["id"].tolist() == frame["id"].tolist()
+
+
 @pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
 def test_the_layer_of_tiles(tmp_path, suffix):
     classes = np.zeros((24, 24), int)

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -24,8 +23,6 @@ class BuiltinModel(DeltaVLMModel):
 
     name = "builtin"
     summary = "the compact DeltaVLM that comes with geochg; runs on a CPU"
-    # A sentence costs almost the same for one tile as for many.
-    backend_capabilities = replace(DeltaVLMModel.backend_capabilities, batch_tiles=64)
 
     @classmethod
     def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:

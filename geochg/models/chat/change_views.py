@@ -60,7 +60,7 @@ class ChangeView(Protocol):
         """Names of the classes that could be seen."""
 
     @property
-    def counted(self) -> tuple[str, ...] | None:
+    def counted_classes(self) -> tuple[str, ...] | None:
         """Classes whose changes are counted; None where nothing is."""
 
     @property
@@ -100,7 +100,7 @@ class ObservedTile:
         return {channel.class_name for channel in self.outlines.channels}
 
     @property
-    def counted(self) -> tuple[str, ...] | None:
+    def counted_classes(self) -> tuple[str, ...] | None:
         """Classes whose changes are counted; None where nothing is."""
         return ASKED if self.counts else None
 
@@ -163,7 +163,7 @@ class MapView:
         return {*CLASSES, *(feature.channel.class_name for feature in self.features)}
 
     @property
-    def counted(self) -> tuple[str, ...]:
+    def counted_classes(self) -> tuple[str, ...]:
         """All classes are counted."""
         names = (feature.channel.class_name for feature in self.features)
         return tuple(dict.fromkeys((*CLASSES, *names)))

@@ -22,7 +22,7 @@ class Phrases:
         area: Form of an area before or behind the verb.
         places: Compass words and parts of an image, where they differ from English.
         conjunction: Word between the last two of several.
-        nothing: Answer where nothing of the kind changed.
+        no_such_change: Answer where nothing of the kind changed.
         unchanged: Answer where nothing changed.
         yes: Word before what changed.
         no: Answer to whether something changed that did not.
@@ -37,7 +37,7 @@ class Phrases:
         not_counted: Form of an answer about a class that is not counted.
         counts_nothing: Answer of models that do not count.
         abilities: Form of what can be asked.
-        anything: Word for no class in particular.
+        any_class: Word for no class in particular.
         swaps_separators: Whether a comma stands before decimals.
     """
 
@@ -49,7 +49,7 @@ class Phrases:
     area: str
     places: Mapping[str, str]
     conjunction: str
-    nothing: str
+    no_such_change: str
     unchanged: str
     yes: str
     no: str
@@ -64,7 +64,7 @@ class Phrases:
     not_counted: str
     counts_nothing: str
     abilities: str
-    anything: str
+    any_class: str
     swaps_separators: bool = False
 
     def noun(self, class_name: str, number: int = 2) -> str:
@@ -96,7 +96,7 @@ ENGLISH = Phrases(
     area=" on {}",
     places={},
     conjunction="and",
-    nothing="Nothing of that kind, as far as I can see.",
+    no_such_change="Nothing of that kind, as far as I can see.",
     unchanged="Nothing has changed, as far as I can see.",
     yes="Yes.",
     no="No, not that I can see.",
@@ -114,7 +114,7 @@ ENGLISH = Phrases(
         "Ask me whether, where, how much or how {} have changed here; a larger model answers other "
         "questions."
     ),
-    anything="anything",
+    any_class="anything",
 )
 
 GERMAN = Phrases(
@@ -156,7 +156,7 @@ GERMAN = Phrases(
         "bottom-right": "unten rechts",
     },
     conjunction="und",
-    nothing="Nichts dergleichen, soweit ich sehe.",
+    no_such_change="Nichts dergleichen, soweit ich sehe.",
     unchanged="Nichts hat sich geändert, soweit ich sehe.",
     yes="Ja.",
     no="Nein, soweit ich sehe.",
@@ -174,6 +174,6 @@ GERMAN = Phrases(
         "Fragen Sie, ob, wo, wie viel oder wie sich hier {} geändert haben; andere Fragen "
         "beantwortet ein größeres Modell."
     ),
-    anything="Dinge",
+    any_class="Dinge",
     swaps_separators=True,
 )

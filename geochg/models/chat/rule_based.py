@@ -91,7 +91,7 @@ def _words_of(question: str) -> tuple[list[str], Phrases]:
 
 def _abilities(view: ChangeView, phrases: Phrases) -> str:
     names = [phrases.noun(name) for name in COUNTABLE if name in view.classes and name != "other"]
-    return phrases.abilities.format(phrases.joined(names) if len(names) > 1 else phrases.anything)
+    return phrases.abilities.format(phrases.joined(names) if len(names) > 1 else phrases.any_class)
 
 
 def _asked_cells(words: Sequence[str]) -> NDArray[np.bool_]:
@@ -115,7 +115,7 @@ def _has_direction(channel: Channel, words: Sequence[str]) -> bool:
 
 
 def _sentences(changes: Sequence[ChannelChange], phrases: Phrases) -> str:
-    return " ".join(_sentence(change, phrases) for change in changes) or phrases.nothing
+    return " ".join(_sentence(change, phrases) for change in changes) or phrases.no_such_change
 
 
 def _sentence(change: ChannelChange, phrases: Phrases) -> str:
@@ -148,13 +148,13 @@ def _share_sentence(changes: Sequence[ChannelChange], phrases: Phrases) -> str:
 def _count_sentence(
     changes: Sequence[ChannelChange], classes: Sequence[str], view: ChangeView, phrases: Phrases
 ) -> str:
-    if view.counted is None:
+    if view.counted_classes is None:
         return f"{phrases.counts_nothing} {_sentences(changes, phrases)}"
-    if uncounted := [name for name in classes if name not in view.counted]:
+    if uncounted := [name for name in classes if name not in view.counted_classes]:
         refusal = phrases.not_counted.format(phrases.noun(uncounted[0]))
         return f"{refusal} {_sentences(changes, phrases)}"
     # "How many changes?" is not answered by what did not change, nor without the rest.
-    names = classes or (_changed_classes(changes) if view.is_exact else view.counted)
+    names = classes or (_changed_classes(changes) if view.is_exact else view.counted_classes)
     others = [change for change in changes if change.channel.class_name not in names]
     rest = f" {_sentences(others, phrases)}" if others else ""
     rows_by_class = {

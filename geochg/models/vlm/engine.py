@@ -69,18 +69,18 @@ class AllowedScores:
 
     Args:
         allowed: Gives the tokens that may follow an answer.
-        before: Number of tokens that stand before the answers.
+        prompt_tokens: Number of tokens that stand before the answers.
     """
 
-    def __init__(self, allowed: AllowedTokens, before: int) -> None:
+    def __init__(self, allowed: AllowedTokens, prompt_tokens: int) -> None:
         self._allowed = allowed
-        self._before = before
+        self._prompt_tokens = prompt_tokens
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores `(rows, vocabulary)` with -inf for all other tokens."""
         places = [
             (row, token)
-            for row, answer in enumerate(input_ids[:, self._before :].tolist())
+            for row, answer in enumerate(input_ids[:, self._prompt_tokens :].tolist())
             for token in self._allowed(answer)
         ]
         rows, tokens = torch.tensor(places, device=scores.device).unbind(1)

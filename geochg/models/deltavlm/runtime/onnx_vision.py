@@ -31,10 +31,13 @@ DIFFERENCES = "differences.onnx"
 """A part of the detector: from maps to the difference maps whose medians a survey measures."""
 
 FILES = (ENCODER, DETECTOR, DIFFERENCES)
+"""The files without which ONNX Runtime cannot run the vision part."""
 
 RELATIVE_MAPS = "relative_maps"
+"""The output of `DIFFERENCES`, and one of `DETECTOR`; see `Differences.relative`."""
 
 Float32 = NDArray[np.float32]
+"""An array that goes into a graph or comes out of it."""
 
 FACTS = "geochg"
 """Key of the detector's metadata under which `HeadFacts` is kept as JSON."""

@@ -167,6 +167,9 @@ class VisionRunner(Protocol):
         """The difference maps whose medians go into the scene vector; see `Differences.relative`.
 
         Arguments as `detect`; the medians of the scene vector do not matter.
+
+        Returns:
+            `(VISION_BATCH, medians, rows, columns)` float32.
         """
 
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
