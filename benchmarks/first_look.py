@@ -24,7 +24,7 @@ import unchanged
 
 from geochg import open_pair, read_tiles
 from geochg.datasets.kinds import kinds_of
-from geochg.models.deltavlm.alike_dates import dates_are_alike
+from geochg.models.deltavlm.alike_dates import needs_no_network
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.vision_output import DenseArrays
@@ -82,7 +82,7 @@ def looks_at(model: DeltaVLMModel, before: Path, after: Path) -> Iterator[Look]:
         changed, sensitive = (int(np.count_nonzero(above >= cut)) for cut in (0, HIGH))
         half: DenseArrays = output.half
         quiet = tuple(maker.is_quiet(half, margin) for margin in MARGINS)
-        is_alike = dates_are_alike(tile, model.scene.ranges)
+        is_alike = needs_no_network(tile, model.scene)
         yield Look((is_alike, *quiet), changed, sensitive)
 
 

@@ -1,6 +1,6 @@
 """Tiles that both dates show alike, such as those of a mosaic that was renewed elsewhere.
 
-Such a tile needs no network to be called unchanged.
+Such a tile needs no network to be called unchanged, unless cloud, shadow or snow may hide it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geochg.models.deltavlm.detector import ColorRange
+    from geochg.models.deltavlm.detector import ColorRange, Scene
     from geochg.records import Tile
 
 CELL_PX = 4
@@ -22,6 +22,37 @@ MOST_DIFFERENCE = 0.03
 """Greatest difference of a cell's mean between the dates, as a share of the range of the scene's
 colours. No tile of two real dates is so alike, labelled or quiet; those of one image with noise are
 (`benchmarks/first_look.py`)."""
+
+MOST_HIDDEN = 0.01
+"""Greatest share of the surveyed ground that is not seen. It is the share of pixels beyond either
+end of the range of the scene's colours: where more is cloud, that range holds clouds."""
+
+MOST_BEYOND = 0.02
+"""Greatest share of a tile beyond one end of that range in all colours."""
+
+
+def needs_no_network(tile: Tile, scene: Scene) -> bool:
+    """Whether a tile is sure to be seen and unchanged: alike, and of colours that were surveyed.
+
+    Args:
+        tile: The tile.
+        scene: The survey of the pair.
+    """
+    return (
+        scene.hidden_share <= MOST_HIDDEN
+        and dates_are_alike(tile, scene.ranges)
+        and not _is_beyond(tile, scene.ranges[0])
+    )
+
+
+def _is_beyond(tile: Tile, colors: ColorRange) -> bool:
+    """Whether a tile has much that is brighter, or darker, than the scene: clouds or shadows."""
+    low, high = colors.low[:, None, None], colors.high[:, None, None]
+    beyond_px = (
+        np.count_nonzero(beyond.all(axis=0) & tile.valid)
+        for beyond in (tile.before > high, tile.before < low)
+    )
+    return bool(max(beyond_px) > MOST_BEYOND * np.count_nonzero(tile.valid))
 
 
 def dates_are_alike(tile: Tile, ranges: tuple[ColorRange, ColorRange]) -> bool:

@@ -16,7 +16,7 @@ from geochg.geometry.hysteresis import presence_of
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
-from geochg.models.deltavlm.alike_dates import dates_are_alike
+from geochg.models.deltavlm.alike_dates import needs_no_network
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions, Precision
@@ -310,7 +310,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return {
             index: maker.unchanged_outlines(tile)
             for index, tile in enumerate(tiles)
-            if dates_are_alike(tile, self.scene.ranges)
+            if needs_no_network(tile, self.scene)
         }
 
     def _map_answer(

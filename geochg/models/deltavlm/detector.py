@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from geochg.models.blind_models import refuse_blind
 from geochg.models.deltavlm.runtime.onnx_file import workers
 from geochg.models.deltavlm.runtime.vision_output import (
+    NOT_SEEN_SHARE,
     DenseArrays,
     EncodedDates,
     HeadFacts,
     VisionOutput,
     VisionRunner,
     batches,
+    softmax,
 )
 from geochg.models.deltavlm.scene import scene_vector, valid_at, with_medians
 from geochg.models.deltavlm.views import HALF, view_margins, view_sides, view_zoom
@@ -98,6 +100,7 @@ class Scene:
         resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
         vectors: The scene vector of each view.
         typical_logit: Median of the change logits: high where much has changed.
+        hidden_share: Share of the surveyed ground that cloud, shadow or snow hides.
     """
 
     ranges: tuple[ColorRange, ColorRange]
@@ -106,6 +109,7 @@ class Scene:
     resolution_m: float | None
     vectors: tuple[NDArray[np.float32], ...] = ()
     typical_logit: float = 0.0
+    hidden_share: float = 0.0
 
     @property
     def shown_m(self) -> float | None:
@@ -146,10 +150,11 @@ class Detector:
         plain = Scene(ranges, zoom, infrared, resolution_m)
         with ThreadPoolExecutor(1, "geochg-survey") as other_thread:
             half = other_thread.submit(self._scene_vector, tiles, plain, half=True)
-            full_vector, typical = self._scene_vector(tiles, plain, half=False)
-        half_vector, typical_half = half.result()
-        typical_logit = (typical + typical_half) / 2
-        return replace(plain, vectors=(full_vector, half_vector), typical_logit=typical_logit)
+            full_vector, *full_facts = self._scene_vector(tiles, plain, half=False)
+        half_vector, *half_facts = half.result()
+        typical, hidden = np.mean((full_facts, half_facts), axis=0).tolist()
+        vectors = (full_vector, half_vector)
+        return replace(plain, vectors=vectors, typical_logit=typical, hidden_share=hidden)
 
     def detect(
         self,
@@ -220,8 +225,8 @@ class Detector:
 
     def _scene_vector(
         self, tiles: Sequence[Tile], scene: Scene, *, half: bool
-    ) -> tuple[NDArray[np.float32], float]:
-        """The scene vector of one view, and the median of the change logits."""
+    ) -> tuple[NDArray[np.float32], float, float]:
+        """The scene vector of one view, the median of the change logits, the share not seen."""
         layout, count = self.head.layout, len(tiles)
         parts = list(
             workers().map(lambda part: self._encodings(part, scene, half=half), batches(tiles))
@@ -250,8 +255,9 @@ class Detector:
 
         relative_maps = run_all(self.runner.relative_maps, vector)
         vector = with_medians(layout, vector, relative_maps, valid)
-        logits = run_all(lambda *inputs: self.runner.detect(*inputs).change_logits, vector)
-        return vector, float(np.median(logits[valid] if valid.any() else logits))
+        maps = run_all(lambda *inputs: _change_and_hidden(self.runner.detect(*inputs)), vector)
+        logits, hidden = (part[valid] if valid.any() else part for part in (maps[:, 0], maps[:, 1]))
+        return vector, float(np.median(logits)), float(np.mean(hidden > NOT_SEEN_SHARE))
 
     def _encodings(
         self, tiles: Sequence[Tile], scene: Scene, *, half: bool
@@ -292,6 +298,13 @@ class Detector:
         return np.pad(pixels, ((0, 0), *view_margins(shown_sides, padded)), mode="edge").astype(
             np.float32
         )
+
+
+def _change_and_hidden(dense: DenseArrays) -> NDArray[np.float32]:
+    """`(tiles, 2, rows, columns)`: logit of any change, and share of what hides the ground."""
+    dates = (dense.before_logits, dense.after_logits)
+    hidden = np.maximum(*(softmax(logits.swapaxes(0, 1))[-1] for logits in dates))
+    return np.stack((dense.change_logits, hidden), axis=1)
 
 
 def _enlarged_view(half: DenseArrays, rows: int, cols: int) -> DenseArrays:

@@ -17,9 +17,11 @@ from geochg.models.deltavlm.calibration import Calibration, Cuts
 from geochg.models.deltavlm.detector import Scene, resample
 from geochg.models.deltavlm.runtime.vision_output import (
     COVER_WEIGHT,
+    NOT_SEEN_SHARE,
     DenseArrays,
     HeadFacts,
     VisionOutput,
+    softmax,
 )
 from geochg.models.deltavlm.views import HALF
 from geochg.models.deltavlm.water import (
@@ -53,8 +55,6 @@ SAME_COVER_WEIGHT = 0.25
 
 GRAY_M = 3.0
 """A single band of larger pixels (radar, heat) shows no land cover."""
-
-NOT_SEEN_SHARE = 0.8
 
 QUIET_MARGIN = 3.0
 """Depth below the cuts, in logits, to which a view of half the size must stay for a tile not to be
@@ -150,7 +150,7 @@ class OutlineMaker:
             half: The prediction for that view, of one tile.
             margin: Depth below the cuts that no pixel may reach, in logits.
         """
-        before, after = (_softmax(part[0]) for part in (half.before_logits, half.after_logits))
+        before, after = (softmax(part[0]) for part in (half.before_logits, half.after_logits))
         change = with_water(half.change_logits[0], before, after, self.calibration.water)
         if change.max() >= self.cuts.change - margin:
             return False
@@ -251,7 +251,7 @@ class OutlineMaker:
         wide = resample(wide, *sides)[:, :rows, :cols]
         change = (full.change_logits[0] + wide[0]) / 2
         color = (full.color_logits[0, 0] + wide[1]) / 2
-        before, after = (_softmax(part[0]) for part in (full.before_logits, full.after_logits))
+        before, after = (softmax(part[0]) for part in (full.before_logits, full.after_logits))
         if self.scene.infrared == INFRARED_BAND and tile.display_ranges is not None:
             dates = zip((tile.before, tile.after), tile.display_ranges, strict=True)
             dry = [self._water_index(image, ranges, (rows, cols)) < 0 for image, ranges in dates]
@@ -367,11 +367,6 @@ def _likely_cover(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
     cover: NDArray[np.uint8] = seen_shares.argmax(axis=0).astype(np.uint8)
     cover[seen_shares.max(axis=0) < CANNOT_TELL_SHARE] = CANNOT_TELL
     return cover
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(logits - logits.max(axis=0))
-    return np.asarray(powers / powers.sum(axis=0))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

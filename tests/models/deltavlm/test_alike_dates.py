@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from deltavlm_factory import tile
 
-from geochg.models.deltavlm.alike_dates import dates_are_alike
+from geochg.models.deltavlm.alike_dates import dates_are_alike, needs_no_network
 from geochg.models.deltavlm.backend import DeltaVLMModel
-from geochg.models.deltavlm.detector import ColorRange, Detector
+from geochg.models.deltavlm.detector import ColorRange, Detector, Scene
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.records import CANNOT_TELL, PairFacts, Task, Tile
 from geochg.tasks import ask
@@ -65,6 +65,29 @@ def test_what_is_not_valid_does_not_count():
     assert not dates_are_alike(alike, ranges_of(one_image(1)))
     valid[:32] = False
     assert dates_are_alike(replace(alike, valid=valid), ranges_of(one_image(1)))
+
+
+def scene_of(*tiles, **facts):
+    return Scene(ranges_of(*tiles), 1.0, None, 0.25, **facts)
+
+
+@pytest.mark.parametrize(("hidden_share", "expected"), [(0.0, True), (0.005, True), (0.02, False)])
+def test_where_clouds_were_surveyed_all_tiles_are_looked_at(hidden_share, expected):
+    scene = scene_of(one_image(1), hidden_share=hidden_share)
+    assert needs_no_network(one_image(2), scene) is expected
+
+
+@pytest.mark.parametrize("value", [0, 255])
+@pytest.mark.parametrize(("side_px", "expected"), [(4, True), (16, False), (64, False)])
+def test_what_is_brighter_or_darker_than_the_scene_may_be_hidden(value, side_px, expected):
+    alike = one_image(2)
+    for date in (alike.before, alike.after):
+        date[:, :side_px, :side_px] = value
+    assert needs_no_network(alike, scene_of(one_image(1))) is expected
+    # Where that is not valid ground, it is no cloud.
+    valid = np.ones((64, 64), bool)
+    valid[:side_px, :side_px] = False
+    assert needs_no_network(replace(alike, valid=valid), scene_of(one_image(1)))
 
 
 # --- in the backend ------------------------------------------------------------------------------
@@ -127,3 +150,34 @@ def test_pairs_that_are_scenes_of_their_own_are_seen(exported_deltavlm, detected
     model = DeltaVLMModel.load(str(exported_deltavlm), DeltaVLMOptions(), "cpu")
     model.answer(MIXED, [ask(Task.LOCATE)])
     assert sorted(detected) == [4, 5, 6, 7]
+
+
+class CloudyRunner:
+    """A vision runner whose land cover is hidden at one date over the left of each tile."""
+
+    def __init__(self, runner, date, share):
+        self.runner, self.date, self.share = runner, date, share
+
+    def __getattr__(self, name):
+        return getattr(self.runner, name)
+
+    def detect(self, *inputs):
+        dense = self.runner.detect(*inputs)
+        for part in (dense.before_logits, dense.after_logits):
+            part[:, -1] = -100
+        logits = getattr(dense, self.date).copy()
+        logits[:, -1, :, : round(self.share * logits.shape[-1])] = 100
+        return dense._replace(**{self.date: logits})
+
+
+@pytest.mark.parametrize("date", ["before_logits", "after_logits"])
+@pytest.mark.parametrize(("share", "looked_at"), [(0.5, [4, 5, 6, 7]), (0.0, [4, 6])])
+def test_alike_clouds_are_told_as_not_seen(exported_deltavlm, detected, date, share, looked_at):
+    model = DeltaVLMModel.load(str(exported_deltavlm), DeltaVLMOptions(), "cpu")
+    runner = CloudyRunner(model.detector.runner, date, share)
+    model.detector = replace(model.detector, runner=runner)
+    model.survey(FACTS, [tile(seed) for seed in range(3)])
+    assert model.scene.hidden_share == pytest.approx(share, abs=0.05)
+    answers = model.answer(MIXED, [ask(Task.LOCATE)])
+    assert sorted(detected) == looked_at
+    assert all(answer[0].not_seen.any() == (share > 0) for answer in answers)

@@ -32,6 +32,9 @@ COVER_WEIGHT = 2
 """Weight of the land covers in the mean for a change of buildings, where pyramid and colours weigh
 1: they follow roofs best."""
 
+NOT_SEEN_SHARE = 0.8
+"""Cloud, shadow or snow that is likelier than this at either date hides the ground."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeadFacts:
@@ -185,3 +188,9 @@ def batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     for start in range(0, len(items), VISION_BATCH):
         part = items[start : start + VISION_BATCH]
         yield [*part, *[part[-1]] * (VISION_BATCH - len(part))]
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shares along the first axis."""
+    powers = np.exp(logits - logits.max(axis=0))
+    return np.asarray(powers / powers.sum(axis=0))
