@@ -124,4 +124,4 @@ def test_pairs_of_locations(geochg, tmp_path):
 def test_options_are_written_as_analyze_writes_them(geochg):
     code, out, _ = geochg("dataset", "build", "--help")
     assert code == 0
-    assert "[auto|off|report]" in out
+    assert "[auto|shift|field|report|off]" in out

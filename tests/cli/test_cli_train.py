@@ -114,6 +114,7 @@ def test_the_same_again_goes_on_from_what_is_there(made, imagery, small):
         patch.setattr(recipe, "train_vision", refuse)
         # It takes a while, and was done before.
         patch.setattr(recipe, "export", lambda model, folder: None)
+        patch.setattr(recipe, "quantise_compact", lambda folder, grounds: None)
         result = run(
             "-o", folder / "again", "--work", folder / "work", "--real-dir", imagery, "--json",
             *SMALL,
@@ -123,6 +124,7 @@ def test_the_same_again_goes_on_from_what_is_there(made, imagery, small):
     assert again["calibration"] == told["calibration"]
     weights = [(folder / name / "model.safetensors").read_bytes() for name in ("model", "again")]
     assert weights[0] == weights[1]
+    assert (folder / "model" / "encoder_int8.onnx").is_file()
 
 
 @pytest.mark.parametrize(

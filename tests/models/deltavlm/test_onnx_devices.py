@@ -47,7 +47,7 @@ def test_a_gpu_runs_the_vision_part_where_onnx_runtime_has_its_provider(
 ):
     model = load(exported_deltavlm, device)
     assert isinstance(model.vision, OnnxVision)
-    vision, language = opened[:2], opened[2:]
+    vision, language = opened[:3], opened[3:]
     for (name, settings), other in vision:
         assert (name, other) == (CUDA, CPU)
         assert settings["device_id"] == number
@@ -66,7 +66,7 @@ def test_int8_is_for_the_cpu(exported_deltavlm, opened):
 
 def test_the_cpu_is_the_cpu(exported_deltavlm, opened):
     load(exported_deltavlm, "cpu")
-    assert opened == [[CPU]] * 4
+    assert opened == [[CPU]] * 5
 
 
 def test_without_the_provider_torch_runs_it(exported_deltavlm, monkeypatch):

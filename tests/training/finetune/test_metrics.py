@@ -179,7 +179,8 @@ def test_processes_share_the_pairs_and_get_the_same_numbers(row):
         # What the first process found stands for what both did.
         gather = (lambda each: joined.append(each) or each) if place == 0 else list
         found.append(evaluate(Wrapped(model), validation, 4, ProcessShare(place, 2, gather)))
-        assert sum(map(len, model.asked)) == 1
+        # Three pairs are two batches, as the first one is small; two pairs are one.
+        assert sum(map(len, model.asked)) == 2 - place
     assert [len(each) for each in joined] == [1, 3]
     assert [told["presence"] for told in found] == [pytest.approx(2 / 3), 0]
 
