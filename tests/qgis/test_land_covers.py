@@ -50,6 +50,6 @@ def test_the_list_says_what_the_ground_was_and_is(layer):
     model.set_changes(changes)
     assert not table.isColumnHidden(COVER)
     shown = {model.index(row, COVER).data() for row in range(model.rowCount())}
-    assert shown == {"low plants → building", "bare → building", "building → ?", ""}
+    assert shown == {"low plants\n→ building", "bare\n→ building", "building\n→ ?", ""}
     model.set_filter_text("low plants")
     assert model.rowCount() == 1
