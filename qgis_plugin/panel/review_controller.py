@@ -121,13 +121,16 @@ class ReviewController(QObject):
             if new_edit is not None:
                 self._announce(new_edit, note)
             return
-        steps = [partial(self._write_part, part) for part in edit.parts(_PART)]
+        parts = list(edit.parts(_PART))
+        steps = [partial(self._write_part, parts, number) for number in range(len(parts))]
         self._queue.add([*steps, lambda: self._announce(edit, note)])
 
-    def _write_part(self, part: ReviewEdit) -> None:
-        """Writes a part of a large edit; where it fails, the rest is not written."""
-        if self._written(part) is None:
+    def _write_part(self, parts: Sequence[ReviewEdit], number: int) -> None:
+        """Writes a part of a large edit; where it fails, those before it are taken back."""
+        if self._written(parts[number]) is None:
             self._queue.stop()
+            for part in reversed(parts[:number]):
+                self._written(part.reversed())
 
     def _written(self, edit: ReviewEdit) -> ReviewEdit | None:
         """Writes an edit; gives it with the ids of features it added, or None where it failed."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from qgis.core import QgsGeometry, QgsPointXY, QgsWkbTypes
-from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand
+from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsRubberBand
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 
 from geochg_qgis.panel.change_outlines import CASING_COLOR, OUTLINE_COLOR
+from geochg_qgis.panel.interim_tool import InterimTool
 
 _WIDTH_PX = 2
 _FINISH_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
-class ShapeTool(QgsMapTool):
+class ShapeTool(InterimTool):
     """Draws one shape and gives the map its former tool again.
 
     A click sets a corner; a right click, a double click or Enter finishes, Backspace removes the
@@ -33,7 +34,6 @@ class ShapeTool(QgsMapTool):
         self._kind = QgsWkbTypes.GeometryType.PolygonGeometry
         self._corners: list[QgsPointXY] = []
         self._band: QgsRubberBand | None = None
-        self._former: QgsMapTool | None = None
         self.setCursor(Qt.CursorShape.CrossCursor)
 
     def begin(self, *, is_polygon: bool) -> None:
@@ -41,26 +41,12 @@ class ShapeTool(QgsMapTool):
         self.end()
         geometry = QgsWkbTypes.GeometryType
         self._kind = geometry.PolygonGeometry if is_polygon else geometry.LineGeometry
-        self._former = self.canvas().mapTool()
-        self.canvas().setMapTool(self)
-        # So that the tool receives the keys.
-        self.canvas().setFocus()
-
-    def end(self) -> None:
-        """Gives the map its former tool again."""
-        canvas = self.canvas()
-        if canvas.mapTool() is not self:
-            return
-        if self._former is not None:
-            canvas.setMapTool(self._former)
-        else:
-            canvas.unsetMapTool(self)
+        self.take_over()
 
     def deactivate(self) -> None:
         """Removes what is drawn; called by the map."""
         super().deactivate()
         self._corners = []
-        self._former = None
         if self._band is not None:
             self.canvas().scene().removeItem(self._band)
             self._band = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent, QgsMapTool
+from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent
 from qgis.PyQt.QtCore import QPoint, QPointF, QRectF, QSizeF, Qt
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QPainter, QPen
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.date_renderer import DateRenderer, single_date_settings
+from geochg_qgis.panel.interim_tool import InterimTool
 
 _ABOVE_MAP = -1.0  # z value above the map, which is at -10, and below rubber bands and flashes
 _GAP_PX = 6
@@ -21,7 +22,7 @@ _LEAST_LABEL_PX = 60
 _LIGHT, _DARK = QColor(255, 255, 255), QColor(0, 0, 0, 170)
 
 
-class SwipeTool(QgsMapTool):
+class SwipeTool(InterimTool):
     """Shows the earlier date on one side of a line and the later on the other.
 
     The dates are rendered when the map is, not when the line moves. All other layers are on both
@@ -34,7 +35,6 @@ class SwipeTool(QgsMapTool):
         self.is_vertical = True
         self._pair: tuple[QgsRasterLayer, QgsRasterLayer] | None = None
         self._item: SwipeItem | None = None
-        self._former: QgsMapTool | None = None
         self.before, self.after = DateRenderer(self), DateRenderer(self)
         self._render_timer = single_shot_timer(self, 0, self._render)
         for renderer in (self.before, self.after):
@@ -45,23 +45,7 @@ class SwipeTool(QgsMapTool):
         """Compares two images, in place of the map's former tool."""
         self.end()
         self._pair = before, after
-        former = self.canvas().mapTool()
-        self._former = former if former is not self else None
-        if self._former is not None:
-            self._former.destroyed.connect(self._forget_former)
-        self.canvas().setMapTool(self)
-        # So that the tool receives Escape.
-        self.canvas().setFocus()
-
-    def end(self) -> None:
-        """Gives the map its former tool again."""
-        canvas = self.canvas()
-        if canvas.mapTool() is not self:
-            return
-        if self._former is not None:
-            canvas.setMapTool(self._former)
-        else:
-            canvas.unsetMapTool(self)
+        self.take_over()
 
     def set_vertical(self, is_vertical: bool) -> None:
         """Sets whether the line is vertical, with a date left and right, or horizontal."""
@@ -91,9 +75,7 @@ class SwipeTool(QgsMapTool):
             signal.disconnect(self._render_soon)
         QgsProject.instance().layersWillBeRemoved.disconnect(self._end_if_removed)
         self._render_timer.stop()
-        if self._former is not None:
-            self._former.destroyed.disconnect(self._forget_former)
-        self._pair, self._former = None, None
+        self._pair = None
         for renderer in (self.before, self.after):
             renderer.clear()
         if self._item is not None:
@@ -145,9 +127,6 @@ class SwipeTool(QgsMapTool):
     def _end_if_removed(self, layers: list[str]) -> None:
         if self._pair is not None and any(layer.id() in layers for layer in self._pair):
             self.end()
-
-    def _forget_former(self) -> None:
-        self._former = None
 
 
 class SwipeItem(QgsMapCanvasItem):
