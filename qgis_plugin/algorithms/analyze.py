@@ -18,8 +18,9 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from geochg_qgis.algorithms.base import OUTPUT, RunAlgorithm, documented_parameter, layer_parameter
+from geochg_qgis.algorithms.base import RunAlgorithm
 from geochg_qgis.algorithms.layer_destination import load_from
+from geochg_qgis.algorithms.pair_parameters import OUTPUT, documented_parameter, layer_parameter
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.result_layers import ResultOrigin, add_review_fields, open_result
 from geochg_qgis.layers.temporal import pair_times

@@ -10,7 +10,6 @@ from typing import Any
 
 from qgis.core import (
     QgsGeometry,
-    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -18,16 +17,21 @@ from qgis.core import (
     QgsProcessingOutputDefinition,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
-    QgsProcessingParameterExtent,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsProcessingParameterVectorDestination,
 )
 
-from geochg_qgis.algorithms.default_pair import default_pair
 from geochg_qgis.algorithms.layer_destination import LayerDestination
-from geochg_qgis.algorithms.model_choice import MODEL, model_parameter
+from geochg_qgis.algorithms.model_choice import MODEL
 from geochg_qgis.algorithms.option_parameters import chosen_options, option_parameter
+from geochg_qgis.algorithms.pair_parameters import (
+    AFTER,
+    BEFORE,
+    EXTENT,
+    OUTPUT,
+    advanced_parameter,
+    documented_parameter,
+    pair_parameters,
+)
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
@@ -38,9 +42,8 @@ from geochg_qgis.link.progress import ProgressMeter
 from geochg_qgis.link_messages import translated_error, worker_notice
 from geochg_qgis.run_options import run_options
 
-BEFORE, AFTER, EXTENT = "BEFORE", "AFTER", "EXTENT"
 DEVICE, RESUME, OPTIONS = "DEVICE", "RESUME", "OPTIONS"
-OVERWRITE, OUTPUT = "OVERWRITE", "OUTPUT"
+OVERWRITE = "OVERWRITE"
 
 MAIN_OPTIONS = ("min_area_m2", "sensitivity", "min_confidence")
 """Options whose parameters are not among the advanced ones."""
@@ -145,7 +148,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             if option.name in MAIN_OPTIONS
         ]
         for parameter in (
-            *_pair_parameters(),
+            *pair_parameters(),
             *main,
             *self.parameters(),
             *self._advanced_parameters(),
@@ -317,62 +320,9 @@ class RunAlgorithm(PairAlgorithm):
         )
 
 
-def documented_parameter(
-    parameter: QgsProcessingParameterDefinition, text: str
-) -> QgsProcessingParameterDefinition:
-    """A parameter with its help."""
-    parameter.setHelp(text)
-    return parameter
-
-
-def advanced_parameter(
-    parameter: QgsProcessingParameterDefinition, text: str
-) -> QgsProcessingParameterDefinition:
-    """A parameter with its help, among the advanced ones."""
-    flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    parameter.setFlags(parameter.flags() | flag)
-    return documented_parameter(parameter, text)
-
-
-def layer_parameter(title: str) -> QgsProcessingParameterDefinition:
-    """The parameter for the layer that a run writes."""
-    polygons = QgsProcessing.SourceType.TypeVectorPolygon
-    return documented_parameter(
-        QgsProcessingParameterVectorDestination(OUTPUT, title, polygons),
-        tr(
-            "The layer to write: .gpkg, .geojson or .fgb. Other layers of a GeoPackage stay as "
-            "they are."
-        ),
-    )
-
-
 def _same_image() -> LinkError:
     return LinkError(
         tr("BEFORE and AFTER are the same image"), tr("choose two images of one place")
-    )
-
-
-def _pair_parameters() -> Iterable[QgsProcessingParameterDefinition]:
-    # Without defaults of their own, both would show the first raster of the project.
-    before, after = default_pair()
-    yield documented_parameter(
-        QgsProcessingParameterRasterLayer(BEFORE, tr("Image before"), before),
-        tr("The earlier image: any raster layer."),
-    )
-    yield documented_parameter(
-        QgsProcessingParameterRasterLayer(AFTER, tr("Image after"), after),
-        tr("The later image of the same place."),
-    )
-    yield documented_parameter(
-        QgsProcessingParameterExtent(EXTENT, tr("Area"), optional=True),
-        tr("The area to analyse; when empty, all that the images share."),
-    )
-    yield documented_parameter(
-        model_parameter(),
-        tr(
-            "builtin (wants red, green and blue), irmad or cva (any bands), or NAME:SOURCE, "
-            "such as deltavlm:FOLDER or openai:URL#NAME."
-        ),
     )
 
 

@@ -12,7 +12,8 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
 )
 
-from geochg_qgis.algorithms.base import RunAlgorithm, layer_parameter
+from geochg_qgis.algorithms.base import RunAlgorithm
+from geochg_qgis.algorithms.pair_parameters import layer_parameter
 from geochg_qgis.i18n import tr
 
 COUNT, CHANGED = "COUNT", "CHANGED"

@@ -14,7 +14,7 @@ from qgis.core import QgsVectorLayer
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 
-_TERM = re.compile(r'(?:(?P<own>.*) AND )?"confidence" >= (?P<least>[01](?:\.\d+)?)', re.DOTALL)
+_TERM = re.compile(r'(?:(?P<user>.*) AND )?"confidence" >= (?P<least>[01](?:\.\d+)?)', re.DOTALL)
 _QUOTES = "'\"`"
 
 
@@ -22,17 +22,17 @@ class ConfidenceFilter(NamedTuple):
     """The two parts of a layer's filter.
 
     Attributes:
-        own: Filter of the user's; empty for none.
+        user_filter: Filter of the user's; empty for none.
         percent: Least confidence that is shown, 0 for all changes.
     """
 
-    own: str
+    user_filter: str
     percent: int
 
     def text(self) -> str:
         """The filter as QGIS takes it; empty for none."""
         if self.percent <= 0:
-            return self.own
+            return self.user_filter
         return self._joined(f'"confidence" >= {self.percent / 100:.2f}')
 
     def text_below(self) -> str:
@@ -41,7 +41,7 @@ class ConfidenceFilter(NamedTuple):
         return self._joined(f'("confidence" < {least} OR "confidence" IS NULL)')
 
     def _joined(self, term: str) -> str:
-        return f"({self.own}) AND {term}" if self.own else term
+        return f"({self.user_filter}) AND {term}" if self.user_filter else term
 
 
 def confidence_filter(text: str) -> ConfidenceFilter:
@@ -49,11 +49,11 @@ def confidence_filter(text: str) -> ConfidenceFilter:
     match = _TERM.fullmatch(text.strip())
     if match is None:
         return ConfidenceFilter(text, 0)
-    percent, own_filter = 100 * float(match["least"]), match["own"] or ""
+    percent, user_filter = 100 * float(match["least"]), match["user"] or ""
     is_whole = abs(percent - round(percent)) < 1e-6
-    if not is_whole or percent > 100 or (own_filter and not _is_in_parentheses(own_filter)):
+    if not is_whole or percent > 100 or (user_filter and not _is_in_parentheses(user_filter)):
         return ConfidenceFilter(text, 0)
-    return ConfidenceFilter(own_filter[1:-1], round(percent))
+    return ConfidenceFilter(user_filter[1:-1], round(percent))
 
 
 def set_least_confidence(layer: QgsVectorLayer, percent: int) -> None:
@@ -63,7 +63,7 @@ def set_least_confidence(layer: QgsVectorLayer, percent: int) -> None:
         LinkError: If the layer cannot be filtered so.
     """
     former = confidence_filter(layer.subsetString())
-    if former.own.lstrip().lower().startswith("select "):
+    if former.user_filter.lstrip().lower().startswith("select "):
         raise LinkError(
             tr("The filter of {} is a query, which the slider cannot add to").format(layer.name()),
             tr("put the confidence into the query, or take it away (Layer, Filter)"),

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QItemSelection, QPoint, Qt
 from qgis.PyQt.QtGui import QHideEvent, QKeyEvent, QShowEvent
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QWidget
 
-from geochg_qgis.formatting import formatted_number
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeReader, ChangeRecord, changes_of, shapes_of
 from geochg_qgis.layers.choice import mark_choice
-from geochg_qgis.layers.confidence_filter import confidence_filter
 from geochg_qgis.layers.image_identity import ImageMissing, source_pair
 from geochg_qgis.layers.result_fields import ACCEPTED, REJECTED
 from geochg_qgis.layers.result_layers import results_in_project
@@ -23,6 +21,7 @@ from geochg_qgis.layers.result_watcher import ResultWatcher
 from geochg_qgis.layers.review_edits import ReviewEdit
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.main_thread import single_shot_timer
+from geochg_qgis.panel.change_count import count_text
 from geochg_qgis.panel.change_detail_widget import ChangeDetailWidget
 from geochg_qgis.panel.change_outlines import ChangeOutlines
 from geochg_qgis.panel.change_table_model import ChangeTableModel, state_texts
@@ -209,7 +208,7 @@ class ChangeListWidget(QWidget):
         self.states.currentIndexChanged.connect(
             lambda _: self.model.set_state(self.states.currentData())
         )
-        self.confidence.moved.connect(self._change_least)
+        self.confidence.moved.connect(self.model.set_least_confidence)
         self.model.modelReset.connect(self._restore_selection)
         self.table.selectionModel().selectionChanged.connect(self._select_on_map)
         self.table.clicked.connect(lambda _: self._zoom_timer.start())
@@ -233,15 +232,8 @@ class ChangeListWidget(QWidget):
         filters = row_layout(self.filter, self.states)
         items = (form, filters, self.table, self.detail, self.count, grid)
         column_layout(self, *items, tallest=self.table)
-        order = (
-            self.results,
-            self.swipe,
-            self.confidence.slider,
-            self.filter,
-            self.states,
-            self.table,
-        )
-        widgets = (*order, *self.buttons.values())
+        above = (self.results, self.swipe, self.confidence.slider, self.filter, self.states)
+        widgets = (*above, self.table, *self.buttons.values())
         for former, widget in zip(widgets, widgets[1:]):
             QWidget.setTabOrder(former, widget)
 
@@ -300,26 +292,8 @@ class ChangeListWidget(QWidget):
         self._show_count()
 
     def _show_count(self, notice: str = "") -> None:
-        self.count.setText(" ".join(part for part in (self._count_text(), notice) if part))
-
-    def _count_text(self) -> str:
-        if self.layer is None:
-            return tr("No result yet: run an analysis first.")
-        if self._reader.is_reading:
-            return tr("Reading the changes")
-        numbers = map(formatted_number, (self.model.rowCount(), self.model.total))
-        parts = [tr("{0} of {1} changes").format(*numbers)]
-        hidden_count = self.model.hidden_count
-        if hidden_count:
-            parts.append(tr("{} below the slider").format(formatted_number(hidden_count)))
-        parts.append(tr("{} undecided").format(formatted_number(self.model.undecided_count)))
-        own_filter = confidence_filter(self.layer.subsetString()).own
-        if own_filter:
-            parts.append(tr("the layer is also filtered by {}").format(own_filter))
-        return ", ".join(parts)
-
-    def _change_least(self, percent: int) -> None:
-        self.model.set_least_confidence(percent)
+        text = count_text(self.layer, self.model, is_reading=self._reader.is_reading)
+        self.count.setText(" ".join(part for part in (text, notice) if part))
 
     def _select_on_map(self, _: QItemSelection, __: QItemSelection) -> None:
         features = self.selected_features()
@@ -362,7 +336,8 @@ class ChangeListWidget(QWidget):
                 mark_choice(self.layer, ())
             return
         mark_choice(self.layer, features)
-        shapes = self._shapes(features) if len(features) <= _MAX_SHAPES else []
+        is_few = len(features) <= _MAX_SHAPES
+        shapes = list(shapes_of(self.layer, features).values()) if is_few else []
         if self.isVisible():
             self.outlines.show_shapes(shapes, self.layer.crs())
         if len(features) == 1:
@@ -374,9 +349,6 @@ class ChangeListWidget(QWidget):
                 self.detail.cutouts.clear()
         else:
             self.detail.clear()
-
-    def _shapes(self, features: list[int]) -> list[QgsGeometry]:
-        return list(shapes_of(self.layer, features).values())
 
     def _enable(self) -> None:
         has_layer, has_choice = self.layer is not None, self.table.selectionModel().hasSelection()

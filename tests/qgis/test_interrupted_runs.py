@@ -76,7 +76,7 @@ def test_a_run_goes_on_in_a_new_session_without_project_or_settings_of_the_panel
 
 
 def test_several_are_listed_and_each_goes_on_as_itself(dock, errors, pair, tmp_path, monkeypatch):
-    first = begun(dock, tmp_path / "first.gpkg", model="cva", begun="")
+    first = begun(dock, tmp_path / "first.gpkg", model="cva")
     second = begun(dock, tmp_path / "second.gpkg", model="irmad")
     dock.interrupted.refresh()
     assert {run.output for run in dock.interrupted.runs} == {first.output, second.output}

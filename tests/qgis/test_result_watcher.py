@@ -111,8 +111,8 @@ def test_filters_are_taken_apart_and_put_together(qgis_app, text, own, percent):
     assert found == ConfidenceFilter(text if own is None else own, percent)
     # Whatever it was, nothing of it is lost, and it is found again.
     again = found._replace(percent=70).text()
-    assert confidence_filter(again) == ConfidenceFilter(found.own, 70)
-    assert found._replace(percent=0).text() == found.own
+    assert confidence_filter(again) == ConfidenceFilter(found.user_filter, 70)
+    assert found._replace(percent=0).text() == found.user_filter
 
 
 def test_the_slider_is_as_it_was_when_the_project_is_opened_again(
