@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QItemSelection, QPoint, Qt
 from qgis.PyQt.QtGui import QHideEvent, QKeyEvent, QShowEvent
@@ -336,8 +336,7 @@ class ChangeListWidget(QWidget):
                 mark_choice(self.layer, ())
             return
         mark_choice(self.layer, features)
-        is_few = len(features) <= _MAX_SHAPES
-        shapes = list(shapes_of(self.layer, features).values()) if is_few else []
+        shapes = self._shapes(features) if len(features) <= _MAX_SHAPES else []
         if self.isVisible():
             self.outlines.show_shapes(shapes, self.layer.crs())
         if len(features) == 1:
@@ -349,6 +348,9 @@ class ChangeListWidget(QWidget):
                 self.detail.cutouts.clear()
         else:
             self.detail.clear()
+
+    def _shapes(self, features: list[int]) -> list[QgsGeometry]:
+        return list(shapes_of(self.layer, features).values())
 
     def _enable(self) -> None:
         has_layer, has_choice = self.layer is not None, self.table.selectionModel().hasSelection()
