@@ -35,9 +35,9 @@ from geochg.models.deltavlm.runtime.onnx_vision import (
     map_names,
 )
 from geochg.models.deltavlm.runtime.vision_output import (
-    DENSE_FIELDS,
     SIDE_MULTIPLE_PX,
     VISION_BATCH,
+    DenseArrays,
     HeadFacts,
 )
 from geochg.models.deltavlm.vision import DateFeatures, split_dates
@@ -212,7 +212,7 @@ def _question(model: DeltaVLMForConditionalGeneration) -> _Part:
     side = model.config.image_size
     with torch.inference_mode():
         features = model.vision(*torch.zeros(2, _ROWS, 4, side, side))
-        dense = tuple(model.predict_dense(features.maps))[: len(DENSE_FIELDS)]
+        dense = tuple(model.predict_dense(features.maps))[: len(DenseArrays._fields)]
     ids = torch.ones(_ROWS, _TOKENS, dtype=torch.int64)
     rows, words = Dim("rows", max=_MAX_SIDE), Dim("words", max=_MAX_SIDE)
     high, wide = (Dim(name, min=_LEAST_SIDE, max=_MAX_SIDE) for name in ("high", "wide"))

@@ -19,7 +19,7 @@ from geochg.models.deltavlm.calibration import MAX_CUT, Calibration
 from geochg.models.deltavlm.loading import open_model
 from geochg.models.deltavlm.options import DeltaVLMOptions
 from geochg.models.deltavlm.runtime.onnx_vision import OnnxVision
-from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
+from geochg.models.deltavlm.runtime.vision_output import DenseArrays
 from geochg.models.registry import load_model
 from geochg.records import Change, PairFacts, PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask
@@ -94,7 +94,7 @@ def test_its_exports_see_what_its_weights_see(builtin, pairs, zoom, bands):
         assert np.allclose(result, wanted, rtol=2e-2, atol=2e-2)
     wanted, result = (m.detector.detect(tiles, by_weights) for m in (model, exported))
     for view in ("dense", "half"):
-        for name in DENSE_FIELDS:
+        for name in DenseArrays._fields:
             first, other = (getattr(getattr(output, view), name) for output in (result, wanted))
             assert np.allclose(first, other, atol=5e-3), (view, name, np.abs(first - other).max())
 

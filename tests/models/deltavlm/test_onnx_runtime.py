@@ -20,7 +20,7 @@ from geochg.models.deltavlm.runtime.onnx_language import OnnxLanguage
 from geochg.models.deltavlm.runtime.onnx_vision import DETECTOR, FILES, OnnxVision
 from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
-from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS
+from geochg.models.deltavlm.runtime.vision_output import DenseArrays
 from geochg.records import Outlines, Task
 from geochg.tasks import ask
 
@@ -68,7 +68,7 @@ def test_they_see_what_torch_sees(both, size_px, zoom, bands):
     for name in ("before", "after"):
         assert np.allclose(getattr(result, name), getattr(wanted, name), atol=1e-4)
     for view in ("dense", "half"):
-        for name in DENSE_FIELDS:
+        for name in DenseArrays._fields:
             single, other = (getattr(getattr(output, view), name) for output in (result, wanted))
             assert single.shape == other.shape
             # Group norms of an untrained model over a level of one pixel magnify the last digits.

@@ -12,14 +12,14 @@ from geochg.errors import ModelError
 from geochg.models.deltavlm.loading import HINT
 from geochg.models.deltavlm.prompts import PaddedRows, left_padded, right_padded, shortened_prompt
 from geochg.models.deltavlm.runtime.onnx_file import open_session, workers
-from geochg.models.deltavlm.runtime.vision_output import DENSE_FIELDS, VisionOutput
+from geochg.models.deltavlm.runtime.vision_output import DenseArrays, VisionOutput
 from geochg.models.devices import processors
 from geochg.models.model_files import CONFIG, saved_json
 
 QUESTION, LANGUAGE = "question.onnx", "language.onnx"
 """Files of a model folder: from vision output and question to the prefix; the language model."""
 
-VISION_INPUTS = ("tokens_before", "tokens_after", *DENSE_FIELDS)
+VISION_INPUTS = ("tokens_before", "tokens_after", *DenseArrays._fields)
 """The output of the vision encoder, a row for each prompt."""
 
 QUESTION_INPUTS = (*VISION_INPUTS, "question_ids", "question_mask")
@@ -105,8 +105,8 @@ class OnnxLanguage:
     def encode(self, vision: VisionOutput, indices: Sequence[int]) -> list[NDArray[np.float32]]:
         """The `VISION_INPUTS` of some tiles; see `LanguageRunner`."""
         assert vision.dense is not None
-        dense = vision.dense[: len(DENSE_FIELDS)]
-        return [values[list(indices)] for values in (vision.before, vision.after, *dense)]
+        parts = (vision.before, vision.after, *vision.dense)
+        return [values[list(indices)] for values in parts]
 
     def answers(
         self, encoding: list[NDArray[np.float32]], rows: Sequence[int], prompts: Sequence[str]

@@ -108,10 +108,6 @@ class DenseArrays(NamedTuple):
         return logits
 
 
-DENSE_FIELDS = DenseArrays._fields
-"""The fields of `DenseOutput` that are read."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class VisionOutput:
     """The output of the vision encoder for some tiles.
