@@ -116,10 +116,10 @@ class WorkerClient:
             LinkError: If it does not start, does not answer, or speaks another version.
         """
         self._process = self._popen()
-        for task in (wait_and_kill_tree, self._read_messages, self._read_log):
-            thread = Thread(target=task, args=(self._process,), daemon=True)
-            thread.start()
-        self._log_thread = thread
+        # The log first: the thread that reads messages waits for it where the process ends at once.
+        self._log_thread = self._start_thread(self._read_log)
+        self._start_thread(wait_and_kill_tree)
+        self._start_thread(self._read_messages)
         try:
             reply = self.request("hello", {"client": "geochg_qgis"})
             self._await_hello(reply, seconds, is_cancelled)
@@ -130,6 +130,11 @@ class WorkerClient:
             raise
         self.hello = hello
         return hello
+
+    def _start_thread(self, task: Callable[[Any], object]) -> Thread:
+        thread = Thread(target=task, args=(self._process,), daemon=True)
+        thread.start()
+        return thread
 
     @property
     def is_alive(self) -> bool:

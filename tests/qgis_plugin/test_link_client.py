@@ -10,6 +10,7 @@ from processes import gone, wait_until_gone
 
 import geochg
 from geochg.events import PROTOCOL_VERSION as OURS
+from geochg_qgis.link import client as client_module
 from geochg_qgis.link.client import WorkerClient
 from geochg_qgis.link.errors import Cancelled, LinkError, Refused, SetupError
 from geochg_qgis.link.protocol import PROTOCOL_VERSION, error_of
@@ -277,10 +278,21 @@ def test_interpreters_that_are_none(tmp_path, python, names):
         WorkerClient(tmp_path / python).start()
 
 
-def test_a_python_without_geochg(tmp_path):
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_python_without_geochg(tmp_path, monkeypatch, is_slow):
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
     )
+
+    class SlowThread(Thread):
+        """Gives a thread that follows the process time to end before the next is started."""
+
+        def start(self):
+            super().start()
+            if is_slow:
+                self.join(5)
+
+    monkeypatch.setattr(client_module, "Thread", SlowThread)
     from geochg_qgis.link.interpreters import python_of
 
     with pytest.raises(SetupError, match="geochg-missing") as caught:
