@@ -66,7 +66,7 @@ class Encoder:
             return_tensors="pt",
         )["pixel_values"]
         pixels = pixels.to(self.model.device, self.model.dtype)
-        features = _unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
+        features = unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
         # SigLIP's bias is the same for all classes and falls out.
         logits = self.scale * (features @ self.texts.T)
         return list(logits.cpu().double().softmax(dim=-1).numpy())
@@ -115,8 +115,8 @@ def text_embeddings(
             for name, values in tokens.items()
             if name in form.inputs
         }
-        vectors = _unit(model.get_text_features(**inputs).pooler_output)
-        rows.append(_unit(vectors.mean(dim=0)))
+        vectors = unit(model.get_text_features(**inputs).pooler_output)
+        rows.append(unit(vectors.mean(dim=0)))
     return torch.stack(rows)
 
 
@@ -129,7 +129,7 @@ def _check_length(sentences: Sequence[str], tokens: Mapping[str, Any], max_token
             )
 
 
-def _unit(vectors: Tensor) -> Tensor:
+def unit(vectors: Tensor) -> Tensor:
     """Vectors of unit length; NaN where that is no finite number above zero.
 
     A vector whose length overflows would else become zero, and be as like to any text as another.
