@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.class_list import ListedClass
 from geochg.classes import CLASS_BY_NAME
-from geochg.models.clip.classes import LandClass
 from geochg.records import Change, Channel, GridCell, Locations
 
 MAX_SCORE = 2.0
@@ -44,12 +44,12 @@ class DateClasses:
         """The class whose probability fell most."""
         return int((self.after - self.before).argmin())
 
-    def caption(self, classes: Sequence[LandClass]) -> str:
+    def caption(self, classes: Sequence[ListedClass]) -> str:
         """A sentence such as "Bare ground became a residential area."."""
-        text = f"{classes[self.lost].prompt} became {classes[self.gained].prompt}."
+        text = f"{classes[self.lost].phrase} became {classes[self.gained].phrase}."
         return f"{text[0].upper()}{text[1:]}"
 
-    def channel(self, classes: Sequence[LandClass]) -> Channel:
+    def channel(self, classes: Sequence[ListedClass]) -> Channel:
         """Class and direction of the change from the lost class to the gained one."""
         return change_between(classes[self.lost].class_name, classes[self.gained].class_name)
 
@@ -98,7 +98,7 @@ def score_at(change_probability: float, threshold: float) -> float:
 
 
 def changed_cells(
-    cells: Mapping[GridCell, DateClasses], classes: Sequence[LandClass], threshold: float
+    cells: Mapping[GridCell, DateClasses], classes: Sequence[ListedClass], threshold: float
 ) -> Locations:
     """The cells that changed.
 
