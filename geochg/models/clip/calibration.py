@@ -6,7 +6,7 @@ the noise moves little probability, and the cut is found in the distribution of 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 
 from geochg.models.detectors.threshold import Cut, effective_dof, fit_cut, fixed_cut
 
-LEAST_MOVE = 0.5
-"""A smaller move (0-2, sum of absolute differences) is never change unless the user says so: a
-quarter of the probability has to go over to other classes."""
+LEAST_MOVE = 1.0
+"""A smaller move (0-2, sum of absolute differences) is never change unless the user says so: half
+of the probability has to go over to other classes. With less, places whose class is in doubt at
+both dates changed on drawn pairs (`benchmarks/clip.py`)."""
+
+MOST_MOVE = 1.6
+"""A larger move is always change unless the user says otherwise: where all of a scene changed,
+there is no noise to be seen."""
 
 NOISE = 0.5
 """Standard deviation of the noise of logits, above which the temperature rises: with it about a
@@ -34,20 +39,20 @@ _NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
 
-class Sample(NamedTuple):
+class LogitSample(NamedTuple):
     """Logits of some pixels at both dates, each `(classes, pixels)` float32."""
 
     before: NDArray[np.float32]
     after: NDArray[np.float32]
 
     @classmethod
-    def joined(cls, samples: Sequence["Sample"]) -> "Sample":
+    def joined(cls, samples: Sequence["LogitSample"]) -> "LogitSample":
         """All samples as one."""
         return cls(*(np.concatenate(dates, axis=1) for dates in zip(*samples, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
+class PairCalibration:
     """What makes posteriors of two dates comparable; fixed for a pair.
 
     Attributes:
@@ -62,8 +67,8 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls, sample: Sample, group_of: NDArray[np.intp], threshold: float | None
-    ) -> "Calibration":
+        cls, sample: LogitSample, group_of: NDArray[np.intp], threshold: float | None
+    ) -> "PairCalibration":
         """Measured on the pixels of a pair.
 
         Args:
@@ -72,8 +77,8 @@ class Calibration:
             threshold: Move above which a pixel has changed; None to find it.
         """
         before, after = (_centred(date) for date in sample)
-        places = np.concatenate((before, after), axis=1)
-        spread = _deviation(places - np.median(places, axis=1, keepdims=True))
+        places = [date - np.median(date, axis=1, keepdims=True) for date in (before, after)]
+        spread = _deviation(np.concatenate(places, axis=1))
         moves = after - before
         # More than the places differ among themselves is not the season: most of it changed.
         shift = np.clip(np.median(moves, axis=1), -spread, spread).astype(np.float32)
@@ -85,12 +90,13 @@ class Calibration:
         strengths = np.abs(differences).sum(axis=0)
         if threshold is None:
             cut = fit_cut(strengths, effective_dof(differences), LEAST_MOVE)
+            cut = replace(cut, strength=min(cut.strength, MOST_MOVE))
         else:
             cut = fixed_cut(strengths, max(threshold, 1e-6))
         return cls(shift, temperature, cut)
 
     @classmethod
-    def plain(cls, classes: int, threshold: float | None) -> "Calibration":
+    def plain(cls, classes: int, threshold: float | None) -> "PairCalibration":
         """What is taken where there is nothing to measure on."""
         least = LEAST_MOVE if threshold is None else max(threshold, 1e-6)
         return cls(np.zeros(classes, np.float32), 1.0, Cut(least, _STEEPNESS))
@@ -104,10 +110,12 @@ class Calibration:
             before: `(classes, ...)` logits.
             after: As `before`; half of the usual move is taken off each date.
         """
-        half = (self.shift / 2).reshape(-1, *[1] * (before.ndim - 1))
+        half: NDArray[np.float32] = (self.shift / np.float32(2)).reshape(
+            -1, *[1] * (before.ndim - 1)
+        )
         return (
-            _softmax((before + half) / np.float32(self.temperature)),
-            _softmax((after - half) / np.float32(self.temperature)),
+            _softmax(before + half, self.temperature),
+            _softmax(after - half, self.temperature),
         )
 
 
@@ -121,7 +129,8 @@ def grouped(values: NDArray[np.float32], group_of: NDArray[np.intp]) -> NDArray[
 
 def _centred(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits with a mean of 0 over the classes, which mean the same probabilities."""
-    return logits - logits.mean(axis=0)
+    centred_logits: NDArray[np.float32] = logits - logits.mean(axis=0)
+    return centred_logits
 
 
 def _deviation(values: NDArray[np.float32]) -> float:
@@ -129,7 +138,7 @@ def _deviation(values: NDArray[np.float32]) -> float:
     return _NORMAL_MAD * float(np.median(np.abs(values)))
 
 
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(logits - logits.max(axis=0))
+def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    powers: NDArray[np.float32] = np.exp((logits - logits.max(axis=0)) / np.float32(temperature))
     powers /= powers.sum(axis=0)
     return powers

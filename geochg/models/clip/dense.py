@@ -17,7 +17,7 @@ from PIL.Image import Resampling, fromarray
 from torch import Tensor
 from torch.nn import functional
 
-from geochg.models.clip.encoder import Encoder, unit
+from geochg.models.clip.encoder import Encoder, image_inputs, unit
 from geochg.models.memory import FittingBatches, memory_errors
 
 MAX_BATCH = 32
@@ -71,8 +71,7 @@ class DenseEncoder:
         prepared = self.encoder.processor(
             images=[self._shown(window) for window in windows], return_tensors="pt", **settings
         )
-        inputs = {name: value.to(model.device) for name, value in prepared.items()}
-        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+        inputs = image_inputs(prepared, model)
         vectors = unit(self._tokens(model, inputs)[:, : count * count])
         logits = self.encoder.scale * (vectors @ self.encoder.texts.T)
         return list(logits.reshape(len(windows), count, count, -1).cpu().numpy())
@@ -105,14 +104,15 @@ def _clip_tokens(model: Any, inputs: dict[str, Tensor]) -> Tensor:
     )
     mixed = functional.scaled_dot_product_attention(queries, queries, values)
     local = attention.out_proj(mixed.transpose(1, 2).flatten(2))
-    return model.visual_projection(vision.post_layernorm(local[:, 1:]))
+    projected: Tensor = model.visual_projection(vision.post_layernorm(local[:, 1:]))
+    return projected
 
 
 def _siglip_tokens(model: Any, inputs: dict[str, Tensor]) -> Tensor:
     """`(images, patches, width)` of a SigLIP: each patch pooled alone."""
     tokens = model.vision_model(**inputs).last_hidden_state
     images, patches, width = tokens.shape
-    pooled = model.vision_model.head(tokens.reshape(images * patches, 1, width))
+    pooled: Tensor = model.vision_model.head(tokens.reshape(images * patches, 1, width))
     return pooled.reshape(images, patches, -1)
 
 

@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.models.clip.calibration import Calibration, Sample
-from geochg.models.clip.kinds import Kinds
+from geochg.models.clip.calibration import LogitSample, PairCalibration
+from geochg.models.clip.kinds import LandKinds
 from geochg.models.clip.moves import TileMoves
-from geochg.models.clip.windows import Box, joined_map, window_boxes
+from geochg.models.clip.windows import WindowBox, joined_map, window_boxes
 from geochg.models.images import rgb
 from geochg.records import PixelWindow, Tile
 
@@ -44,7 +44,7 @@ class _Encoded:
     """A tile's windows that show something, and the logits of their patches at both dates."""
 
     tile: Tile
-    boxes: tuple[Box, ...]
+    boxes: tuple[WindowBox, ...]
     dates: tuple[NDArray[np.float32], NDArray[np.float32]]
 
     @property
@@ -58,12 +58,12 @@ class _Encoded:
         before, after = (joined_map(date, self.boxes, (shape[0], shape[1])) for date in self.dates)
         return before, after
 
-    def sample(self) -> Sample:
+    def sample(self) -> LogitSample:
         """The logits of some pixels of the tile's core."""
         core = self.tile.window.core.slices_within(self.tile.window.read)
         step = slice(None, None, SAMPLE_STEP_PX)
         valid = self.tile.valid[core][step, step]
-        return Sample(*(date[:, *core][:, step, step][:, valid] for date in self.logits()))
+        return LogitSample(*(date[:, *core][:, step, step][:, valid] for date in self.logits()))
 
 
 @dataclass(eq=False)
@@ -80,11 +80,11 @@ class DenseTiles:
     """
 
     encoder: Likenesses
-    kinds: Kinds
+    kinds: LandKinds
     window_px: int | None = None
     move: float | None = None
     threshold: float = 0.5
-    calibration: Calibration | None = None
+    calibration: PairCalibration | None = None
     _surveyed: dict[PixelWindow, _Encoded] = field(default_factory=dict)
 
     def survey(self, tiles: Iterable[Tile]) -> None:
@@ -95,18 +95,20 @@ class DenseTiles:
 
     def moves(self, tiles: Sequence[Tile]) -> list[TileMoves | None]:
         """The moves of each tile; None where the encoder gave no numbers."""
-        known = [self._known(tile) for tile in tiles]
-        fresh = iter(self._encoded([t for t, k in zip(tiles, known, strict=True) if k is None]))
-        return [self._moves(item or next(fresh)) for item in known]
+        survey_items = [self._known(tile) for tile in tiles]
+        new_tiles = [tile for tile, item in zip(tiles, survey_items, strict=True) if item is None]
+        encodings = iter(self._encoded(new_tiles))
+        return [self._moves(item or next(encodings)) for item in survey_items]
 
     def _known(self, tile: Tile) -> _Encoded | None:
         """What the survey kept of a tile, which is let go."""
         item = self._surveyed.pop(tile.window.read, None)
-        same = item is not None and all(
+        if item is None or not all(
             np.array_equal(getattr(item.tile, name), getattr(tile, name))
             for name in ("before", "after", "valid")
-        )
-        return item if same else None
+        ):
+            return None
+        return item
 
     def _moves(self, item: _Encoded) -> TileMoves | None:
         if not item.is_finite:
@@ -114,14 +116,21 @@ class DenseTiles:
         calibration = self.calibration or self._calibration([item])
         if calibration is None:
             # Too little is valid to measure: by the floor alone.
-            calibration = Calibration.plain(len(self.kinds.group_of), self.move)
-        return TileMoves.of(item.logits(), item.tile.valid, self.kinds, calibration, self.threshold)
+            calibration = PairCalibration.plain(len(self.kinds.group_of), self.move)
+        return TileMoves.of(
+            item.logits(),
+            item.tile.valid,
+            self.kinds,
+            calibration,
+            self.threshold,
+            self._side_px(item.tile) / self.encoder.patches,
+        )
 
-    def _calibration(self, encodings: Sequence[_Encoded]) -> Calibration | None:
+    def _calibration(self, encodings: Sequence[_Encoded]) -> PairCalibration | None:
         samples = [item.sample() for item in encodings]
         if sum(sample.before.shape[1] for sample in samples) < MIN_SAMPLE_PX:
             return None
-        return Calibration.fit(Sample.joined(samples), self.kinds.group_of, self.move)
+        return PairCalibration.fit(LogitSample.joined(samples), self.kinds.group_of, self.move)
 
     def _encoded(self, tiles: Sequence[Tile]) -> list[_Encoded]:
         """All windows of all tiles go through the encoder together, each date once."""
@@ -141,18 +150,22 @@ class DenseTiles:
             start = stop
         return encodings
 
-    def _boxes(self, tile: Tile) -> tuple[Box, ...]:
+    def _boxes(self, tile: Tile) -> tuple[WindowBox, ...]:
         """The windows that show something valid."""
         height, width = tile.valid.shape
-        side_px = self.window_px or max(self.encoder.side_px // 2, 1)
-        boxes = window_boxes(height, width, side_px, self.encoder.patches)
+        boxes = window_boxes(height, width, self._side_px(tile), self.encoder.patches)
         return tuple(box for box in boxes if tile.valid[box.slices].any())
 
+    def _side_px(self, tile: Tile) -> int:
+        """Side of a window in a tile."""
+        side_px: int = min(self.window_px or max(self.encoder.side_px // 2, 1), *tile.valid.shape)
+        return side_px
 
-def _window(date: NDArray[np.uint8], valid: NDArray[np.bool_], box: Box) -> NDArray[np.uint8]:
+
+def _window(date: NDArray[np.uint8], valid: NDArray[np.bool_], box: WindowBox) -> NDArray[np.uint8]:
     """`(3, height, width)` of a window; what is not valid has the mean colour of what is."""
-    window, seen = rgb(date)[:, *box.slices], valid[box.slices]
-    if seen.all():
+    window, valid_px = rgb(date)[:, *box.slices], valid[box.slices]
+    if valid_px.all():
         return window
-    mean = window[:, seen].mean(axis=1).astype(np.uint8)
-    return np.where(seen, window, mean[:, None, None])
+    mean = window[:, valid_px].mean(axis=1).astype(np.uint8)
+    return np.where(valid_px, window, mean[:, None, None])

@@ -60,16 +60,27 @@ class Encoder:
 
     def _class_probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
         # The axes are named, because an image 3 px high could be taken for three bands.
-        pixels = self.processor(
+        prepared = self.processor(
             images=[np.ascontiguousarray(rgb(date).transpose(1, 2, 0)) for date in dates],
             input_data_format="channels_last",
             return_tensors="pt",
-        )["pixel_values"]
-        pixels = pixels.to(self.model.device, self.model.dtype)
-        features = unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
+        )
+        inputs = image_inputs(prepared, self.model)
+        features = unit(self.model.get_image_features(**inputs).pooler_output)
         # SigLIP's bias is the same for all classes and falls out.
         logits = self.scale * (features @ self.texts.T)
         return list(logits.cpu().double().softmax(dim=-1).numpy())
+
+
+def image_inputs(prepared: Mapping[str, Tensor], model: Any) -> dict[str, Tensor]:
+    """What a processor gives, on a model's device, pixels as its numbers."""
+    # The sizes of pictures are read by the host.
+    inputs = {
+        name: value if name == "spatial_shapes" else value.to(model.device)
+        for name, value in prepared.items()
+    }
+    inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+    return inputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class NamedKind(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Kinds:
+class LandKinds:
     """Indices that lead from the `k` classes of the texts to what is told of them.
 
     Attributes:
@@ -60,14 +60,14 @@ class Kinds:
             classes: The classes of the texts.
             asked_names: Output classes that are asked for; none for all.
         """
-        told = [
+        output_names = [
             kind.class_name if not asked_names or kind.class_name in asked_names else BACKGROUND
             for kind in classes
         ]
-        names = sorted(dict.fromkeys(told), key=lambda name: name == BACKGROUND)
+        names = sorted(dict.fromkeys(output_names), key=lambda name: name == BACKGROUND)
         groups: list[str] = []
         group_of = []
-        for name in told:
+        for name in output_names:
             if name != BACKGROUND or BACKGROUND not in groups:
                 groups.append(name)
             group_of.append(groups.index(name) if name == BACKGROUND else len(groups) - 1)

@@ -38,6 +38,8 @@ MODEL_TYPES = {
     "clip": _ModelType("CLIPModel", TextForm(("input_ids", "attention_mask"), "longest")),
     # Trained with its padding unmasked.
     "siglip": _ModelType("SiglipModel", TextForm(("input_ids",), "max_length")),
+    # Those of fixed size are of type siglip.
+    "siglip2": _ModelType("Siglip2Model", TextForm(("input_ids",), "max_length")),
 }
 """The models that can be opened, by the `model_type` of the configuration."""
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.models.clip.calibration import Calibration, grouped
-from geochg.models.clip.kinds import Kinds
-from geochg.models.clip.scoring import DateClasses
+from geochg.models.clip.calibration import PairCalibration, grouped
+from geochg.models.clip.kinds import LandKinds
 from geochg.records import LandCover, Outlines, PixelIndex
 
 _LEAST_SHARE = 1e-6
@@ -24,25 +23,26 @@ class TileMoves:
         lost: `(names, height, width)` float32, probability that the kinds of an output class lost.
         gained: As `lost`, what they gained.
         land_cover: Land cover of the likeliest kind at both dates.
-        means: `(2, k)` mean probability of each kind at both dates over the changed pixels; None
-            where nothing changed.
+        commonest: The kinds from and to which most of the changed pixels went; None where nothing
+            changed.
     """
 
-    kinds: Kinds
+    kinds: LandKinds
     change: NDArray[np.float32]
     lost: NDArray[np.float32]
     gained: NDArray[np.float32]
     land_cover: LandCover
-    means: NDArray[np.float32] | None
+    commonest: tuple[int, int] | None
 
     @classmethod
     def of(
         cls,
         logits: Sequence[NDArray[np.float32]],
         valid: NDArray[np.bool_],
-        kinds: Kinds,
-        calibration: Calibration,
+        kinds: LandKinds,
+        calibration: PairCalibration,
         threshold: float,
+        patch_px: float = 1.0,
     ) -> "TileMoves":
         """The moves between two dates.
 
@@ -52,18 +52,19 @@ class TileMoves:
             kinds: What the `k` classes stand for.
             calibration: That of the pair.
             threshold: Probability that a changed pixel reaches.
+            patch_px: Side of a patch of the encoder, in pixels; what is narrower is no change.
         """
         before, after = calibration.posteriors(logits[0], logits[1])
         covers = LandCover(*(kinds.covers[date.argmax(axis=0)] for date in (before, after)))
         group_moves = grouped(after - before, kinds.group_of)
-        change = calibration.cut.probability(np.abs(group_moves).sum(axis=0)) * valid
+        score = opened(np.abs(group_moves).sum(axis=0), patch_px)
+        change = calibration.cut.probability(score) * valid
         lost, gained = (
             grouped(np.maximum(sign * group_moves, 0), kinds.class_of) for sign in (-1, 1)
         )
-        changed, means = change >= threshold, None
-        if changed.any():
-            means = np.stack([date[:, changed].mean(axis=1) for date in (before, after)])
-        return cls(kinds, change, lost, gained, covers, means)
+        changed = change >= threshold
+        commonest = _commonest((after - before)[:, changed]) if changed.any() else None
+        return cls(kinds, change, lost, gained, covers, commonest)
 
     def outlines(self, threshold: float) -> Outlines:
         """The outlines of the tile."""
@@ -74,10 +75,6 @@ class TileMoves:
             change=self.change,
             land_cover=self.land_cover,
         )
-
-    def date_classes(self) -> DateClasses | None:
-        """The kinds of the changed pixels at both dates; None where nothing changed."""
-        return None if self.means is None else DateClasses(*self.means.astype(np.float64))
 
     def _layers(self, pixels: PixelIndex) -> NDArray[np.float32]:
         """The probability of change, in the channel of the likeliest way that it went.
@@ -94,3 +91,35 @@ class TileMoves:
         layers: NDArray[np.float32] = change * np.minimum(shares / highest, 1)
         return layers
 
+
+def _commonest(moves: NDArray[np.float32]) -> tuple[int, int]:
+    """The commonest pair of what lost and what gained most, of moves `(k, pixels)`."""
+    pairs = moves.argmin(axis=0) * len(moves) + moves.argmax(axis=0)
+    old, new = divmod(int(np.bincount(pairs).argmax()), len(moves))
+    return old, new
+
+
+def opened(surface: NDArray[np.float32], side_px: float) -> NDArray[np.float32]:
+    """A surface without ridges narrower than a square (grey opening); borders go on outside.
+
+    Where two classes meet, patches hold some of both, and thin lines of change appear.
+
+    Args:
+        surface: `(height, width)`.
+        side_px: Side of the square; the next odd number of pixels that is not above it is taken.
+    """
+    reach = (int(side_px) - 1) // 2
+    if reach < 1:
+        return surface
+    return _extreme(_extreme(surface, reach, np.minimum), reach, np.maximum)
+
+
+def _extreme(surface: NDArray[np.float32], reach: int, choose: np.ufunc) -> NDArray[np.float32]:
+    """The least or greatest value in the square around each pixel."""
+    for axis in (0, 1):
+        margins = [(0, 0), (0, 0)]
+        margins[axis] = (reach, reach)
+        padded = np.pad(surface, margins, mode="edge")
+        around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=axis)
+        surface = choose.reduce(around, axis=-1)
+    return surface

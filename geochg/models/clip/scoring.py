@@ -46,12 +46,17 @@ class DateClasses:
 
     def caption(self, classes: Sequence[ListedClass]) -> str:
         """A sentence such as "Bare ground became a residential area."."""
-        text = f"{classes[self.lost].phrase} became {classes[self.gained].phrase}."
-        return f"{text[0].upper()}{text[1:]}"
+        return became(classes[self.lost], classes[self.gained])
 
     def channel(self, classes: Sequence[ListedClass]) -> Channel:
         """Class and direction of the change from the lost class to the gained one."""
         return change_between(classes[self.lost].class_name, classes[self.gained].class_name)
+
+
+def became(old: ListedClass, new: ListedClass) -> str:
+    """A sentence such as "Bare ground became a residential area."."""
+    text = f"{old.phrase} became {new.phrase}."
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def change_between(old: str, new: str) -> Channel:

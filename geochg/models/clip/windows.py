@@ -12,7 +12,7 @@ STEP_SHARE = 2 / 3
 """Windows follow each other by at most this share of their side."""
 
 
-class Box(NamedTuple):
+class WindowBox(NamedTuple):
     """A window of a tile: its first row and column, and its sides, in pixels."""
 
     row: int
@@ -30,7 +30,7 @@ class Box(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def window_boxes(height: int, width: int, side_px: int, patches: int) -> tuple[Box, ...]:
+def window_boxes(height: int, width: int, side_px: int, patches: int) -> tuple[WindowBox, ...]:
     """Windows that cover a tile, row by row.
 
     Every other window is moved by half a patch, so that borders of patches do not coincide and the
@@ -44,7 +44,7 @@ def window_boxes(height: int, width: int, side_px: int, patches: int) -> tuple[B
     """
     rows, high = _starts(height, side_px, patches)
     cols, wide = _starts(width, side_px, patches)
-    return tuple(Box(row, col, high, wide) for row in rows for col in cols)
+    return tuple(WindowBox(row, col, high, wide) for row in rows for col in cols)
 
 
 def _starts(length: int, side_px: int, patches: int) -> tuple[list[int], int]:
@@ -57,7 +57,7 @@ def _starts(length: int, side_px: int, patches: int) -> tuple[list[int], int]:
 
 
 def joined_map(
-    likenesses: NDArray[np.float32], boxes: Sequence[Box], shape: tuple[int, int]
+    likenesses: NDArray[np.float32], boxes: Sequence[WindowBox], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
     """The mean of the likenesses of the windows at each pixel.
 
@@ -75,13 +75,14 @@ def joined_map(
     total = np.zeros((likenesses.shape[-1], *shape), np.float32)
     weight = np.zeros(shape, np.float32)
     for patches, box in zip(likenesses, boxes, strict=True):
-        down = _interpolation(box.height, patches.shape[0])
-        across = _interpolation(box.width, patches.shape[1])
+        row_weights = _interpolation(box.height, patches.shape[0])
+        col_weights = _interpolation(box.width, patches.shape[1])
         taper = np.outer(_taper(box.height), _taper(box.width))
-        layers = down @ patches.transpose(2, 0, 1) @ across.T
+        layers = row_weights @ patches.transpose(2, 0, 1) @ col_weights.T
         total[:, *box.slices] += layers * taper
         weight[box.slices] += taper
-    return np.divide(total, weight, out=total, where=weight > 0)
+    np.divide(total, weight, out=total, where=weight > 0)
+    return total
 
 
 @lru_cache(maxsize=16)
@@ -89,11 +90,13 @@ def _interpolation(length: int, patches: int) -> NDArray[np.float32]:
     """`(length, patches)` weights of the patches at each pixel; linear, constant at the ends."""
     position = np.clip((np.arange(length) + 0.5) * patches / length - 0.5, 0, patches - 1)
     distance = np.abs(position[:, None] - np.arange(patches))
-    return np.maximum(1 - distance, 0).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(1 - distance, 0).astype(np.float32)
+    return weights
 
 
 @lru_cache(maxsize=16)
 def _taper(length: int) -> NDArray[np.float32]:
     """`(length,)` weights that rise from the ends to 1 at a quarter, and stay above 0."""
     from_end = np.minimum(np.arange(length), np.arange(length)[::-1]) + 1
-    return np.minimum(from_end * 4 / (length + 4), 1).astype(np.float32)
+    weights: NDArray[np.float32] = np.minimum(from_end * 4 / (length + 4), 1).astype(np.float32)
+    return weights
