@@ -106,11 +106,11 @@ class PairChoice:
         label = f"{before.name()} → {after.name()}, {model}"
         return DialogueSubject(image_source(before), image_source(after), model, label)
 
-    def ask_parameters(self, listed: QgsVectorLayer | None) -> ParameterMaker:
+    def ask_parameters(self, listed_result: QgsVectorLayer | None) -> ParameterMaker:
         """A maker of the parameters of a question, which has a place and needs no area.
 
         Args:
-            listed: Result whose changes are listed; None for none.
+            listed_result: Result whose changes are listed; None for none.
         """
         before, after = self._images()
         shared, crs = shared_extent(before, after), before.crs()
@@ -118,7 +118,7 @@ class PairChoice:
         options = self._options.options()
         make = self._parameter_maker(rasters[0], rasters[1], None, options)
         # What is listed counts first: answers must agree with the map.
-        results = [listed, *results_in_project()]
+        results = [listed_result, *results_in_project()]
         features = drawn_features(results, before, after, str(options["model"]))
         return lambda task: {**make(task), **({"features": features} if features else {})}
 
