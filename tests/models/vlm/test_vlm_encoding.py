@@ -80,7 +80,7 @@ def test_what_is_kept_of_a_look_changes_no_token(loaded, kind):
 def test_pictures_matter_and_their_order_does(loaded, kind):
     model = loaded(kind)
     tiles = noise(2)
-    tiles.append(replace(tiles[0], before=tiles[0].after, after=tiles[0].before))
+    tiles.append(replace(tiles[0], dates=tiles[0].dates[::-1]))
     text = model.engine.writer.prompt_ids([QUESTIONS[0]], [])
     encoding = model.engine.encode(tiles)
     logits = first_logits(model, encoding, [TilePrompt(row, text) for row in range(3)])
