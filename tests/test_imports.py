@@ -26,10 +26,12 @@ BASE = {
     "records",
     "safety",
     "tasks",
+    "windows",
 }
 MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
-    "records": set(),
+    "windows": set(),
+    "records": {"windows"},
     "safety": {"records"},
     "errors": {"safety"},
     "events": {"safety"},
