@@ -78,8 +78,8 @@ def estimate_key(options: Mapping[str, Any]) -> str:
 def _stored_runs() -> dict[str, list[RunTime]]:
     """The runs by model and device; settings that make no sense count as none."""
     try:
-        stored = json.loads(stored_setting(_SETTING, "{}"))
-        return {str(key): _runs(times) for key, times in stored.items()}
+        entries = json.loads(stored_setting(_SETTING, "{}"))
+        return {str(key): _runs(times) for key, times in entries.items()}
     except (ValueError, TypeError, AttributeError):
         return {}
 

@@ -50,9 +50,9 @@ def path_without_journal(path: Path) -> Path:
 
 def path_apart_from(path: Path, others: Iterable[Path]) -> Path:
     """The path, or that with a number, which is none of some others."""
-    taken = {other.resolve() for other in others}
+    other_paths = {other.resolve() for other in others}
     return next(
-        candidate for candidate in _numbered_paths(path) if candidate.resolve() not in taken
+        candidate for candidate in _numbered_paths(path) if candidate.resolve() not in other_paths
     )
 
 
