@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from geochg.asked_class import AskedClass
 from geochg.classes import CLASS_BY_NAME, CLASSES
 from geochg.errors import InputError
 from geochg.files.text_file import read_toml
@@ -210,6 +211,38 @@ class ClassList:
             if (color := given_colors.get(name) or known_colors.get(name))
         }
 
+    def asked_classes(self) -> tuple[AskedClass, ...]:
+        """The output classes in the words of questions."""
+        return tuple(self._asked_class(name) for name in self.names)
+
+    def _asked_class(self, name: str) -> AskedClass:
+        entries = [entry for entry in self.classes if entry.class_name == name]
+        words = [word for entry in entries for word in (entry.name, *entry.synonyms)]
+        known_class = CLASS_BY_NAME.get(name)
+        if known_class is not None:  # "building" as a word is among its nouns
+            words = [known_class.singular, *known_class.nouns, *(w for w in words if w != name)]
+        descriptions = [entry.description for entry in entries if entry.description]
+        nouns = tuple(dict.fromkeys(map(singular_of, words)))
+        return AskedClass(name, nouns, "; ".join(descriptions))
+
+    def of_outputs(self, names: Iterable[str], origin: str) -> Self:
+        """The list with some output classes alone.
+
+        Args:
+            names: Their names.
+            origin: The file, for the message.
+
+        Raises:
+            InputError: If one of them is not among the list's.
+        """
+        wanted_names = set(names)
+        if unknown := sorted(wanted_names - set(self.names)):
+            raise InputError(
+                f"{origin} has no class {unknown[0]!r}", f"its classes: {', '.join(self.names)}"
+            )
+        kept = (entry for entry in self.classes if entry.class_name in wanted_names)
+        return replace(self, classes=tuple(kept))
+
     def to_dict(self) -> dict[str, Any]:
         """The list as `from_dict` reads it."""
         values: dict[str, Any] = {"classes": [entry.to_dict() for entry in self.classes]}
@@ -251,6 +284,8 @@ def _name(value: object, key: str, origin: str) -> str:
     name = _text(value, key, LONGEST_NAME, origin)
     if not any(letter.isalpha() for letter in name) or name.casefold() in _RESERVED:
         raise InputError(f"{origin.rstrip(',')} has the {key} {name!r}", "name what is to be seen")
+    if set(name) & set("{}"):
+        raise InputError(f"{origin.rstrip(',')} has braces in the {key} {name!r}", "write words")
     # Names of geochg's own classes are written as in every layer.
     return name.lower() if name.lower() in CLASSES else name
 
