@@ -24,16 +24,16 @@ BASE = {
     "noun_forms",
     "option_fields",
     "options",
-    "pixel_window",
     "records",
     "safety",
     "tasks",
+    "windows",
 }
 MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
+    "windows": set(),
     "asked_class": set(),
-    "pixel_window": set(),
-    "records": {"asked_class", "pixel_window"},
+    "records": {"asked_class", "windows"},
     "safety": {"records"},
     "errors": {"safety"},
     "events": {"safety"},

@@ -19,8 +19,8 @@ from geochg.records import (
     Unparsed,
 )
 from geochg.tasks.lexicon import Lexicon, lexicon_of
+from geochg.tasks.patterns import with_classes, with_notes
 from geochg.tasks.reply_text import spoken_answer
-from geochg.tasks.wording import with_classes, with_notes
 
 A = TypeVar("A", Caption, Presence, Counts, Locations, Dialogue, Reply)
 
@@ -72,7 +72,7 @@ class TaskSpec(Generic[A]):
             raise ValueError(f"the task '{self.task}' needs a text to ask")
         first_turn, *later_turns = self.turns(with_classes(pattern, classes))
         wording = TURN_BREAK.join((with_notes(first_turn, classes), *later_turns))
-        return Question(self.task, wording, classes)
+        return Question(self.task, wording, classes=classes)
 
     def parse(
         self, text: str, prompts: Sequence[str] = (), classes: tuple[AskedClass, ...] = ()

@@ -6,7 +6,7 @@ from geochg.class_list import ClassList
 from geochg.records import GRID_CELLS, Caption, Change, Counts, Locations, Presence, Task, Unparsed
 from geochg.tasks import SPECS, ask
 from geochg.tasks.lexicon import USUAL_LEXICON, lexicon_of
-from geochg.tasks.wording import about_class, with_classes, worded_pattern
+from geochg.tasks.patterns import about_class, with_classes, worded_pattern
 
 LIST = ClassList.from_dict(
     {
