@@ -240,8 +240,8 @@ class ClassList:
             raise InputError(
                 f"{origin} has no class {unknown[0]!r}", f"its classes: {', '.join(self.names)}"
             )
-        kept = (entry for entry in self.classes if entry.class_name in wanted_names)
-        return replace(self, classes=tuple(kept))
+        kept_entries = (entry for entry in self.classes if entry.class_name in wanted_names)
+        return replace(self, classes=tuple(kept_entries))
 
     def to_dict(self) -> dict[str, Any]:
         """The list as `from_dict` reads it."""
