@@ -232,13 +232,13 @@ class ClassList:
 
     def _asked_class(self, name: str) -> AskedClass:
         entries = [entry for entry in self.classes if entry.class_name == name]
-        words = [word for entry in entries for word in (entry.name, *entry.synonyms)]
-        known_class = CLASS_BY_NAME.get(name)
-        if known_class is not None:  # "building" as a word is among its nouns
-            words = [known_class.singular, *known_class.nouns, *(w for w in words if w != name)]
+        words = [_prompt_noun(entry.name) for entry in entries]
+        words += [synonym for entry in entries for synonym in entry.synonyms]
+        if name in (entry.name for entry in entries) and name in CLASS_BY_NAME:
+            words += CLASS_BY_NAME[name].nouns
         descriptions = [entry.description for entry in entries if entry.description]
         nouns = tuple(dict.fromkeys(map(singular_of, words)))
-        return AskedClass(name, nouns, "; ".join(descriptions))
+        return AskedClass(name, nouns, "; ".join(descriptions), len(entries))
 
     def of_outputs(self, names: Iterable[str], origin: str) -> Self:
         """The list with some output classes alone.
@@ -263,6 +263,11 @@ class ClassList:
         values: dict[str, Any] = {"classes": [entry.to_dict() for entry in self.classes]}
         values |= {"templates": list(self.templates)} if self.templates else {}
         return values | ({"complete": True} if self.complete else {})
+
+
+def _prompt_noun(name: str) -> str:
+    """What prompts call a class: `vegetation area` for geochg's `vegetation`."""
+    return CLASS_BY_NAME[name].singular if name in CLASS_BY_NAME else name
 
 
 def folded_name(text: str) -> str:

@@ -75,9 +75,16 @@ def test_questions_get_the_words_of_a_class(tmp_path):
     assert panels.nouns == ("solar panel", "photovoltaic panel", "PV")
     assert panels.description == "dark blue panels in rows"
     assert building.name == "building"
-    assert building.nouns[0] == "building"
-    assert building.nouns[-1] == "barn"
+    assert building.nouns == ("barn",)
     assert pool.nouns == ("pool",)
+
+
+def test_kinds_of_one_class_are_all_asked_about():
+    entries = [{"name": "barn", "class": "building", "synonyms": ["byre"]}]
+    entries += [{"name": "sheds", "class": "building"}, {"name": "water"}]
+    building, water = ClassList.from_dict({"classes": entries}, "x").asked_classes()
+    assert (building.nouns, building.prompt_nouns) == (("barn", "shed", "byre"), 2)
+    assert water.nouns[:2] == ("water area", "river")
 
 
 def test_names_alone_make_a_list():
