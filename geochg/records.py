@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
+from geochg.pixel_window import PixelWindow as PixelWindow
+
 if TYPE_CHECKING:
     from types import EllipsisType
 
@@ -35,48 +37,6 @@ class Task(StrEnum):
     LOCATE = "locate"
     DIALOGUE = "dialogue"
     QUESTION = "question"
-
-
-@dataclass(frozen=True, slots=True)
-class PixelWindow:
-    """A half-open range of grid rows and columns; starts may be negative for padded reads."""
-
-    row_start: int
-    row_stop: int
-    col_start: int
-    col_stop: int
-
-    @classmethod
-    def whole(cls, shape: Sequence[int]) -> Self:
-        """The window of a whole array, given its shape, which ends in height and width."""
-        return cls(0, shape[-2], 0, shape[-1])
-
-    @property
-    def height_px(self) -> int:
-        """Number of rows that it covers."""
-        return self.row_stop - self.row_start
-
-    @property
-    def width_px(self) -> int:
-        """Number of columns that it covers."""
-        return self.col_stop - self.col_start
-
-    def holds(self, x: float, y: float) -> bool:
-        """Whether a point in grid pixels lies in the window."""
-        return self.col_start <= x < self.col_stop and self.row_start <= y < self.row_stop
-
-    def cut_to(self, other: PixelWindow) -> PixelWindow | None:
-        """The part that lies in another window; None where that is nothing."""
-        low, high = max(self.row_start, other.row_start), min(self.row_stop, other.row_stop)
-        left, right = max(self.col_start, other.col_start), min(self.col_stop, other.col_stop)
-        return PixelWindow(low, high, left, right) if low < high and left < right else None
-
-    def slices_within(self, outer: PixelWindow) -> tuple[slice, slice]:
-        """Row and column slices that cut this window out of an array covering `outer`."""
-        return (
-            slice(self.row_start - outer.row_start, self.row_stop - outer.row_start),
-            slice(self.col_start - outer.col_start, self.col_stop - outer.col_start),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +188,31 @@ class Counts:
     changes: Mapping[str, Change] = field(default_factory=dict)
 
 
+class Direction(NamedTuple):
+    """The direction of a change, and its probability among the three, 0-1; None if not measured."""
+
+    change: Change
+    probability: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """Changed cells of the 3x3 grid per class, each with a probability 0-1.
+    """Changed cells of the 3x3 grid per class.
 
-    `changes` holds the direction of a class where the model tells it; else it is `altered`.
+    Attributes:
+        cells: Each with a probability 0-1; None where the model only names it.
+        changes: The direction of a class where the model tells it; else it is `altered`.
+        directions: The direction of single cells where the model tells it; it goes before that of
+            their class.
     """
 
-    cells: Mapping[str, Mapping[GridCell, float]]
+    cells: Mapping[str, Mapping[GridCell, float | None]]
     changes: Mapping[str, Change] = field(default_factory=dict)
+    directions: Mapping[str, Mapping[GridCell, Direction]] = field(default_factory=dict)
+
+    def direction(self, class_name: str, cell: GridCell) -> Direction | None:
+        """The direction of a cell; None where only that of its class is told, or none."""
+        return self.directions.get(class_name, {}).get(cell)
 
 
 class Box(NamedTuple):
@@ -245,12 +221,14 @@ class Box(NamedTuple):
     Attributes:
         window: The box within the tile's read window, in grid pixels.
         grid_cell: The cell of the tile's 3x3 grid that it lies in.
-        probability: Probability of change, 0-1.
+        probability: Probability of change, 0-1; None where it was not measured.
+        direction: The direction of this box; None where only that of its class is told, or none.
     """
 
     window: PixelWindow
     grid_cell: GridCell
-    probability: float
+    probability: float | None
+    direction: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)

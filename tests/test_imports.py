@@ -21,13 +21,15 @@ BASE = {
     "land_cover",
     "option_fields",
     "options",
+    "pixel_window",
     "records",
     "safety",
     "tasks",
 }
 MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
-    "records": set(),
+    "pixel_window": set(),
+    "records": {"pixel_window"},
     "safety": {"records"},
     "errors": {"safety"},
     "events": {"safety"},
