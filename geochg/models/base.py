@@ -1,8 +1,8 @@
 """The contract of a change model.
 
 A backend is a class derived from `ChangeModel` and named by an entry point of the group
-`geochg.models`; ours use the same door. It answers a batch of tile pairs for a list of questions
-in one call, so that it can encode each pair once, batch across tiles and questions, and leave out
+`geochg.models`; ours use the same door. It answers a batch of tiles for a list of questions
+in one call, so that it can encode each tile once, batch across tiles and questions, and leave out
 what is not needed.
 """
 
@@ -59,7 +59,9 @@ class Capabilities:
         survey_tiles: Most tiles of that sample.
         survey_is_optional: Whether it can answer about single tiles without that pass, each a scene
             of its own.
-        video: Whether it can take more than two dates.
+        fewest_dates: Least number of dates in a tile: 1 for models that tell of one image too.
+        most_dates: Greatest number of dates in a tile. Series of more are shown to it in pairs, one
+            step after the other.
         streams: Whether it can stream text.
         clues: Whether it reads `Tile.clue`.
         asked_in_words: The tasks for which the words of the question matter.
@@ -77,7 +79,8 @@ class Capabilities:
     surveys: bool = False
     survey_tiles: int = 256
     survey_is_optional: bool = False
-    video: bool = False
+    fewest_dates: int = 2
+    most_dates: int = 2
     streams: bool = False
     clues: bool = False
     asked_in_words: frozenset[Task] = frozenset()

@@ -16,8 +16,8 @@ GROUP = "geochg.models"
 """The entry-point group; each entry names a class derived from `ChangeModel`."""
 
 _SHOWN = (
-    *("tasks", "location", "pixels", "bands", "surveys", "video", "streams", "clues"),
-    *("asked_in_words", "batch_tiles"),
+    *("tasks", "location", "pixels", "bands", "surveys", "fewest_dates", "most_dates"),
+    *("streams", "clues", "asked_in_words", "batch_tiles"),
 )
 """The capabilities that `geochg models --json` lists."""
 

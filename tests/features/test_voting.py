@@ -41,7 +41,7 @@ def result(window, *answers, valid=None, settings=VOTING):
     if valid is None:
         valid = np.ones((side_px, side_px), bool)
     pixels = np.zeros((1, side_px, side_px), np.uint8)
-    return tile_result(Tile(window, pixels, pixels, valid), answers, settings)
+    return tile_result(Tile(window, (pixels, pixels), valid), answers, settings)
 
 
 def on(*boxes, name="road", probability=1.0, change=None):

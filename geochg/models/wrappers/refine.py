@@ -272,12 +272,13 @@ def enlarged_crop(tile: Tile, window: PixelWindow) -> Tile:
     valid = _resized_band(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(
         bool
     )
-    before, after = (
+    dates = tuple(
         np.stack([_resized_band(band[part], tile.valid.shape, smooth=True) for band in date])
-        for date in (tile.before, tile.after)
+        for date in tile.dates
     )
-    before[:, ~valid], after[:, ~valid] = 0, 0
-    return Tile(replace(tile.window, read=full_window, core=full_window), before, after, valid)
+    for date in dates:
+        date[:, ~valid] = 0
+    return Tile(replace(tile.window, read=full_window, core=full_window), dates, valid)
 
 
 def _resized_band(band: NDArray[Any], shape: tuple[int, ...], *, smooth: bool) -> NDArray[Any]:

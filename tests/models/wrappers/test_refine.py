@@ -72,7 +72,7 @@ def tile(before, after, valid=None, index=0, start=(0, 0)):
     height, width = before.shape[1:]
     whole = PixelWindow(start[0], start[0] + height, start[1], start[1] + width)
     valid = np.ones((height, width), bool) if valid is None else valid
-    return Tile(TileWindow(index, 0, index, whole, whole), before, after, valid)
+    return Tile(TileWindow(index, 0, index, whole, whole), (before, after), valid)
 
 
 def blank(size_px=81, **settings):

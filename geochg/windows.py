@@ -1,10 +1,14 @@
-"""A half-open range of grid rows and columns."""
+"""Windows of pixels: ranges of the common grid, tiles, and the cells of a tile's 3x3 grid.
+
+Ranges are half-open. Pixel coordinates are columns and rows of the common grid, counted from its
+top-left corner; a pixel covers `[col, col + 1) x [row, row + 1)`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,48 @@ class PixelWindow:
             slice(self.row_start - outer.row_start, self.row_stop - outer.row_start),
             slice(self.col_start - outer.col_start, self.col_stop - outer.col_start),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TileWindow:
+    """One tile of the layout.
+
+    Attributes:
+        index: Position in raster order, from 0; the tile's identity within a run.
+        row: Row in the layout of tiles, from 0.
+        col: Column in the layout of tiles, from 0.
+        read: The square of pixels the model sees; may reach past the grid, where it is padded.
+        core: The part of `read` whose answers are kept; cores cover each grid pixel exactly once.
+    """
+
+    index: int
+    row: int
+    col: int
+    read: PixelWindow
+    core: PixelWindow
+
+    @property
+    def name(self) -> str:
+        """The tile's name in outputs, such as `r3c12`."""
+        return f"r{self.row}c{self.col}"
+
+
+class GridCell(NamedTuple):
+    """One of the 3x3 cells a tile's read window is divided into."""
+
+    row: int
+    col: int
+
+    @property
+    def name(self) -> str:
+        """`top-left` ... `bottom-right`; the middle is `center-center`, as in the data."""
+        return f"{('top', 'center', 'bottom')[self.row]}-{('left', 'center', 'right')[self.col]}"
+
+    @property
+    def compass(self) -> str:
+        """`north-west` ... `south-east`, where the north is on top; the middle is `center`."""
+        parts = (("north", "", "south")[self.row], ("west", "", "east")[self.col])
+        return "-".join(part for part in parts if part) or "center"
+
+
+GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))  # in raster order
