@@ -151,6 +151,8 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     preparation = kept_preparation(journal) or Preparation()
     facts = metadata(pair, options, run.model, run.questions, preparation, tallies, failures)
     facts["caption"] = layer_caption(changes.layer, facts["not_seen_m2"])
+    if unmeasured := run.tell_unmeasured(changes.layer):
+        facts["confidence"] = unmeasured
     _write_outputs(run, journal, failures, changes, facts)
     run.listener(Progress("write", 1, 1))
     return ChangeResult(changes.layer, facts, run.outputs)

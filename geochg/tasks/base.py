@@ -36,8 +36,8 @@ class NonsenseError(ValueError):
 class TaskSpec(Generic[A]):
     """One task: its prompts, the text form of its answers, and their parser.
 
-    `parse(render(answer)) == answer` holds for every answer that words can tell; a probability
-    other than the one a plain statement gives (1 for a cell, none for a presence) cannot be told.
+    `parse(render(answer)) == answer` holds for every answer that words can tell; probabilities, and
+    directions of single cells, cannot be told.
 
     Attributes:
         task: The task.

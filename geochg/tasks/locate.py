@@ -108,7 +108,7 @@ _BETWEEN = re.compile(r"(?:[\s,;/|&'\"]|\band\b)*")
 
 
 def read_locations(text: str, lexicon: Lexicon) -> Locations:
-    """The cells of each class, each with probability 1.
+    """The cells of each class, without probabilities.
 
     Takes `roads: ['top-left']. buildings: [].` with or without quotes, colons and full stops (the
     released text processor drops `:` and `.`), the same as JSON or without brackets, the codes
@@ -123,10 +123,10 @@ def read_locations(text: str, lexicon: Lexicon) -> Locations:
     body = lexicon.marked(plain_text(text))
     if all_unchanged(body):
         return Locations({class_name: {} for class_name in lexicon.asked})
-    cells: dict[str, dict[GridCell, float]] = {}
+    cells: dict[str, dict[GridCell, float | None]] = {}
     changes: dict[str, Change] = {}
     for class_name, change, content in _entries(body, lexicon):
-        named_cells = dict.fromkeys(_cells(content), 1.0)
+        named_cells: dict[GridCell, float | None] = dict.fromkeys(_cells(content))
         if cells.setdefault(class_name, named_cells) != named_cells:
             raise NonsenseError(f"two lists of class '{class_name}'")
         if change and named_cells and changes.setdefault(class_name, change) is not change:
