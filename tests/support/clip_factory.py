@@ -106,7 +106,7 @@ def make_tile(before: np.ndarray, after: np.ndarray, valid: np.ndarray | None = 
     window = PixelWindow(0, before.shape[1], 0, before.shape[2])
     whole = np.ones(before.shape[1:], bool)
     return Tile(
-        TileWindow(0, 0, 0, window, window), before, after, whole if valid is None else valid
+        TileWindow(0, 0, 0, window, window), (before, after), whole if valid is None else valid
     )
 
 

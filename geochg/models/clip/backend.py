@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from geochg.class_list import ListedClass
+from geochg.class_list import ClassList, ListedClass
 from geochg.classes import CLASSES
+from geochg.errors import OptionError
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import NUMBERLESS, unchanged_answer
@@ -16,6 +17,7 @@ from geochg.models.clip.classes import read_classes, usual_classes
 from geochg.models.clip.dense_tiles import SURVEY_TILES, DenseTiles
 from geochg.models.clip.kinds import LandKinds
 from geochg.models.clip.options import ClipOptions, Look
+from geochg.models.clip.own_classes import own_classes
 from geochg.models.clip.scoring import became, score_at
 from geochg.models.clip.whole import WholeTiles
 from geochg.models.detectors.sentences import NO_CHANGE
@@ -58,6 +60,7 @@ class ClipModel(ChangeModel[ClipOptions]):
         survey_is_optional=True,
         tells_land_cover=True,
         keeps_names=True,
+        free_classes=True,
         batch_tiles=8,
     )
 
@@ -83,6 +86,8 @@ class ClipModel(ChangeModel[ClipOptions]):
             InputError: If the classes file makes no sense.
         """
         class_list = read_classes(options.classes) if options.classes else usual_classes()
+        if options.class_list:
+            class_list = own_classes(options.class_list)
         classes, templates = class_list.classes, options.templates
         if class_list.templates and templates == ClipOptions().templates:
             templates = class_list.templates
@@ -106,6 +111,20 @@ class ClipModel(ChangeModel[ClipOptions]):
         if options.look is Look.WHOLE:
             return {"threshold": score_at(probability, options.whole_threshold)}
         return {"presence_threshold": probability}
+
+    @classmethod
+    def class_options(cls, options: ClipOptions, class_list: ClassList) -> Mapping[str, Any]:
+        """The classes themselves; see `ChangeModel.class_options`.
+
+        Raises:
+            OptionError: If the model's own option names classes too.
+        """
+        if options.classes:
+            raise OptionError(
+                "--model-option classes names a class file beside --classes or --classes-file",
+                "leave one of them out",
+            )
+        return {"class_list": class_list.to_dict()}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -137,11 +156,19 @@ class ClipModel(ChangeModel[ClipOptions]):
 
         return DenseTiles(
             DenseEncoder(self.encoder),
-            LandKinds.of(self.classes),
+            LandKinds.of(self.classes, self._asked_names),
             self.options.window_px,
             self.options.threshold,
             self.options.presence_threshold,
         )
+
+    @property
+    def _asked_names(self) -> tuple[str, ...]:
+        """The output classes that the user named; none where all count."""
+        if not self.options.class_list:
+            return ()
+        class_list = ClassList.from_dict(self.options.class_list, "--classes")
+        return () if class_list.complete else class_list.names
 
     @cached_property
     def _whole(self) -> WholeTiles:

@@ -46,8 +46,8 @@ def read_classes(source: str) -> ClassList:
             leave nothing to tell apart.
     """
     path = Path(source).expanduser()
-    if source in SHIPPED and not path.is_file():
-        return _shipped(SHIPPED[source])
+    if path.name in SHIPPED and not path.exists():
+        return _shipped(SHIPPED[path.name])
     class_list = ClassList.read(path)
     if len(class_list.classes) < 2:
         raise InputError(f"{path} has fewer than two classes", "name what else may be there")

@@ -98,27 +98,31 @@ class TextForm:
 
 @torch.inference_mode()
 def text_embeddings(
-    model: Any, tokenizer: Any, form: TextForm, prompts: Sequence[str], templates: Sequence[str]
+    model: Any,
+    tokenizer: Any,
+    form: TextForm,
+    prompts: Sequence[Sequence[str]],
+    templates: Sequence[str],
 ) -> Tensor:
-    """One unit vector a prompt: the mean of the vectors of its sentences, normalised.
+    """One unit vector a class: the mean of the vectors of its sentences, normalised.
 
     Args:
         model: See `Encoder`.
         tokenizer: The model's tokenizer.
         form: How the type of model is given texts.
-        prompts: Noun phrases.
-        templates: Sentences with `{}` in the prompt's place.
+        prompts: Noun phrases for each class.
+        templates: Sentences with `{}` in the place of a noun phrase.
 
     Returns:
-        `(prompts, width)` float32, on the model's device.
+        `(classes, width)` float32, on the model's device.
 
     Raises:
         ModelError: If a sentence is longer than the model reads.
     """
     max_tokens = model.config.text_config.max_position_embeddings
     rows = []
-    for prompt in prompts:
-        sentences = [template.replace("{}", prompt) for template in templates]
+    for phrases in prompts:
+        sentences = [template.replace("{}", phrase) for phrase in phrases for template in templates]
         tokens = tokenizer(sentences, padding=form.padding, max_length=max_tokens)
         _check_length(sentences, tokens, max_tokens)
         inputs = {

@@ -1,7 +1,9 @@
 """The options of the backend `clip`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from geochg.errors import OptionError
 from geochg.models.clip.scoring import MAX_SCORE
@@ -23,10 +25,14 @@ class Look(StrEnum):
 class ClipOptions(ModelOptions):
     """The options of `clip`."""
 
+    class_list: Mapping[str, Any] = option(
+        {}, "The classes of --classes or --classes-file, which set it."
+    )
     classes: str = option(
         "",
-        "A TOML file of the kinds of ground, or `thesis` for the 32 bare names of Kömürcü's thesis;"
-        " empty for the classes of geochg.",
+        "As --classes-file, of a file that is `complete`: all kinds of ground that are told apart,"
+        " or `thesis` for the 32 bare names of Kömürcü's thesis; empty for those of geochg.",
+        is_path=True,
     )
     look: Look = option(
         Look.DENSE,

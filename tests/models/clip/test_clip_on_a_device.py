@@ -46,7 +46,7 @@ def test_answers_are_those_of_the_host(make, tmp_path):
     # Kernels of one attention differ in the last digits.
     encoder.model.set_attn_implementation("eager")
     form = MODEL_TYPES[encoder.model.config.model_type].text_form
-    texts = (tokenizer(), form, ["a road"], ["a photo of {}"])
+    texts = (tokenizer(), form, [["a road"]], ["a photo of {}"])
     vectors = text_embeddings(encoder.model, *texts)
     tiles = [noisy_tile(seed) for seed in range(3)]
     questions = [ask(task) for task in (Task.PRESENCE, Task.LOCATE, Task.CAPTION)]
