@@ -131,7 +131,7 @@ def test_a_fitted_threshold_gives_the_same_answers_when_it_is_used(geochg, clip,
     assert fit["items"] == 12
     assert result["presence"]["items"] == {"changed": 6, "unchanged": 6, "unanswered": 0}
     # Another scene against a little more light: the threshold tells them apart.
-    assert result["presence"]["scores"]["the_model"]["balanced_accuracy"] > 0.9
+    assert result["presence"]["scores"]["the_model"]["balanced_accuracy"] > 0.8
 
     option = f"presence_threshold={fit['options']['presence_threshold']!r}"
     again = tmp_path / "again.jsonl"
