@@ -249,7 +249,7 @@ class AnalyzeOptions(Options):
     )
     nodata: tuple[str, ...] = option(
         (),
-        "The value that means no measurement, for both dates or for each: `0`, `-9999,nan`; `none` "
+        "The value that means no measurement, for all dates or for each: `0`, `-9999,nan`; `none` "
         "where none does. It counts instead of what the files say.",
         usual="as the files say",
         metavar="VALUE[,VALUE]",
@@ -262,10 +262,23 @@ class AnalyzeOptions(Options):
         "Let files on this machine name rasters elsewhere (a VRT of an address), and fetch those.",
         shapes_result=False,
     )
+    dates: tuple[str, ...] = option(
+        (),
+        "When the images were taken, one date each, such as `2020-06-01,2021-06-01`; a month "
+        "(`2020-06`) or a year will do.",
+        usual="as tags of the files say, else their names",
+        commands=MAPPING,
+    )
     dates_as_given: bool = option(
         False,
         "Take the dates in the order given although the files say that BEFORE is the newer.",
         shapes_result=False,
+    )
+    in_turn: bool = option(
+        False,
+        "Show a model three dates or more in pairs, one step after the other, also where it could "
+        "take them together.",
+        commands=MAPPING,
     )
     device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.", shapes_result=False)
     batch_size: int | None = option(
@@ -305,7 +318,8 @@ class AnalyzeOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.of_dates()  # which refuses nodata that is no number
+        for value in self.nodata:
+            _nodata_value(value)
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
         check_tiles(self.tile_size_px, overlap_px)
         if self.vote and overlap_px != half_px:
@@ -334,17 +348,23 @@ class AnalyzeOptions(Options):
             return self.overlap_px
         return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
 
-    def of_dates(self) -> tuple[DateOptions, DateOptions]:
-        """The options by which either date is opened and read, before first."""
+    def of_dates(self, count: int = 2) -> tuple[DateOptions, ...]:
+        """The options by which each date is opened and read, the earliest first.
+
+        Args:
+            count: Number of dates.
+
+        Raises:
+            OptionError: If there is neither one nodata value for all of them nor one for each.
+        """
         nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
-        if len(nodata_values) > 2:
+        if len(nodata_values) not in (1, count):
             raise OptionError(
-                f"nodata has {len(nodata_values)} values",
-                "give one for both dates, or one for each",
+                f"nodata has {len(nodata_values)} values, and there are {count} dates",
+                "give one for all dates, or one for each",
             )
-        return DateOptions(self.allow_remote, nodata_values[0]), DateOptions(
-            self.allow_remote, nodata_values[-1]
-        )
+        values_by_date = nodata_values * (count if len(nodata_values) == 1 else 1)
+        return tuple(DateOptions(self.allow_remote, value) for value in values_by_date)
 
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""

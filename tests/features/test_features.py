@@ -40,6 +40,8 @@ COLUMNS = [
     "change",
     "before_class",
     "after_class",
+    "from_date",
+    "to_date",
     "confidence",
     "caption",
     "count",
