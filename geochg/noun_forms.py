@@ -18,13 +18,21 @@ _IRREGULAR = {
     "series": "series",
     "shelf": "shelves",
 }
+_UNCOUNTABLE = frozenset(
+    "asphalt bareland concrete cropland damage debris farmland gravel grassland greenery ground"
+    " housing ice land mud rubble sand scrub shrubland snow soil vegetation wasteland water"
+    " woodland".split()
+)
+"""Nouns without a plural, such as the last word of `burnt ground`."""
+
 _SINGULARS = {plural: singular for singular, plural in _IRREGULAR.items()}
 
 
 def plural_of(noun: str) -> str:
     """Several of a noun: `solar panels`, `factories`; a plural stays as it is."""
     head, last_word = _split(noun)
-    if not last_word.isascii() or singular_of(noun) != noun:
+    is_known = last_word.isascii() and last_word.lower() not in _UNCOUNTABLE
+    if not is_known or singular_of(noun) != noun:
         return noun
     return head + _plural_word(last_word)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
+from geochg.asked_class import AskedClass as AskedClass
 from geochg.windows import GRID_CELLS as GRID_CELLS
 from geochg.windows import GridCell as GridCell
 from geochg.windows import PixelWindow as PixelWindow
@@ -159,11 +160,13 @@ class Question:
         text: Its prompt in words.
         span: The dates that it is about; None for the first and the last. Only models that take
             more than two dates are asked about others.
+        classes: The classes that it asks about; empty for those of the data, roads and buildings.
     """
 
     task: Task
     text: str
     span: Span | None = None
+    classes: tuple[AskedClass, ...] = ()
 
 
 class Exchange(NamedTuple):
@@ -200,15 +203,31 @@ class Counts:
     changes: Mapping[str, Change] = field(default_factory=dict)
 
 
+class Direction(NamedTuple):
+    """The direction of a change, and its probability among the three, 0-1; None if not measured."""
+
+    change: Change
+    probability: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """Changed cells of the 3x3 grid per class, each with a probability 0-1.
+    """Changed cells of the 3x3 grid per class.
 
-    `changes` holds the direction of a class where the model tells it; else it is `altered`.
+    Attributes:
+        cells: Each with a probability 0-1; None where the model only names it.
+        changes: The direction of a class where the model tells it; else it is `altered`.
+        directions: The direction of single cells where the model tells it; it goes before that of
+            their class.
     """
 
-    cells: Mapping[str, Mapping[GridCell, float]]
+    cells: Mapping[str, Mapping[GridCell, float | None]]
     changes: Mapping[str, Change] = field(default_factory=dict)
+    directions: Mapping[str, Mapping[GridCell, Direction]] = field(default_factory=dict)
+
+    def direction(self, class_name: str, cell: GridCell) -> Direction | None:
+        """The direction of a cell; None where only that of its class is told, or none."""
+        return self.directions.get(class_name, {}).get(cell)
 
 
 class Box(NamedTuple):
@@ -217,12 +236,14 @@ class Box(NamedTuple):
     Attributes:
         window: The box within the tile's read window, in grid pixels.
         grid_cell: The cell of the tile's 3x3 grid that it lies in.
-        probability: Probability of change, 0-1.
+        probability: Probability of change, 0-1; None where it was not measured.
+        direction: The direction of this box; None where only that of its class is told, or none.
     """
 
     window: PixelWindow
     grid_cell: GridCell
-    probability: float
+    probability: float | None
+    direction: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import geochg
 
 ROOT = Path(__file__).parent.parent
 BASE = {
+    "asked_class",
     "errors",
     "events",
     "extras",
@@ -21,6 +22,7 @@ BASE = {
     "classes",
     "land_cover",
     "noun_forms",
+    "option_choices",
     "option_fields",
     "options",
     "records",
@@ -31,18 +33,20 @@ BASE = {
 MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
     "windows": set(),
-    "records": {"windows"},
+    "asked_class": set(),
+    "records": {"asked_class", "windows"},
     "safety": {"records"},
     "errors": {"safety"},
     "events": {"safety"},
     "extras": {"errors"},
     "files": {"errors", "safety"},
+    "option_choices": set(),
     "option_fields": {"errors", "files", "safety"},
-    "options": {"errors", "option_fields", "safety"},
+    "options": {"class_list", "errors", "option_choices", "option_fields", "safety"},
     "chi_squared": set(),
     "classes": set(),
     "noun_forms": set(),
-    "class_list": {"classes", "errors", "files", "noun_forms", "safety"},
+    "class_list": {"asked_class", "classes", "errors", "files", "noun_forms", "safety"},
     "land_cover": {"classes", "records"},
     "geometry": {"errors", "extras", "files", "records", "safety"},
     "tasks": BASE,

@@ -29,6 +29,7 @@ _DTYPES = {
     "to_date": "string",
     _NUMBERED: "Int64",
     "confidence": "float64",
+    "change_confidence": "float64",
     "caption": "string",
     "count": "Int64",
     "area_m2": "float64",
@@ -37,8 +38,8 @@ _DTYPES = {
 }
 _LISTS = ("tiles", "cells")
 _TOLD = (
-    *("class", "change", "before_class", "after_class", "confidence", "caption", "count"),
-    *("area_m2", "tiles", "cells"),
+    *("class", "change", "before_class", "after_class", "confidence", "change_confidence"),
+    *("caption", "count", "area_m2", "tiles", "cells"),
 )
 """Columns that fields of `FeatureRow` go into, in their order."""
 _ORDER = "period, row_px, col_px, class_name, change"
@@ -68,7 +69,8 @@ class FeatureRow(NamedTuple):
         change: One of `Change`.
         before_class: Land cover of most of it at the earlier date; None where that is not known.
         after_class: Land cover at the later date.
-        confidence: 0-1.
+        confidence: 0-1; None where it was not measured.
+        change_confidence: Likewise of the direction.
         caption: A sentence.
         objects: Number of separate objects; None for what is not counted.
         area_m2: Geodesic area.
@@ -83,7 +85,8 @@ class FeatureRow(NamedTuple):
     change: str
     before_class: str | None
     after_class: str | None
-    confidence: float
+    confidence: float | None
+    change_confidence: float | None
     caption: str
     objects: int | None
     area_m2: float
@@ -117,6 +120,8 @@ class FeatureLayer:
         self.periods = tuple(periods)
         self._grid = grid
         self._totals: dict[tuple[int, str, str], KindTotal] = {}
+        self.unmeasured = 0
+        """Features without a confidence."""
         self._database = _new_database()
         columns = ("period", *FeatureRow._fields)
         self._database.execute(f"CREATE TABLE feature ({', '.join(columns)})")
@@ -155,6 +160,7 @@ class FeatureLayer:
             self._database.executemany(
                 f"INSERT INTO feature VALUES ({marks})", ((period, *row) for row in rows)
             )
+        self.unmeasured += sum(row.confidence is None for row in rows)
         areas: dict[tuple[int, str, str], list[float]] = {}
         for row in rows:
             areas.setdefault((period, row.class_name, row.change), []).append(row.area_m2)
@@ -173,11 +179,12 @@ class FeatureLayer:
         `after_class` (land cover of most of it at either date, missing where the model cannot
         tell), `from_date` and `to_date` (ISO 8601, to the day at most, missing where not known),
         of a series `step` (Int64, from 1; missing for the whole), `confidence` (0-1, weighted by
-        area, 4 decimals), `caption` (about the feature where it was outlined or shares its tile,
-        else the model's about the tile), `count` (Int64; of outlined features the separate
-        buildings, or the stretches of road; else the model's count where the feature is the only
-        one of its class in its only tile, or missing), `area_m2` (geodesic, 1 decimal, of tiny
-        ones 3 figures), `tiles` and `cells` (lists of names such as `r0c1` and `r0c1/top-left`),
+        area, 4 decimals, missing where the model gives no probability), `change_confidence`
+        (likewise of the direction), `caption` (about the feature where it was outlined or shares
+        its tile, else the model's about the tile), `count` (Int64; of outlined features the
+        separate buildings, or the stretches of road; else the model's count where the feature is
+        the only one of its class in its only tile), `area_m2` (geodesic, 1 decimal, of tiny ones 3
+        figures), `tiles` and `cells` (lists of names such as `r0c1` and `r0c1/top-left`),
         `geometry` (polygons).
         """
         (frame,) = self.frames(max(len(self), 1))

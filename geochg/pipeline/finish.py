@@ -110,7 +110,7 @@ def begin_journal(run: Run, between: Sequence[RasterSource] = (), parts: int = 1
     has_heat = run.outputs.heatmap is not None
     facts = fingerprint(run.pair, run.options, run.model, heatmap=has_heat, between=between)
     path = journal_path(paths[0]) if paths else None
-    classes = {*CLASSES, *run.model.capabilities.classes}
+    classes = {*CLASSES, *run.model.capabilities.classes, *run.options.wanted_classes}
     journal = Journal.begin(
         path, run.layout, facts, resume=run.options.resume, classes=classes, parts=parts
     )
@@ -144,6 +144,8 @@ def finish(
     changes = [_changes(span, layer, number) for number, span in enumerate(spans)]
     facts = metadata(run.pair, run.options, run.model, run.questions, spans[-1].facts())
     facts["caption"] = layer_caption(layer, facts["not_seen_m2"])
+    if unmeasured := run.tell_unmeasured(layer):
+        facts["confidence"] = unmeasured
     if len(sources) > 2:
         facts["series"] = series_facts(sources, _step_facts(spans, layer), together=together)
     _write_outputs(spans, changes, facts)

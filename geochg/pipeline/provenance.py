@@ -55,6 +55,7 @@ def fingerprint(
         "the model": asdict(model.identity),
         "the area of interest": _states(map(str, area_files)),
         "whether there is a heatmap": heatmap,
+        "the classes": options.class_list.to_dict() if options.class_list else None,
         **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
     }
 
@@ -82,6 +83,7 @@ def metadata(
             "questions": {question.task: model.prompt(question) for question in questions},
             "sources": {"before": _source_facts(pair.before), "after": _source_facts(pair.after)},
             "options": _shaping_options(options, model),
+            **_class_facts(options, model),
             "grid": _grid_facts(pair.grid),
             **span,
         }
@@ -134,6 +136,17 @@ def series_facts(
 def _source_facts(source: RasterSource) -> dict[str, Any]:
     """A source as outputs tell it; `date` is its day, as far as it is known."""
     return {**source.to_dict(), "date": date_of(source).text or None}
+
+
+def _class_facts(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
+    """The classes of the user, and the color of each; nothing for models that know their own."""
+    if options.class_list is None or not model.capabilities.free_classes:
+        return {}
+    colors = options.class_list.colors
+    return {
+        "classes": options.class_list.to_dict()["classes"],
+        "colors": {name: colors[name] for name in options.wanted_classes},
+    }
 
 
 def _input_facts(source: RasterSource) -> list[Any]:

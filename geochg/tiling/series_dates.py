@@ -111,8 +111,8 @@ def naming_remarks(sources: Sequence[RasterSource]) -> Iterator[Remark]:
         tag_days, name_days = period_of(source.acquired[:10]), period_of(date_in_name(source.label))
         if tag_days and name_days and not name_days.first <= tag_days.first < name_days.end:
             yield Remark(
-                f"{_name(source)} is of {tag_days.text} by its tag {source.dated_by}, which may be "
-                f"when it was written, and of {name_days.text} by its name; the tag's date is taken",
+                f"{_name(source)} is of {tag_days.text} by its tag {source.dated_by}, which may "
+                f"tell when it was written, and of {name_days.text} by its name; the tag counts",
                 f"give the dates of all images with {GIVEN} if that is wrong",
             )
 

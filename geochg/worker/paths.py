@@ -89,7 +89,7 @@ class RequestFolder:
         return self.file(text) if is_name and self._is_there(text) else text
 
     def options(self, options: AnalyzeOptions) -> AnalyzeOptions:
-        """Options whose areas, models and adapters are named by absolute paths.
+        """Options whose areas, class files, models and adapters are named by absolute paths.
 
         Raises:
             MessageError: If one is relative and the request names no folder.
@@ -98,6 +98,7 @@ class RequestFolder:
             options,
             aoi=options.aoi and self._area(options.aoi),
             model=self._model(options.model),
+            classes_file=options.classes_file and self.file(options.classes_file),
             clue_model=self._model(options.clue_model),
             model_options=self._model_options(options.model, options.model_options),
             clue_options=self._model_options(options.clue_model, options.clue_options),

@@ -22,7 +22,7 @@ from geochg_qgis.algorithms.base import RunAlgorithm
 from geochg_qgis.algorithms.layer_destination import load_from
 from geochg_qgis.algorithms.pair_parameters import OUTPUT, documented_parameter, layer_parameter
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_layers import ResultOrigin, add_review_fields, open_result
+from geochg_qgis.layers.result_layers import ResultOrigin, open_result
 from geochg_qgis.layers.temporal import pair_times
 from geochg_qgis.link.absolute_paths import absolute_path
 
@@ -87,8 +87,7 @@ class AnalyzeAlgorithm(RunAlgorithm):
         times = pair_times(before.name, after.name, answer)
         origin = ResultOrigin(before, after, self._sent_options, times)
         name = Path(source.partition("|")[0]).stem
-        if source.partition("|")[0].lower().endswith(".gpkg"):
-            open_result(source, name, origin)
+        open_result(source, name, origin)
         if context.willLoadLayerOnCompletion(source):
             details = context.layerToLoadOnCompletionDetails(source)
             details.setPostProcessor(_Marker.of(origin))
@@ -114,9 +113,6 @@ class _Marker(QgsProcessingLayerPostProcessorInterface):
     ) -> None:
         """Marks the layer; called by QGIS on the main thread."""
         if isinstance(layer, QgsVectorLayer):
-            if layer.dataProvider().storageType() == "GeoJSON":
-                # Fields without values are not in such a file.
-                add_review_fields(layer)
             self._origin.mark(layer)
         # QGIS still holds the last one.
         del self._waiting[: self._waiting.index(self)]

@@ -57,6 +57,7 @@ def _aliases() -> dict[str, str]:
         "to_date": tr("To"),
         "step": tr("Step"),
         "confidence": tr("Confidence"),
+        "change_confidence": tr("Confidence of the direction"),
         "caption": tr("Caption"),
         "count": tr("Count"),
         "area_m2": tr("Area (m²)"),

@@ -36,7 +36,7 @@ class ChangeRecord(NamedTuple):
         model_class: Class that the model gave.
         change: Direction of the change.
         area_m2: Area on the ellipsoid.
-        confidence: Confidence of the model, 0 to 1.
+        confidence: Confidence of the model, 0 to 1; None where it was not measured.
         caption: Sentence of the model.
         review: Decision of the reviewer: `accepted`, `rejected` or empty.
         before: Land cover at the earlier date; empty where the model names none.
@@ -48,7 +48,7 @@ class ChangeRecord(NamedTuple):
     model_class: str
     change: str
     area_m2: float
-    confidence: float
+    confidence: float | None
     caption: str
     review: str
     before: str = ""
@@ -151,7 +151,7 @@ def _change(feature: QgsFeature, columns: Sequence[int]) -> ChangeRecord:
         str(name or ""),
         str(change or ""),
         float(area_m2 or 0),
-        float(confidence or 0),
+        None if confidence is None else float(confidence),
         str(caption or ""),
         str(review or ""),
         str(before or ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProject, QgsVectorLayer
 from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
@@ -18,27 +18,23 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import pair_summary, sentence
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.extents import shared_extent
-from geochg_qgis.layers.image_identity import ImageIdentity, image_source
-from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
 from geochg_qgis.layers.result_groups import dissolve_empty_groups
-from geochg_qgis.layers.result_layers import drawn_features, results_in_project
 from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link.output_paths import with_suffix
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.area_widget import AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
-from geochg_qgis.panel.dialogues import DialogueSubject
 from geochg_qgis.panel.interrupted_runs import InterruptedRun
 from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
 from geochg_qgis.panel.layouts import scroll_area, separator
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
+from geochg_qgis.panel.pair_choice import PairChoice
 from geochg_qgis.panel.pair_widget import PairWidget
+from geochg_qgis.panel.review_copier import ReviewCopier
 from geochg_qgis.panel.run_controller import RunController, result_summary
-from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
+from geochg_qgis.panel.run_plan import RunPlan
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
@@ -68,18 +64,20 @@ class GeochgDockWidget(QgsDockWidget):
         super().__init__("geochg", iface.mainWindow())
         self.setObjectName("GeochgDock")
         self._iface, self._connection = iface, connection
-        self.messages = MessageController(iface, self.open_setup)
+        self.copier = ReviewCopier(self)
+        self.messages = MessageController(iface, self.open_setup, self.copier.copy)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
         self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
         self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
+        self.choice = PairChoice(connection, self.pair, self.area, self.options)
         self.runs = RunController(connection, self)
         self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
         self.ask = AskWidget(
             iface,
             connection,
-            self._ask_subject,
-            self._ask_parameters,
+            self.choice.ask_subject,
+            lambda: self.choice.ask_parameters(self.changes.layer),
             self.pair.holds,
             self.messages.show_error,
             self,
@@ -113,7 +111,7 @@ class GeochgDockWidget(QgsDockWidget):
         if self.runs.is_running:
             return
         try:
-            plan = self._plan()
+            plan = self.choice.plan()
             self._stop_describing()
             self.estimates.begin(_estimate_key(plan.options))
             self.runs.begin(plan)
@@ -144,7 +142,7 @@ class GeochgDockWidget(QgsDockWidget):
         if self.runs.is_running or self._is_describe_due:
             return
         try:
-            parameters = self._pair_parameters()
+            parameters = self.choice.pair_parameters()
         except LinkError as error:
             self._show_info(str(error))
             return
@@ -172,6 +170,7 @@ class GeochgDockWidget(QgsDockWidget):
         self._stop_describing()
         self.worker.close_down()
         self.runs.close_down()
+        self.copier.close_down()
         self.changes.close_down()
         self.ask.close_down()
         if self.setup is not None:
@@ -180,94 +179,6 @@ class GeochgDockWidget(QgsDockWidget):
         # The map would call a tool that is gone, and ending one may bring back another.
         for owner in (self.changes.swipe, self.changes.shapes, self.ask, self.area):
             self._iface.mapCanvas().unsetMapTool(owner.tool)
-
-    def _plan(self) -> RunPlan:
-        before, after, aoi, options = self._choices()
-        output = self.options.output.filePath().strip()
-        path = with_suffix(output, ".gpkg") if output else default_output(before, after)
-        if not path.is_absolute():
-            path = default_output(before, after).parent / path
-        if output and not path.parent.is_dir():
-            raise LinkError(
-                tr("There is no folder {}").format(path.parent),
-                tr("choose another folder under Save as"),
-            )
-        layers = self._images()
-        images = ImageIdentity.of(layers[0]), ImageIdentity.of(layers[1])
-        heatmap = path.with_suffix(".tif") if self.options.heatmap.isChecked() else None
-        return RunPlan(
-            before,
-            after,
-            layers[0].id(),
-            layers[1].id(),
-            images,
-            {**options, "aoi": aoi},
-            path,
-            heatmap,
-        )
-
-    def _choices(self) -> tuple[LayerSource, LayerSource, str | None, dict[str, Any]]:
-        before, after = self._images()
-        area = self.area.area(before, after)
-        rasters = [layer_source(layer, area.bounds, area.crs) for layer in (before, after)]
-        return rasters[0], rasters[1], area.aoi, self.options.options()
-
-    def _images(self) -> tuple[QgsRasterLayer, QgsRasterLayer]:
-        before, after = self.pair.layers()
-        if before is None or after is None:
-            raise LinkError(
-                tr("The project does not have two raster layers"),
-                tr("add an image before and one after"),
-            )
-        if image_source(before) == image_source(after):
-            raise LinkError(
-                tr("Before and after are the same image"), tr("choose two images of one place")
-            )
-        return before, after
-
-    def _pair_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
-        return self._parameter_maker(*self._choices())
-
-    def _ask_subject(self) -> DialogueSubject:
-        """The chosen pair and model, which a question would be about.
-
-        Raises:
-            LinkError: If no pair or no model is chosen.
-        """
-        before, after = self._images()
-        model = str(self.options.options()["model"])
-        label = f"{before.name()} → {after.name()}, {model}"
-        return DialogueSubject(image_source(before), image_source(after), model, label)
-
-    def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
-        """A maker of the parameters of a question, which has a place and needs no area."""
-        before, after = self._images()
-        shared, crs = shared_extent(before, after), before.crs()
-        rasters = [layer_source(layer, shared, crs) for layer in (before, after)]
-        options = self.options.options()
-        make = self._parameter_maker(rasters[0], rasters[1], None, options)
-        # What is listed counts first: answers must agree with the map.
-        results = [self.changes.layer, *results_in_project()]
-        features = drawn_features(results, before, after, str(options["model"]))
-        return lambda task: {**make(task), **({"features": features} if features else {})}
-
-    def _parameter_maker(
-        self, before: LayerSource, after: LayerSource, aoi: str | None, options: Mapping[str, Any]
-    ) -> Callable[[BackgroundTask], dict[str, Any]]:
-        """A function that makes the worker's parameters, on a task's thread."""
-        folder = options_folder()
-
-        def make(task: BackgroundTask) -> dict[str, Any]:
-            allow_remote = options.get("allow_remote") is True
-            access = RasterAccess(self._connection, task, task.isCanceled, task.warn, allow_remote)
-            return {
-                "before": before.worker_parameter(access),
-                "after": after.worker_parameter(access),
-                "options": {**options, "aoi": aoi},
-                "folder": folder,
-            }
-
-        return make
 
     def _tab_changed(self, _: int) -> None:
         """Describes the pair when that was put off until its tab is shown."""
@@ -321,6 +232,11 @@ class GeochgDockWidget(QgsDockWidget):
             ]
         )
 
+    def _show_copy(self, layer: QgsVectorLayer, path: str) -> None:
+        self.messages.show_success(tr("The review goes on in {}").format(path))
+        self.changes.show_layer(layer)
+        self._iface.setActiveLayer(layer)
+
     def _show_running(self) -> None:
         self.run_widget.set_running(True)
         self.interrupted.set_running(True)
@@ -366,6 +282,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
+        self.copier.done.connect(self._show_copy)
+        self.copier.failed.connect(self.messages.show_error)
         self.worker.setup_wanted.connect(self.open_setup)
         self.worker.greeted.connect(self._offer_what_it_can)
         self.worker.devices_known.connect(self.options.set_devices)

@@ -171,11 +171,7 @@ def default_output(before: LayerSource, after: LayerSource) -> Path:
     Raises:
         LinkError: If none of these folders can be written to.
     """
-    home = QgsProject.instance().homePath()
-    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-    user = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.HomeLocation)
-    texts = (home, documents, user)
-    folders = [after.folder(), before.folder(), *(Path(text) for text in texts if text)]
+    folders = [after.folder(), before.folder(), *user_folders()]
     path = result_path(after.name, [folder for folder in folders if folder is not None])
     if path is None:
         raise LinkError(
@@ -183,6 +179,14 @@ def default_output(before: LayerSource, after: LayerSource) -> Path:
             tr("name a file under More options, Save as"),
         )
     return path
+
+
+def user_folders() -> list[Path]:
+    """The folders of the project, of the user's documents, and the user's own."""
+    home = QgsProject.instance().homePath()
+    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    user = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.HomeLocation)
+    return [Path(text) for text in (home, documents, user) if text]
 
 
 def _layer_of(image: ImageIdentity, raster: Sequence[str]) -> QgsRasterLayer:

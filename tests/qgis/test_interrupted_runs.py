@@ -26,7 +26,7 @@ def no_other_runs(qgis_app):
 def begun(dock, output, **options):
     """A recorded run whose journal is empty."""
     dock.options.output.setFilePath(str(output))
-    run = dock._plan().interrupted(dock._connection)
+    run = dock.choice.plan().interrupted(dock._connection)
     run = InterruptedRun(**{**vars(run), "options": {**run.options, **options}})
     run.record()
     output.with_name(f"{output.name}.journal").write_text("")

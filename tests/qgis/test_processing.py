@@ -151,17 +151,27 @@ def test_the_layer_is_a_result_that_can_be_reviewed(provider, images, pair, tmp_
     assert layer.getFeature(first)[REVIEW] == "accepted"
 
 
-def test_a_layer_that_is_opened_later_is_a_result_too(provider, images, pair, tmp_path):
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb"])
+def test_a_layer_that_is_opened_later_is_a_result_too(provider, images, pair, tmp_path, suffix):
     from geochg_qgis.layers.image_identity import source_pair
     from geochg_qgis.layers.result_layers import results_in_project
 
-    output = run("analyze", {**images, "OUTPUT": str(tmp_path / "c.gpkg")})["OUTPUT"]
+    output = run("analyze", {**images, "OUTPUT": str(tmp_path / f"c.{suffix}")})["OUTPUT"]
     assert not results_in_project()
     layer = QgsVectorLayer(output, "c", "ogr")
     QgsProject.instance().addMapLayer(layer)
     assert results_in_project() == [layer]
     assert source_pair(layer) == tuple(pair)
-    assert {"review", "review_class"} <= {field.name() for field in layer.fields()}
+    # The others are reviewed in a copy.
+    has_fields = {"review", "review_class", "source"} <= {field.name() for field in layer.fields()}
+    assert has_fields == (suffix != "fgb")
+
+
+def test_a_style_of_the_users_beside_a_result_stays(provider, images, tmp_path):
+    style = tmp_path / "c.qml"
+    style.write_text("<qgis/>")
+    run("analyze", {**images, "OUTPUT": str(tmp_path / "c.geojson")})
+    assert style.read_text() == "<qgis/>"
 
 
 def test_tiles_gives_one_feature_a_tile(provider, images, tmp_path):

@@ -60,7 +60,7 @@ def test_answers_in_words_become_answers(server):
     changed, same = load(server).answer(tiles_of([True, False]), MAPPED)
     assert list(changed) == [
         Presence(True),
-        Locations({"road": {}, "building": {GridCell(0, 0): 1.0}}),
+        Locations({"road": {}, "building": {GridCell(0, 0): None}}),
         SPECS[Task.COUNT].parse("There are no new roads and 1 new building."),
         Caption("A building has been built.", changed=True),
     ]
