@@ -155,7 +155,11 @@ def finish(
 
 def _changes(span: AnsweredSpan, layer: FeatureLayer, number: int) -> Changes:
     run = span.run
-    settings = FeatureSettings.of(run.options, run.pair.facts.pixel_area_m2)
+    settings = FeatureSettings.of(
+        run.options,
+        run.pair.facts.pixel_area_m2,
+        keeps_names=run.model.capabilities.keeps_names,
+    )
     results = run.until_cancelled(span.journal.results())
     results = voted_results(results) if run.options.vote else results
     changes = changes_of(results, run.pair.grid, settings, layer, number)

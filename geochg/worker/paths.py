@@ -18,6 +18,9 @@ _ARCHIVES = re.compile(r"(?:/vsi(?:zip|tar|gzip|7z|rar|sparse|subfile)/(?:[\d_]+
 _SEPARATORS = re.compile(r"""([:"'?|])""")
 """What stands around the file in GDAL's names of a part of it: `NETCDF:"a.nc":Band1`."""
 
+_ADDRESS = re.compile(r"(?:\w+:)?[a-zA-Z][a-zA-Z0-9+]*://")
+"""How GDAL's names of what lies on a server begin; one within a file has a dot before `://`."""
+
 _VRT = "vrt://"
 
 
@@ -72,7 +75,7 @@ class RequestFolder:
         if archive := _ARCHIVES.match(name):
             return name[: archive.end()] + self.raster(name[archive.end() :])
         # On Windows, GDAL's own file systems are not absolute to pathlib.
-        is_elsewhere = name.lstrip().startswith(("<", "/vsi")) or "://" in name
+        is_elsewhere = name.lstrip().startswith(("<", "/vsi")) or _ADDRESS.match(name.lstrip())
         if Path(name).is_absolute() or is_elsewhere:
             return name
         if ":" in name and not self._is_there(name):
