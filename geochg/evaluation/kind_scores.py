@@ -17,10 +17,10 @@ from geochg.errors import (
     OptionError,
     RunError,
 )
+from geochg.evaluation.intervals import ROUNDS
 from geochg.evaluation.map_measures import MapMeasures, map_measures
 from geochg.evaluation.map_scores import (
     METRICS,
-    ROUNDS,
     ScoredPair,
     has_changed,
     score_lines,

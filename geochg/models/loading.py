@@ -1,6 +1,7 @@
 """The model of a run, with clues and closer looks where the options ask for them."""
 
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 from geochg.errors import OptionError
 from geochg.models.base import ChangeModel
@@ -14,6 +15,30 @@ from geochg.tasks.prompts import CLUE, check_prompts
 
 MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 """The tasks whose answers become features, in the order they are asked."""
+
+
+class ClueOptions(Protocol):
+    """Options that say what is put around the words of a question."""
+
+    @property
+    def device(self) -> str:
+        """The device of both models."""
+
+    @property
+    def clue(self) -> bool:
+        """Whether the model describes each tile first."""
+
+    @property
+    def clue_model(self) -> str:
+        """Model that does so instead; empty for none."""
+
+    @property
+    def clue_options(self) -> Mapping[str, Any]:
+        """Options of that model's own."""
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """Prompts in the user's own words, by task."""
 
 
 def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
@@ -34,14 +59,20 @@ def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
             model does not answer by the 3x3 grid and `refine` or `vote` need that.
     """
     check_prompts(options.prompts)
-    model = _with_clues(load_model(options.model, options.model_options, options.device), options)
+    model = with_clues(load_model(options.model, options.model_options, options.device), options)
     _check_grid(options, model)
     if not options.refine:
         return model
     return RefinedModel(model, options.refine, options.classes, options.batch_size)
 
 
-def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
+def with_clues(model: ChangeModel, options: ClueOptions) -> ChangeModel:
+    """The model with clues where the options ask for them.
+
+    Raises:
+        ModelError: If two models do not go together.
+        OptionError: If a prompt would never be used.
+    """
     has_clue = options.clue or bool(options.clue_model)
     _check_prompts(options.prompts, model, has_clue=has_clue)
     if not has_clue:
