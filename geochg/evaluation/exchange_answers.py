@@ -138,8 +138,8 @@ def exchanged_rows(
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         tile_answers: list[TileAnswers] = []
         for shape, like_tiles in groupby(tiles, key=lambda tile: tile.valid.shape):
-            most = batch_size or model.capabilities.tiles_at_once(max(shape))
-            while batch := list(islice(like_tiles, most)):
+            at_most = batch_size or model.capabilities.tiles_at_once(max(shape))
+            while batch := list(islice(like_tiles, at_most)):
                 with backend_errors(model):
                     tile_answers += model.answer(batch, [question])
         return tile_answers
