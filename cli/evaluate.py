@@ -48,7 +48,7 @@ _AGREEMENT_HINT = (
 _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
 _MAPS_ONLY = ("classes", "options_file")
 _NOT_FOR_MAPS = (
-    *("changed_share", "agreement", "exchange", "seed", "fit_threshold", *_FITTING, *_ROWS_ONLY),
+    *("changed_share", "agreement", "fit_threshold", *_FITTING, *_ROWS_ONLY),
     "predictions_file",
 )
 
@@ -172,6 +172,8 @@ def evaluate(
         _refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
     if kind == "kinds":
         _refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
+        if not ctx.params["exchange"]:
+            _refuse(ctx, ("seed",), "a folder of kinds", "add --exchange")
         from .evaluate_kinds import evaluate_kinds as score
     elif kind == "rows":
         _refuse(ctx, ("agreement",), "rows of questions", _AGREEMENT_HINT)

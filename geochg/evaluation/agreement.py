@@ -103,7 +103,8 @@ class GroupAgreement:
 
     Attributes:
         group: Name of the group.
-        pairs: Number of pairs of which answers could be compared.
+        items: Number of pairs, or of tiles with labels of their own, whose answers could be
+            compared.
         agreement: Share of them on which all answers of each look agree.
         interval: Interval of that share.
         by_chance: The same share of independent answers that tell a change as often.
@@ -111,7 +112,7 @@ class GroupAgreement:
     """
 
     group: str
-    pairs: int
+    items: int
     agreement: float
     interval: Interval | None
     by_chance: float
@@ -121,7 +122,7 @@ class GroupAgreement:
         """The agreement as plain JSON values."""
         return {
             "group": self.group,
-            "pairs": self.pairs,
+            "items": self.items,
             "agreement": self.agreement,
             "interval": None if self.interval is None else list(self.interval),
             "by_chance": self.by_chance,
@@ -150,7 +151,7 @@ class AgreementScores:
     def summary(self) -> str:
         """What was compared, on one line."""
         gap = f", {self.incomparable} left out" if self.incomparable else ""
-        return f"{', '.join(self.tasks)} of {self.groups[0].pairs} pairs{gap}"
+        return f"{', '.join(self.tasks)} of {self.groups[0].items} items{gap}"
 
     @property
     def tables(self) -> list[ScoreTable]:
@@ -161,11 +162,11 @@ class AgreementScores:
     def notes(self) -> list[str]:
         """Sentences on how the figure was made."""
         notes = [
-            f"{kind}: {number} of {self.groups[0].pairs} pairs"
+            f"{kind}: {number} of {self.groups[0].items} items"
             for kind, number in self.groups[0].disagreements.items()
         ]
         if self.incomparable:
-            notes.append(f"{self.incomparable} pairs have fewer than two answers that make sense")
+            notes.append(f"{self.incomparable} items have fewer than two answers that make sense")
         return [*notes, NOTE]
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,4 +262,4 @@ def _table(group: GroupAgreement) -> ScoreTable:
         ScoreLine("the model", {"agreement": group.agreement}, spread),
         ScoreLine("by chance", {"agreement": group.by_chance}),
     ]
-    return ScoreTable(group.group, group.pairs, ("agreement",), lines)
+    return ScoreTable(group.group, group.items, ("agreement",), lines)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from geochg.errors import InputError
 
-Size = tuple[int, int]
-"""Height and width of the images of a pair, in pixels."""
+Size = tuple[int, ...]
+"""Height and width of the images of a pair, in pixels, and whatever else must be equal."""
 
 _HINT = "give more pairs, or leave out --exchange"
 
@@ -34,7 +34,7 @@ def exchange_partners(
     Raises:
         InputError: If no images can be exchanged.
     """
-    if len(sizes) == 1:
+    if len(sizes) < 2:
         raise InputError("there is one pair only, so there are no images to exchange", _HINT)
     partners: dict[int, int] = {}
     for size in sorted(set(sizes)):

@@ -77,6 +77,7 @@ class ExchangeScores:
         unanswered: Number of exchanged items without an answer.
         lone_pairs: Number of pairs for which there was no image to exchange.
         seed: Seed of the exchange; None where it is not known.
+        unit: Name of the items.
     """
 
     exchanged: CalledShare
@@ -86,6 +87,7 @@ class ExchangeScores:
     unanswered: int
     lone_pairs: int
     seed: int | None
+    unit: str = "items"
     name: str = "exchange"
     heading: str = "Exchanged after images"
 
@@ -95,7 +97,7 @@ class ExchangeScores:
         gaps = {"without an answer": self.unanswered, "pairs left out": self.lone_pairs}
         return "".join(
             [
-                f"{self.exchanged.items} with the after image of another pair",
+                f"{self.exchanged.items} {self.unit} with the after image of another pair",
                 *(f", {number} {gap}" for gap, number in gaps.items() if number),
             ]
         )

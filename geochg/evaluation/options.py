@@ -49,8 +49,8 @@ class AskOptions(Options):
     )
     exchange: bool = option(
         False,
-        "Pairs, rows: also exchange the after images among pairs of one size, and tell how many of "
-        "these the model calls changed.",
+        "Also exchange the after images among pairs of one size, and tell how many of these the "
+        "model calls changed.",
     )
     seed: int = option(
         0,

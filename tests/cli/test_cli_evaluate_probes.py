@@ -131,7 +131,7 @@ def test_a_model_that_contradicts_itself_is_told(geochg, pairs, tmp_path):
         "unchanged pairs": pytest.approx(5 / 6),
     }
     assert told(geochg, "--from-predictions", kept) == result
-    assert "no, but a named cell: 2 of 12 pairs" in geochg("evaluate", pairs, *MARKER, *given)[1]
+    assert "no, but a named cell: 2 of 12 items" in geochg("evaluate", pairs, *MARKER, *given)[1]
 
 
 def test_pairs_without_labels(geochg, refused, pairs, tmp_path):
@@ -153,7 +153,7 @@ def test_pairs_without_labels(geochg, refused, pairs, tmp_path):
     lines = [f"pairs/A/{n:02d}.png,pairs/B/{n:02d}.png" for n in range(12)]
     table.write_text("\n".join(["before,after", *lines]).replace("/0", "/p0").replace("/1", "/p1"))
     refused("evaluate", table, *MARKER, names="has no column 'changed'")
-    assert told(geochg, table, *MARKER, "--agreement")["agreement"]["pairs"] == 12
+    assert told(geochg, table, *MARKER, "--agreement")["agreement"]["items"] == 12
 
 
 def test_a_model_of_one_answer_has_nothing_to_agree(refused, pairs, monkeypatch):
@@ -250,7 +250,7 @@ def test_rows_are_probed_too(geochg, rows, tmp_path):
     # All before images are alike, so two of the four are given one that is like theirs.
     assert result["exchange"]["exchanged_called_changed"] == 0.5
     assert result["agreement"]["agreement"] == 1
-    assert result["agreement"]["pairs"] == 4
+    assert result["agreement"]["items"] == 4
     assert sum(result["histogram"]["changed"]) == 2
     by = result["by"]["sensor"]
     assert set(by) == set(map(str, Task))

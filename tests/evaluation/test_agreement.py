@@ -76,7 +76,7 @@ def test_the_share_that_agrees_and_why_others_do_not():
     scores = agreement_scores(pairs)
     values = scores.to_dict()
     assert values["agreement"] == pytest.approx(2 / 5)
-    assert values["pairs"] == 5
+    assert values["items"] == 5
     assert values["disagreements"] == {
         "no, but a count above 0": 1,
         "no, but a named cell": 1,
@@ -91,7 +91,7 @@ def test_the_share_that_agrees_and_why_others_do_not():
     # Shares of yes: presence 2/5, count 2/5, cells 3/5, caption 2/5.
     yes, no = 0.4 * 0.4 * 0.6 * 0.4, 0.6 * 0.6 * 0.4 * 0.6
     assert values["by_chance"] == pytest.approx(yes + no)
-    assert any("no, but a named cell: 1 of 5 pairs" in note for note in scores.notes)
+    assert any("no, but a named cell: 1 of 5 items" in note for note in scores.notes)
 
 
 def test_answers_without_sense_are_left_out():
