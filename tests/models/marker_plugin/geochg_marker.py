@@ -134,7 +134,8 @@ class MarkerModel(ChangeModel[MarkerOptions]):
         if self.options.nonsense:
             return [Unparsed(q.task, "colourless green ideas", "nonsense") for q in questions]
         if self.options.blind:
-            tile = replace(tile, after=tile.before + (100 if tile.before.mean() > 127 else 0))
+            after = tile.before + (100 if tile.before.mean() > 127 else 0)
+            tile = replace(tile, dates=(tile.before, after))
         seen = Seen.of(tile, self.options.difference)
         locate = _locations if self.options.location is Location.GRID else _outlines
         if self.options.land_cover:
