@@ -160,37 +160,51 @@ def evaluate(
     """
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
+    kind = _source_kind(ctx, sources, from_predictions)
+    _refuse_idle_options(ctx, kind)
+    if kind == "kinds":
+        from .evaluate_kinds import evaluate_kinds as score
+    elif kind == "rows":
+        from .evaluate_rows import evaluate_rows as score
+    else:
+        from .evaluate_pairs import evaluate_pairs as score
+    with interrupts_raised():
+        score(ctx)
+
+
+def _source_kind(
+    ctx: click.Context, sources: tuple[Path, ...], from_predictions: Path | None
+) -> str:
+    """What is scored: `kinds`, `rows` or `pairs`."""
     if from_predictions is not None:
         barred_options = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
         _refuse(ctx, barred_options, "--from-predictions", "leave out one of them")
-        kind = "rows" if _keeps_rows(from_predictions) else "pairs"
-    elif _are_kinds(sources):
-        kind = "kinds"
-    else:
-        kind = "rows" if _are_rows(ctx, sources) else "pairs"
+        return "rows" if _keeps_rows(from_predictions) else "pairs"
+    if _are_kinds(sources):
+        return "kinds"
+    return "rows" if _are_rows(ctx, sources) else "pairs"
+
+
+def _refuse_idle_options(ctx: click.Context, kind: str) -> None:
+    """Refuses options that would not matter for what is scored."""
+    has_exchange, has_fit = ctx.params["exchange"], ctx.params["fit_threshold"]
     if kind != "kinds":
         _refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
     if kind == "kinds":
         _refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
-        if not ctx.params["exchange"]:
+        if not has_exchange:
             _refuse(ctx, ("seed",), "a folder of kinds", "add --exchange")
-        from .evaluate_kinds import evaluate_kinds as score
     elif kind == "rows":
         _refuse(ctx, ("agreement",), "rows of questions", _AGREEMENT_HINT)
         _refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
-        if not ctx.params["exchange"]:
+        if not has_exchange:
             _refuse(ctx, ("seed",), "rows of questions", "add --exchange")
-        from .evaluate_rows import evaluate_rows as score
     else:
         _refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
-        if not ctx.params["fit_threshold"]:
+        if not has_fit:
             _refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
-            if not ctx.params["exchange"]:
-                hint = "add --fit-threshold or --exchange"
-                _refuse(ctx, ("seed",), "scoring alone", hint)
-        from .evaluate_pairs import evaluate_pairs as score
-    with interrupts_raised():
-        score(ctx)
+        if not has_fit and not has_exchange:
+            _refuse(ctx, ("seed",), "scoring alone", "add --fit-threshold or --exchange")
 
 
 def _refuse(ctx: click.Context, names: tuple[str, ...], other_option: str, hint: str) -> None:

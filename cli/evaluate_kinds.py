@@ -33,17 +33,17 @@ def evaluate_kinds(ctx: click.Context) -> None:
 
     from .progress import showing_progress
 
-    by, by_file = ctx.params["by"], ctx.params["by_file"]
+    names, by_file = ctx.params["by"], ctx.params["by_file"]
     check_files(files, [*sources, by_file], overwrite=ctx.params["overwrite"])
     kinds = [kind for source in sources for kind in kinds_of(source)]
-    columns = _columns(kinds, by, by_file)
+    columns = _columns(kinds, names, by_file)
     exchange_seed = ctx.params["seed"] if ctx.params["exchange"] else None
     with showing_progress() as listener:
         report = kinds_report(kinds, options, listener, exchange_seed=exchange_seed)
     model_id = report.identity["id"]
     scored_kinds = [(kind, columns[kind.name]) for kind in report.kinds]
     groups = {
-        kind.name: {name: kind.by_column(name, of_kind) for name in by if kind.scored}
+        kind.name: {name: kind.by_column(name, of_kind) for name in names if kind.scored}
         for kind, of_kind in scored_kinds
     }
     facts = {
@@ -51,7 +51,7 @@ def evaluate_kinds(ctx: click.Context) -> None:
         "options": options.shaping(),
         "kinds": [
             {**kind.to_dict(), "by": {n: part.to_dict() for n, part in groups[kind.name].items()}}
-            if by
+            if names
             else kind.to_dict()
             for kind in report.kinds
         ],

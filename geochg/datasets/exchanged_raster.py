@@ -43,8 +43,12 @@ def lay_copy(image: Path, own_mask: Path, other_mask: Path, target: Path) -> Non
         InputError: If a raster cannot be read or copied.
     """
     try:
-        with rasterio.open(own_mask) as own, rasterio.open(other_mask) as other:
-            own_transform, other_transform, crs = own.transform, other.transform, other.crs
+        with rasterio.open(own_mask) as own_grid, rasterio.open(other_mask) as other_grid:
+            own_transform, other_transform, crs = (
+                own_grid.transform,
+                other_grid.transform,
+                other_grid.crs,
+            )
         shutil.copyfile(image, target)
         with rasterio.open(target, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as copy:
             copy.transform = other_transform * ~own_transform * copy.transform

@@ -96,8 +96,8 @@ def map_exchange(
 
 def _called_cells(measures: MapMeasures) -> list[CalledItem]:
     return [
-        CalledItem(measures.pair.name, bool(changed), bool(covered), float(difference))
-        for changed, covered, difference in zip(
+        CalledItem(measures.pair.name, bool(changed), bool(is_covered), float(difference))
+        for changed, is_covered, difference in zip(
             measures.truth, measures.covered, measures.difference, strict=True
         )
     ]
