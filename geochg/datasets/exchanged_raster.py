@@ -51,7 +51,7 @@ def lay_copy(image: Path, own_mask: Path, other_mask: Path, target: Path) -> Non
             )
         shutil.copyfile(image, target)
         with rasterio.open(target, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as copy:
-            copy.transform = other_transform * ~own_transform * copy.transform
+            copy.transform = move * copy.transform
             copy.crs = crs
     except (RasterioError, OSError) as error:
         raise InputError(f"cannot exchange {image}: {cleaned(error)}", _HINT) from error
