@@ -44,11 +44,8 @@ def lay_copy(image: Path, own_mask: Path, other_mask: Path, target: Path) -> Non
     """
     try:
         with rasterio.open(own_mask) as own_grid, rasterio.open(other_mask) as other_grid:
-            own_transform, other_transform, crs = (
-                own_grid.transform,
-                other_grid.transform,
-                other_grid.crs,
-            )
+            move = other_grid.transform * ~own_grid.transform
+            crs = other_grid.crs
         shutil.copyfile(image, target)
         with rasterio.open(target, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as copy:
             copy.transform = move * copy.transform
