@@ -60,6 +60,7 @@ class FeatureSettings:
             tells land cover, smaller features join one that they touch.
         classes: Classes that were asked for; empty for all.
         pixel_area_m2: Ground area of a pixel; not a number where it is not known.
+        keeps_names: Whether the model's classes stand, whatever its land cover bears out.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -69,14 +70,19 @@ class FeatureSettings:
     least_px: int = 0
     classes: tuple[str, ...] = ()
     pixel_area_m2: float = math.nan
+    keeps_names: bool = False
 
     @property
     def leaves_doubt(self) -> bool:
         """Whether changes whose class is in doubt are kept under that of `land_cover.OTHER`."""
+        if self.keeps_names:
+            return False
         return not self.classes or OTHER.class_name in self.classes
 
     @classmethod
-    def of(cls, options: AnalyzeOptions, pixel_area_m2: float) -> Self:
+    def of(
+        cls, options: AnalyzeOptions, pixel_area_m2: float, *, keeps_names: bool = False
+    ) -> Self:
         """What a run's options say of its features, at the ground area of a pixel."""
         return cls(
             geometry=options.geometry,
@@ -86,6 +92,7 @@ class FeatureSettings:
             least_px=least_size_px(pixel_area_m2),
             classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
+            keeps_names=keeps_names,
         )
 
 

@@ -144,7 +144,11 @@ def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> Chan
     run.tell_gaps(tallies)
     run.listener(Progress("write", 0, 1))
     options, pair = run.options, run.pair
-    settings = FeatureSettings.of(options, pair.facts.pixel_area_m2)
+    settings = FeatureSettings.of(
+        options,
+        pair.facts.pixel_area_m2,
+        keeps_names=run.model.capabilities.keeps_names,
+    )
     results = run.until_cancelled(journal.results())
     changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
     run.tell_dropped(tallies, len(changes.layer))
