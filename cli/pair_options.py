@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from geochg.errors import OptionError
 from geochg.options import MAPPING, AnalyzeOptions, Dtype, Quantize
 
-from .shared_options import Command, option_of, path_option, with_options
+from .shared_options import Command, option_of, path_option, prompts_option, with_options
 
 _SHORT = ("revision", "adapter", "quantize", "dtype")
 """Options of models' own that can be written without `--model-option`."""
@@ -45,12 +45,7 @@ _MODELS_OWN = (
         type=click.Choice([kind.value for kind in Dtype]),
         help="Number type of the model's weights.",
     ),
-    path_option(
-        "--prompts",
-        "Ask in your own words: a text for presence, locate, count, caption or clue.",
-        "FILE.toml",
-        "prompts_file",
-    ),
+    prompts_option,
 )
 _OPTIONS_FILE = path_option(
     "--options",
