@@ -82,8 +82,8 @@ def inspect_model_folder(path: Path) -> ModelFolder:
     """
     path = path.expanduser()
     if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else "is not there"
-        raise ModelError(f"{path} {what}", "choose the folder of a model")
+        state = "is a file, not a folder" if path.exists() else "is not there"
+        raise ModelError(f"{path} {state}", "choose the folder of a model")
     if (path / adapters.CONFIG).is_file() and not (path / CONFIG).is_file():
         return _inspect_adapter(path)
     if not (path / CONFIG).is_file():
@@ -188,5 +188,6 @@ def _hint(path: Path) -> str:
             names.append(cleaned(entry.name, 60))
     if not names:
         return f"choose a folder with {CONFIG} and weights, or with {adapters.CONFIG}"
-    shown = ", ".join(sorted(names)[:_MOST_NAMES])
-    return f"choose one of the folders in it: {shown}{', ...' if len(names) > _MOST_NAMES else ''}"
+    first_names = ", ".join(sorted(names)[:_MOST_NAMES])
+    rest = ", ..." if len(names) > _MOST_NAMES else ""
+    return f"choose one of the folders in it: {first_names}{rest}"

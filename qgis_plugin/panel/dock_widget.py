@@ -45,7 +45,7 @@ from geochg_qgis.panel.setup_note_widget import SetupNote
 from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
 from geochg_qgis.run_estimates import RunEstimates
-from geochg_qgis.run_options import store_options
+from geochg_qgis.run_options import model_text, store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
 _DESCRIBE_MS = 900  # time after the last change of a choice until the pair is described
@@ -70,7 +70,7 @@ class GeochgDockWidget(QgsDockWidget):
         self._iface, self._connection = iface, connection
         self.messages = MessageController(iface, self.open_setup)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
-        self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
+        self.options, self.run_widget = OptionsWidget(connection, self.pair, self), RunWidget(self)
         self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
         self.runs = RunController(connection, self)
         self.results = ResultRegistry(self)
@@ -235,7 +235,7 @@ class GeochgDockWidget(QgsDockWidget):
             LinkError: If no pair or no model is chosen.
         """
         before, after = self._images()
-        model = str(self.options.options()["model"])
+        model = model_text(self.options.options())
         label = f"{before.name()} → {after.name()}, {model}"
         return DialogueSubject(image_source(before), image_source(after), model, label)
 
@@ -248,7 +248,7 @@ class GeochgDockWidget(QgsDockWidget):
         make = self._parameter_maker(rasters[0], rasters[1], None, options)
         # What is listed counts first: answers must agree with the map.
         results = [self.changes.layer, *results_in_project()]
-        features = drawn_features(results, before, after, str(options["model"]))
+        features = drawn_features(results, before, after, model_text(options))
         return lambda task: {**make(task), **({"features": features} if features else {})}
 
     def _parameter_maker(
@@ -375,7 +375,7 @@ class GeochgDockWidget(QgsDockWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.addRow(tr("Area"), self.area)
+        form.addRow(tr("Are&a"), self.area)
         run_page = QVBoxLayout()
         run_page.addWidget(self.setup_note)
         run_page.addWidget(self.pair)
@@ -397,4 +397,4 @@ class GeochgDockWidget(QgsDockWidget):
 
 def _estimate_key(options: Mapping[str, Any]) -> str:
     """What the time of a run depends on, beside the pair."""
-    return f"{options.get('model')} {options.get('device')}"
+    return f"{model_text(options)} {options.get('device')}"

@@ -67,7 +67,7 @@ class ReviewActions:
             entry.setObjectName(f"GeochgLabel_{name}")
             entry.triggered.connect(lambda _, name=name: slots["relabel"](name))
         label = _Action("label", tr("La&bel"), "L", tr("Accept the changes as another class"))
-        self._add(self.menu.addAction(tr("Label…")), label, self._show_classes)
+        self._add(self.menu.addAction(tr("La&bel…")), label, self._show_classes)
         self._anchor: QWidget = parent
 
     def buttons(self, parent: QWidget) -> tuple[dict[str, QPushButton], QVBoxLayout]:

@@ -25,9 +25,9 @@ class RunWidget(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.info = plain_label(self, is_selectable=True)
-        self.run_button = QPushButton(tr("Run"), self)
+        self.run_button = QPushButton(tr("R&un"), self)
         self.run_button.setDefault(True)
-        self.cancel_button = QPushButton(tr("Cancel"), self)
+        self.cancel_button = QPushButton(tr("Ca&ncel"), self)
         self.bar = QProgressBar(self)
         self.bar.setRange(0, 1000)
         self.status = plain_label(self)
@@ -41,7 +41,7 @@ class RunWidget(QWidget):
         """Enables Run between runs, Cancel and the progress bar during one."""
         self.run_button.setEnabled(not is_running)
         self.cancel_button.setEnabled(is_running)
-        self.cancel_button.setText(tr("Cancel"))
+        self.cancel_button.setText(tr("Ca&ncel"))
         self.bar.setVisible(is_running)
         self.status.setVisible(is_running)
         if is_running:

@@ -35,7 +35,8 @@ def models(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("dense", "deltavlm"), ("plain", "deltavlm"), ("llava", "vlm"), ("clip",) * 2]
+    ("name", "kind"),
+    [("dense", "deltavlm"), ("plain", "deltavlm"), ("llava", "vlm"), ("clip", "clip")],
 )
 def test_a_folder_is_told_as_the_loaded_model_is(models, name, kind):
     folder = inspect_model_folder(models / name)

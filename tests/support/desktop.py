@@ -41,6 +41,7 @@ def drive_desktop(script, folder, pictures, *, screen="1680x1050", more=None, li
     environment = os.environ | {
         "GEOCHG_DESKTOP_OUT": str(pictures),
         "GEOCHG_DESKTOP_DATA": str(ROOT / "examples"),
+        "GEOCHG_DESKTOP_MODEL": str(ROOT / "geochg" / "models" / "builtin"),
         # QGIS takes the first python3 for its own; geochg's lies behind it.
         "PATH": os.pathsep.join(["/usr/bin", "/bin", str(WORKER_PYTHON.parent)]),
         "PYTHONPATH": str(Path(__file__).parent),
