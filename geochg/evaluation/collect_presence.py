@@ -163,8 +163,10 @@ def _tiles(
         )
         tile = Tile(
             window,
-            np.pad(before, ((0, 0), *padding)).astype(dtype),
-            np.pad(after, ((0, 0), *padding)).astype(dtype),
+            (
+                np.pad(before, ((0, 0), *padding)).astype(dtype),
+                np.pad(after, ((0, 0), *padding)).astype(dtype),
+            ),
             np.pad(np.ones(mask.shape, bool), padding),
         )
         alone = files.label is None or len(layout) == 1

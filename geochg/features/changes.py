@@ -51,7 +51,8 @@ class FeatureSettings:
 
     Attributes:
         geometry: `outline` smooths the staircases of pixel outlines, `cells` leaves boxes alone.
-        min_confidence: Features below this (0-1) are dropped.
+        min_confidence: Features below this (0-1) are dropped; those whose confidence was not
+            measured are kept.
         min_area_m2: Features below this geodesic area are dropped. None drops those below
             `least_px` where the model tells land cover, and else nothing.
         max_area_m2: Features above this geodesic area are dropped; None for no limit.
@@ -83,7 +84,7 @@ class FeatureSettings:
             min_area_m2=options.min_area_m2,
             max_area_m2=options.max_area_m2,
             least_px=least_size_px(pixel_area_m2),
-            classes=options.classes,
+            classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
         )
 
@@ -196,8 +197,9 @@ def _rows(
     is_outline = settings.geometry is Geometry.OUTLINE
     located_polygons = on_ground(_shapes(batch, grid, settings), grid)
     area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
-    confidence = np.array([entry.confidence for entry in batch.entries]).round(4)
-    keep = (confidence >= settings.min_confidence) & _of_wanted_size(batch, area_m2, settings)
+    confidence = np.array([entry.confidence for entry in batch.entries], np.float64).round(4)
+    is_doubtful = confidence < settings.min_confidence  # not so where it is NaN: not measured
+    keep = ~is_doubtful & _of_wanted_size(batch, area_m2, settings)
     order = np.flatnonzero(keep).tolist()
     objects = _objects(batch, order) if is_outline else dict.fromkeys(order)
     if batch.collection.tells_land_cover:
@@ -217,7 +219,8 @@ def _rows(
             str(fact.change),
             fact.before,
             fact.after,
-            float(confidence[i]),
+            None if np.isnan(confidence[i]) else float(confidence[i]),
+            None if entry.change_confidence is None else round(entry.change_confidence, 4),
             _caption(entry, fact),
             fact.count,
             rounded_value(area, 1),

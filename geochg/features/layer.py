@@ -25,6 +25,7 @@ _DTYPES = {
     "before_class": "string",
     "after_class": "string",
     "confidence": "float64",
+    "change_confidence": "float64",
     "caption": "string",
     "count": "Int64",
     "area_m2": "float64",
@@ -45,7 +46,8 @@ class FeatureRow(NamedTuple):
         change: One of `Change`.
         before_class: Land cover of most of it at the earlier date; None where that is not known.
         after_class: Land cover at the later date.
-        confidence: 0-1.
+        confidence: 0-1; None where it was not measured.
+        change_confidence: Likewise of the direction.
         caption: A sentence.
         objects: Number of separate objects; None for what is not counted.
         area_m2: Geodesic area.
@@ -60,7 +62,8 @@ class FeatureRow(NamedTuple):
     change: str
     before_class: str | None
     after_class: str | None
-    confidence: float
+    confidence: float | None
+    change_confidence: float | None
     caption: str
     objects: int | None
     area_m2: float
@@ -90,6 +93,8 @@ class FeatureLayer:
     def __init__(self, grid: GeoBox) -> None:
         self._grid = grid
         self._totals: dict[tuple[str, str], KindTotal] = {}
+        self.unmeasured = 0
+        """Features without a confidence."""
         self._database = _new_database()
         self._database.execute(f"CREATE TABLE feature ({', '.join(FeatureRow._fields)})")
 
@@ -121,6 +126,7 @@ class FeatureLayer:
             self._database.executemany(
                 f"INSERT INTO feature VALUES ({', '.join('?' * len(FeatureRow._fields))})", rows
             )
+        self.unmeasured += sum(row.confidence is None for row in rows)
         areas: dict[tuple[str, str], list[float]] = {}
         for row in rows:
             areas.setdefault((row.class_name, row.change), []).append(row.area_m2)
@@ -135,10 +141,11 @@ class FeatureLayer:
 
         One row a feature. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and
         `after_class` (land cover of most of it at either date, missing where the model cannot
-        tell), `confidence` (0-1, weighted by area, 4 decimals), `caption` (about the feature where
-        it was outlined or shares its tile, else the model's about the tile), `count` (Int64; of
-        outlined features the separate buildings, or the stretches of road; else the model's count
-        where the feature is the only one of its class in its only tile, or missing), `area_m2`
+        tell), `confidence` (0-1, weighted by area, 4 decimals, missing where the model gives no
+        probability), `change_confidence` (likewise of the direction), `caption` (about the feature
+        where it was outlined or shares its tile, else the model's about the tile), `count` (Int64;
+        of outlined features the separate buildings, or the stretches of road; else the model's
+        count where the feature is the only one of its class in its only tile), `area_m2`
         (geodesic, 1 decimal, of tiny ones 3 figures), `tiles` and `cells` (lists of names such as
         `r0c1` and `r0c1/top-left`), `geometry` (polygons).
         """

@@ -229,8 +229,7 @@ def _tile(
     _clear_off_grid(valid, window.read, plan.grid)
     return Tile(
         window,
-        _blank_invalid(first[0], valid),
-        _blank_invalid(second[0], valid),
+        (_blank_invalid(first[0], valid), _blank_invalid(second[0], valid)),
         valid,
         display_ranges=plan.display_ranges,
     )

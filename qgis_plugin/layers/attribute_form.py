@@ -54,6 +54,7 @@ def _aliases() -> dict[str, str]:
         "before_class": tr("Ground before"),
         "after_class": tr("Ground after"),
         "confidence": tr("Confidence"),
+        "change_confidence": tr("Confidence of the direction"),
         "caption": tr("Caption"),
         "count": tr("Count"),
         "area_m2": tr("Area (m²)"),

@@ -19,7 +19,7 @@ from qgis.core import (
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
 from geochg_qgis.layers.result_groups import group_of_pair
-from geochg_qgis.layers.review_edits import add_review_fields
+from geochg_qgis.layers.review_fields import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
 from geochg_qgis.link.absolute_paths import absolute_path
@@ -31,6 +31,10 @@ RESULT = "geochg/result"
 
 OPTIONS = "geochg/options"
 """Property of a result: the options of the run, as JSON."""
+
+
+_GEOPACKAGE = "GPKG"
+_REVIEWED_FORMATS = (_GEOPACKAGE, "GeoJSON")
 
 
 class ResultOrigin(NamedTuple):
@@ -78,11 +82,27 @@ def open_result(source: str, name: str, origin: ResultOrigin) -> QgsVectorLayer:
         raise LinkError(
             tr("{} cannot be opened").format(source), tr("see the log, and run it again")
         )
-    add_review_fields(layer)
+    kind = layer.dataProvider().storageType()
+    # Others are reviewed in a copy, or have their own kinds of fields.
+    if kind in _REVIEWED_FORMATS:
+        add_review_fields(layer)
     origin.mark(layer)
-    if layer.dataProvider().storageType() == "GPKG":
+    if kind == _GEOPACKAGE:
         layer.saveStyleToDatabase("geochg", "", True, "")
+    else:
+        _save_style_beside(layer, Path(source.partition("|")[0]))
     return layer
+
+
+def _save_style_beside(layer: QgsVectorLayer, path: Path) -> None:
+    """Saves the style where QGIS looks for it; a style that is not of a result stays."""
+    style = path.with_suffix(".qml")
+    try:
+        is_ours = not style.exists() or RESULT in style.read_text(encoding="utf-8", errors="ignore")
+    except OSError:
+        return
+    if is_ours:
+        layer.saveNamedStyle(str(style))
 
 
 def open_heatmap(path: Path, name: str) -> QgsRasterLayer | None:

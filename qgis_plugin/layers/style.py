@@ -265,5 +265,6 @@ def _map_tip() -> str:
         f"<b>{value(REVIEWED_CLASS)} {value('change')}</b><br>"
         f"{value('caption')}<br>"
         f"{value(covers)}<br>"
-        '[% round(100 * "confidence") %] %, [% round("area_m2", if("area_m2" < 10, 4, 0)) %] m²'
+        """[% coalesce(round(100 * "confidence") || ' %, ', '') %]"""
+        '[% round("area_m2", if("area_m2" < 10, 4, 0)) %] m²'
     )

@@ -35,7 +35,7 @@ _RIGHT = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
 _SORT_KEYS: dict[int, Callable[[ChangeRecord], Any]] = {
     CLASS: lambda change: (tr(change.name).lower(), tr(change.change).lower()),
     AREA: lambda change: change.area_m2,
-    CONFIDENCE: lambda change: change.confidence,
+    CONFIDENCE: lambda change: -1.0 if change.confidence is None else change.confidence,
     CAPTION: lambda change: change.caption.lower(),
     STATE: lambda change: change.review,
     COVER: lambda change: cover_transition(change).lower(),
@@ -210,9 +210,7 @@ class ChangeTableModel(QAbstractTableModel):
     def _counts(self) -> tuple[int, int]:
         """Numbers of the hidden and of the undecided changes, counted once after each edit."""
         if self._counted is None:
-            listed_changes = [
-                change for change in self._changes if change.confidence >= self._least
-            ]
+            listed_changes = [change for change in self._changes if not self._is_below(change)]
             undecided_count = sum(not change.review for change in listed_changes)
             self._counted = len(self._changes) - len(listed_changes), undecided_count
         return self._counted
@@ -231,9 +229,12 @@ class ChangeTableModel(QAbstractTableModel):
         self._row_of = {change.feature: row for row, change in enumerate(self._rows)}
         self.endResetModel()
 
+    def _is_below(self, change: ChangeRecord) -> bool:
+        """Whether the slider hides a change; not where its confidence was not measured."""
+        return change.confidence is not None and change.confidence < self._least
+
     def _is_shown(self, change: ChangeRecord) -> bool:
-        is_hidden = change.confidence < self._least
-        if is_hidden != (self._state == HIDDEN):
+        if self._is_below(change) != (self._state == HIDDEN):
             return False
         review = change.review or UNDECIDED
         if self._state not in (SHOWN, HIDDEN) and self._state != review:

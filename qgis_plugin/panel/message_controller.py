@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import log
 from geochg_qgis.formatting import as_markup, sentence
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.editable_results import NotEditable
 from geochg_qgis.layers.image_identity import ImageMissing
 from geochg_qgis.link.errors import LinkError, SetupError
 from geochg_qgis.panel.layouts import name_dialog_buttons, name_widget
@@ -30,11 +31,17 @@ class MessageController:
     Args:
         iface: Interface of QGIS.
         open_setup: Function that opens the set-up page.
+        copy_result: Function that copies a result, of which it is given the layer's id.
     """
 
-    def __init__(self, iface: QgisInterface, open_setup: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        iface: QgisInterface,
+        open_setup: Callable[[], object],
+        copy_result: Callable[[str], object],
+    ) -> None:
         self._iface = iface
-        self._open_setup = open_setup
+        self._open_setup, self._copy_result = open_setup, copy_result
 
     def show_error(self, error: LinkError) -> None:
         """Shows an error and its hint until the user closes it."""
@@ -50,6 +57,9 @@ class MessageController:
         if isinstance(error, ImageMissing):
             tip = tr("Opens the file of the image")
             self._add_button(item, tr("Find it…"), tip, lambda: self._find_image(item, error))
+        if isinstance(error, NotEditable):
+            tip = tr("Copies the result into a GeoPackage, which can be reviewed")
+            self._add_button(item, tr("Review a copy"), tip, lambda: self._review_copy(item, error))
         bar.pushWidget(item, Qgis.MessageLevel.Critical, 0)
 
     def show_warning(self, text: str) -> None:
@@ -84,6 +94,10 @@ class MessageController:
             self._bar().popWidget(item)
         if notice:
             self.show_warning(notice)
+
+    def _review_copy(self, item: QWidget, error: NotEditable) -> None:
+        self._bar().popWidget(item)
+        self._copy_result(error.result_id)
 
     def _show_details(self, error: LinkError) -> None:
         show_text(

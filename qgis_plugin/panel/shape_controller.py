@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.class_colors import CLASSES
+from geochg_qgis.layers.editable_results import check_editable
 from geochg_qgis.layers.result_fields import CHANGES
 from geochg_qgis.layers.shape_edits import addition, cut, merger
 from geochg_qgis.layers.style import add_to_legend
@@ -54,7 +55,8 @@ class ShapeController(QObject):
     def draw(self) -> None:
         """Lets the user draw a change that the model missed, and then choose its class."""
         self._feature_to_cut = None
-        self.tool.begin(is_polygon=True)
+        if self._takes_shapes():
+            self.tool.begin(is_polygon=True)
 
     def cut(self, features: Sequence[int]) -> None:
         """Lets the user draw the line that cuts the one chosen change."""
@@ -64,11 +66,23 @@ class ShapeController(QObject):
             )
             return
         (self._feature_to_cut,) = features
-        self.tool.begin(is_polygon=False)
+        if self._takes_shapes():
+            self.tool.begin(is_polygon=False)
 
     def merge(self, features: Sequence[int]) -> None:
         """Merges the chosen changes."""
         self._make(lambda layer: merger(layer, features))
+
+    def _takes_shapes(self) -> bool:
+        """Whether the result can be drawn in, which is told before the user draws."""
+        if self._layer is None:
+            return False
+        try:
+            check_editable(self._layer, has_shapes=True)
+        except LinkError as error:
+            self._show_error(error)
+            return False
+        return True
 
     def _use_shape(self, shape: QgsGeometry) -> None:
         crs = self._canvas.mapSettings().destinationCrs()

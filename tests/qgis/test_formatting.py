@@ -24,7 +24,7 @@ def bar(qgis_app):
 def messages(bar):
     from geochg_qgis.panel.message_controller import MessageController
 
-    return MessageController(SimpleNamespace(messageBar=lambda: bar), lambda: None)
+    return MessageController(SimpleNamespace(messageBar=lambda: bar), lambda: None, lambda _: None)
 
 
 def shown(bar):

@@ -124,7 +124,7 @@ def test_mnemonics_are_unique_and_leave_qgis_its_menus(dock):
     unfold(dock)
     # Of what there may be many there are too few letters.
     options = [field.option.label for field in dock.options.fields.values()]
-    options += ["Go on", "Discard"]
+    options += ["Go on", "Discard"]  # rows of unfinished runs
     for page in pages_of(dock):
         assert len(check_mnemonics(page, MENU_BAR, options)) >= 4
     for dialog in dialogs_of(dock):

@@ -37,7 +37,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     words = Tokenizer(models.WordLevel(unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.WordLevelTrainer(special_tokens=["<unk>", "<pad>", "<s>", "</s>"])
-    prompts = [each.prompt for each in usual_classes()]
+    prompts = [each.phrase for each in usual_classes().classes]
     words.train_from_iterator([*prompts, *ClipOptions().templates], trainer)
     words.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 3)]
@@ -93,7 +93,7 @@ def make_tile(before: np.ndarray, after: np.ndarray, valid: np.ndarray | None = 
     window = PixelWindow(0, before.shape[1], 0, before.shape[2])
     whole = np.ones(before.shape[1:], bool)
     return Tile(
-        TileWindow(0, 0, 0, window, window), before, after, whole if valid is None else valid
+        TileWindow(0, 0, 0, window, window), (before, after), whole if valid is None else valid
     )
 
 

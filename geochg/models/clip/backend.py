@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from geochg.class_list import ClassList, ListedClass
+from geochg.classes import CLASSES
+from geochg.errors import OptionError
 from geochg.extras import require_packages
 from geochg.geometry.grid_cells import cell_slices
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import NUMBERLESS, unchanged_answer
-from geochg.models.clip.classes import LandClass, read_classes, usual_classes
+from geochg.models.clip.classes import read_classes, usual_classes
 from geochg.models.clip.model_types import HINT, MODEL_CLASSES, check_clip_folder
 from geochg.models.clip.options import ClipOptions
+from geochg.models.clip.own_classes import own_classes
 from geochg.models.clip.scoring import DateClasses, changed_cells, probability, score_at
 from geochg.models.detectors.sentences import NO_CHANGE
 from geochg.models.devices import torch_device
@@ -56,13 +61,14 @@ class ClipModel(ChangeModel[ClipOptions]):
         location="grid",
         pixels="display",
         bands="rgb",
+        free_classes=True,
         batch_tiles=32,
     )
 
     def __init__(
         self,
         encoder: Encoder,
-        classes: tuple[LandClass, ...],
+        classes: tuple[ListedClass, ...],
         options: ClipOptions,
         identity: ModelIdentity,
     ) -> None:
@@ -80,9 +86,14 @@ class ClipModel(ChangeModel[ClipOptions]):
                 is not there.
             InputError: If the classes file makes no sense.
         """
-        classes = (
+        class_list = (
             read_classes(Path(options.classes).expanduser()) if options.classes else usual_classes()
         )
+        if options.class_list:
+            class_list = own_classes(options.class_list)
+        classes, templates = class_list.classes, options.templates
+        if class_list.templates and templates == ClipOptions().templates:
+            templates = class_list.templates
         folder = find_folder(source, cls.name, options.revision)
         device = torch_device(device)
 
@@ -91,11 +102,9 @@ class ClipModel(ChangeModel[ClipOptions]):
         dtype = Dtype.FLOAT32 if options.dtype is Dtype.AUTO else options.dtype
         # Settings may be sensible one by one and fail together, wherever they are used.
         with loading_errors(folder, HINT):
-            encoder = open_encoder(
-                folder, EncoderSettings(classes, options.templates, dtype, device)
-            )
+            encoder = open_encoder(folder, EncoderSettings(classes, templates, dtype, device))
         identity = ModelIdentity(
-            model_id(cls.name, source, options.revision), encoder_checksum(folder, classes)
+            model_id(cls.name, source, options.revision), encoder_checksum(folder, class_list)
         )
         return cls(encoder, classes, options, identity)
 
@@ -110,6 +119,26 @@ class ClipModel(ChangeModel[ClipOptions]):
     def presence_options(cls, options: ClipOptions, probability: float) -> Mapping[str, Any]:
         """The threshold whose score has this probability; see `ChangeModel.presence_options`."""
         return {"threshold": score_at(probability, options.threshold)}
+
+    @classmethod
+    def class_options(cls, options: ClipOptions, class_list: ClassList) -> Mapping[str, Any]:
+        """The classes themselves; see `ChangeModel.class_options`.
+
+        Raises:
+            OptionError: If the model's own option names classes too.
+        """
+        if options.classes:
+            raise OptionError(
+                "--model-option classes names a class file beside --classes or --classes-file",
+                "leave one of them out",
+            )
+        return {"class_list": class_list.to_dict()}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the backend, with the classes of the file beside geochg's."""
+        names = (item.class_name for item in self.classes)
+        return replace(self.backend_capabilities, classes=tuple(dict.fromkeys((*CLASSES, *names))))
 
     @property
     def identity(self) -> ModelIdentity:

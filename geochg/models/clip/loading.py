@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import torch
 import transformers
 from transformers import AutoImageProcessor, AutoTokenizer
 
+from geochg.class_list import ClassList, ListedClass
 from geochg.errors import ModelError
 from geochg.models.blind_models import refuse_same, unlike_images
-from geochg.models.clip.classes import LandClass
 from geochg.models.clip.encoder import MAX_SCALE, MIN_SCALE, Encoder, TextForm, text_embeddings
 from geochg.models.clip.model_types import HINT, MODEL_CLASSES, check_clip_folder
 from geochg.models.library_guards import quiet_libraries
@@ -48,7 +47,7 @@ class EncoderSettings:
         device: A torch device.
     """
 
-    classes: tuple[LandClass, ...]
+    classes: tuple[ListedClass, ...]
     templates: tuple[str, ...]
     dtype: str
     device: str
@@ -70,7 +69,7 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
             "image processor", folder, AutoImageProcessor.from_pretrained, HINT, backend="pil"
         )
         tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, HINT)
-        prompts = [land_class.prompt for land_class in settings.classes]
+        prompts = [land_class.phrase for land_class in settings.classes]
         with model_errors(f"the tokenizer in {folder}", HINT, "used with the model"):
             texts = text_embeddings(
                 model, tokenizer, model_type.text_form, prompts, settings.templates
@@ -89,8 +88,9 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
     return encoder
 
 
-def encoder_checksum(folder: Path, classes: Sequence[LandClass]) -> str:
+def encoder_checksum(folder: Path, class_list: ClassList) -> str:
     """`sha256:...` over all that shapes the answers, but the options."""
-    values = [[item.name, item.prompt, item.class_name] for item in classes]
+    values = [[item.name, item.phrase, item.class_name] for item in class_list.classes]
+    values += [list(class_list.templates)] if class_list.templates else []
     text = fingerprint(folder, weight_files(folder)) + json.dumps(values)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -7,12 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.class_list import ListedClass
 from geochg.classes import CLASS_BY_NAME
-from geochg.models.clip.classes import LandClass
 from geochg.records import Change, Channel, GridCell, Locations
 
 MAX_SCORE = 2.0
 """The score of two dates that share no class."""
+
+_USERS_RANK = 1 + max(known_class.rank for known_class in CLASS_BY_NAME.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +44,12 @@ class DateClasses:
         """The class whose probability fell most."""
         return int((self.after - self.before).argmin())
 
-    def caption(self, classes: Sequence[LandClass]) -> str:
+    def caption(self, classes: Sequence[ListedClass]) -> str:
         """A sentence such as "Bare ground became a residential area."."""
-        text = f"{classes[self.lost].prompt} became {classes[self.gained].prompt}."
+        text = f"{classes[self.lost].phrase} became {classes[self.gained].phrase}."
         return f"{text[0].upper()}{text[1:]}"
 
-    def channel(self, classes: Sequence[LandClass]) -> Channel:
+    def channel(self, classes: Sequence[ListedClass]) -> Channel:
         """Class and direction of the change.
 
         The more specific of the two classes is named: the gained one appeared, or the lost one
@@ -57,9 +59,15 @@ class DateClasses:
         new, old = classes[self.gained].class_name, classes[self.lost].class_name
         if new == old:
             return Channel(new, Change.ALTERED)
-        if CLASS_BY_NAME[new].rank >= CLASS_BY_NAME[old].rank:
+        if _rank(new) >= _rank(old):
             return Channel(new, Change.APPEARED)
         return Channel(old, Change.DISAPPEARED)
+
+
+def _rank(class_name: str) -> int:
+    """How specific a class is; what a user names is wanted before all else."""
+    known_class = CLASS_BY_NAME.get(class_name)
+    return known_class.rank if known_class else _USERS_RANK
 
 
 def probability(score: float, threshold: float) -> float:
@@ -84,7 +92,7 @@ def score_at(change_probability: float, threshold: float) -> float:
 
 
 def changed_cells(
-    cells: Mapping[GridCell, DateClasses], classes: Sequence[LandClass], threshold: float
+    cells: Mapping[GridCell, DateClasses], classes: Sequence[ListedClass], threshold: float
 ) -> Locations:
     """The cells that changed.
 

@@ -205,7 +205,7 @@ def _without_invalid(tile: Tile) -> Tile:
     """The tile with its invalid pixels at 0."""
     before = np.where(tile.valid, tile.before, np.float32(0))
     after = np.where(tile.valid, tile.after, np.float32(0))
-    return Tile(tile.window, before, after, tile.valid)
+    return Tile(tile.window, (before, after), tile.valid)
 
 
 def tile_change(statistics: PairStatistics, tile: Tile) -> TileChange:

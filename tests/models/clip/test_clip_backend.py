@@ -20,12 +20,13 @@ from clip_factory import (
 )
 from safetensors.torch import load_file, save_file
 
+from geochg.class_list import ListedClass
 from geochg.classes import CLASSES
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ModelIdentity
 from geochg.models.clip.backend import ClipModel
-from geochg.models.clip.classes import LandClass, usual_classes
+from geochg.models.clip.classes import usual_classes
 from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import DateClasses, probability, score_at
 from geochg.records import Change, GridCell, Task
@@ -57,7 +58,7 @@ def by_hand(folder, picture, classes, templates):
     for item in classes:
         rows = []
         for template in templates:
-            ids = words(template.format(item.prompt))["input_ids"]
+            ids = words(template.format(item.phrase))["input_ids"]
             padded = ids + [1] * (TEXT_TOKENS - len(ids))
             given = {"input_ids": torch.tensor([padded])}
             if kind == "clip":
@@ -86,7 +87,7 @@ def test_the_score_is_the_formula_by_hand(folder):
     tile = noisy_tile(3, SIDE_PX)
     model = load(folder)
     wanted = [
-        by_hand(folder, date, usual_classes(), ClipOptions().templates)
+        by_hand(folder, date, usual_classes().classes, ClipOptions().templates)
         for date in (tile.before, tile.after)
     ]
     result = model.encoder.probabilities([tile.before, tile.after])
@@ -192,11 +193,11 @@ def test_no_memory_for_one_picture_is_said(clip_folder, monkeypatch):
 # --- what is said, with an encoder that knows colours --------------------------------------------
 
 LAND = (
-    LandClass("meadow", "a meadow", "vegetation"),
-    LandClass("house", "houses", "building"),
-    LandClass("soil", "bare ground", "bare"),
-    LandClass("lake", "a lake", "water"),
-    LandClass("wood", "a forest", "vegetation"),
+    ListedClass("meadow", prompt="a meadow", class_name="vegetation"),
+    ListedClass("house", prompt="houses", class_name="building"),
+    ListedClass("soil", prompt="bare ground", class_name="bare"),
+    ListedClass("lake", prompt="a lake", class_name="water"),
+    ListedClass("wood", prompt="a forest", class_name="vegetation"),
 )
 MEADOW, HOUSE, SOIL, LAKE, WOOD = range(5)
 
@@ -313,7 +314,7 @@ def test_scores_never_pass_two():
 
 
 def test_the_usual_classes_are_32_and_cover_geochgs():
-    usual = usual_classes()
+    usual = usual_classes().classes
     assert len(usual) == 32
     assert {item.class_name for item in usual} == set(CLASSES)
 
@@ -353,17 +354,17 @@ def test_other_classes_and_templates_are_another_model(folder, tmp_path):
     ("text", "names"),
     [
         ("no toml", "not a TOML file"),
-        ("", "fewer than two classes"),
+        ("", "no class"),
         (entry(), "fewer than two classes"),
-        ("classes = 3", "fewer than two classes"),
+        ("classes = 3", "no list of tables"),
         ("classes = [1, 2]", "class 1, is no table"),
         ("other = 1\n" + entry(), "unknown key 'other'"),
         (entry() + entry(name=None), "class 2, has no 'name'"),
-        (entry() + entry(prompt=" "), "class 2, has no 'prompt'"),
+        (entry() + entry(prompt=" "), "class 2 is empty"),
         (entry() + entry(prompt="a\u001b[31m"), "cannot be printed"),
         (entry() + entry(colour="red"), "unknown key 'colour'"),
         (entry(**{"class": "house"}) + entry(name="b"), "has the class 'house'"),
-        (entry() + entry(prompt="b"), "the name 'wood' 2 times"),
+        (entry() + entry(prompt="b"), "names 'wood' twice"),
         (entry() + entry(name="b"), "the prompt 'a forest' 2 times"),
     ],
 )
@@ -377,7 +378,7 @@ def test_classes_files_that_make_no_sense(clip_folder, tmp_path, text, names):
 
 
 def test_a_classes_file_that_is_not_there(clip_folder, tmp_path):
-    with pytest.raises(InputError, match="cannot read the classes file"):
+    with pytest.raises(InputError, match="cannot read the class file"):
         load(clip_folder, classes=str(tmp_path / "none.toml"))
 
 

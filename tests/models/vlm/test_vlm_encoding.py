@@ -80,7 +80,7 @@ def test_what_is_kept_of_a_look_changes_no_token(loaded, kind):
 def test_pictures_matter_and_their_order_does(loaded, kind):
     model = loaded(kind)
     tiles = noise(2)
-    tiles.append(replace(tiles[0], before=tiles[0].after, after=tiles[0].before))
+    tiles.append(replace(tiles[0], dates=tiles[0].dates[::-1]))
     text = model.engine.writer.prompt_ids([QUESTIONS[0]], [])
     encoding = model.engine.encode(tiles)
     logits = first_logits(model, encoding, [TilePrompt(row, text) for row in range(3)])
@@ -105,12 +105,9 @@ def test_instructblip_for_images_takes_both_dates_as_the_one_for_videos_does(sav
 def test_a_look_at_one_pair_survives_a_look_at_another(loaded):
     model = loaded("qwen2_vl")
     texts = [TilePrompt(0, model.engine.writer.prompt_ids([QUESTIONS[1]], []))]
-    small, large = noise(1), [replace(noise(1)[0])]
-    large[0] = replace(
-        large[0],
-        before=np.kron(large[0].before, np.ones((1, 2, 2), np.uint8)),
-        after=np.kron(large[0].after, np.ones((1, 2, 2), np.uint8)),
-    )
+    small, large = noise(1), noise(1)
+    doubled = tuple(np.kron(date, np.ones((1, 2, 2), np.uint8)) for date in large[0].dates)
+    large[0] = replace(large[0], dates=doubled)
     first = model.engine.encode(small)
     expected = model.engine.reply_texts(first, texts)
     model.engine.encode(large)
