@@ -77,7 +77,7 @@ def test_bands_of_unnamed_images_are_mapped_date_by_date(dock, unnamed_pair, qtb
     assert field_of(dock).text() == "red=1/3,green=2,blue=3/1,nir=4"
     assert dock.options.options()["bands"] == ["red=1/3", "green=2", "blue=3/1", "nir=4"]
     facts = {}
-    task = request_task("look", dock._connection, "describe", dock._pair_parameters())
+    task = request_task("look", dock._connection, "describe", dock.choice.pair_parameters())
     task.answered.connect(facts.update)
     start_unlisted(task)
     qtbot.waitUntil(lambda: bool(facts), timeout=90_000)

@@ -87,7 +87,7 @@ def test_an_adapter_is_put_on_its_base_and_taken_off(dock, dialog, qtbot, adapte
     assert options["model_options"] == {"adapter": str(adapter)}
     assert model_text(options) == f"builtin + {adapter}"
     # Conversations and results of a model with an adapter are not those of the model.
-    assert dock._ask_subject().model == f"builtin + {adapter}"
+    assert dock.choice.ask_subject().model == f"builtin + {adapter}"
     assert str(adapter) in choice.adapter_label.text()
     assert not choice.adapter_row.isHidden()
     preset = dock.options._values()

@@ -218,7 +218,7 @@ def qt6_classes():
     """What PyQt6 defines: members by dotted class, from its stubs, by name of the module."""
     (folder,) = find_spec("PyQt6").submodule_search_locations
     known = {}
-    for module in ("QtCore", "QtGui", "QtWidgets", "QtTest"):
+    for module in ("QtCore", "QtGui", "QtWidgets", "QtTest", "QtXml"):
         tree = ast.parse((Path(folder) / f"{module}.pyi").read_text(encoding="utf-8"))
         members = known.setdefault(module, {})
         _collect(tree, "", members)
