@@ -8,7 +8,7 @@ from geochg.errors import ModelError
 from geochg.models.model_files import known_model_type, weight_files
 from geochg.models.model_settings import check_settings_files
 
-MODEL_CLASSES = {"clip": "CLIPModel", "siglip": "SiglipModel"}
+MODEL_CLASSES = {"clip": "CLIPModel", "siglip": "SiglipModel", "siglip2": "Siglip2Model"}
 """The class in transformers, by the `model_type` of the configuration."""
 
 HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
