@@ -19,10 +19,6 @@ from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.squares import SquareTransform
 from geochg.records import Tile
 
-MODEL_CLASSES = {
-    "instructblip": "InstructBlipForConditionalGeneration",
-    "instructblipvideo": "InstructBlipVideoForConditionalGeneration",
-}
 VISION_MODULES = (".*vision_model.*", ".*qformer.*", ".*language_projection.*")
 
 TEMPLATE = (
