@@ -11,10 +11,12 @@ class AskedClass:
 
     Attributes:
         name: Its name in answers and on the map.
-        nouns: Nouns for it in singular; the first is that of prompts.
+        nouns: Nouns for it in singular; prompts name the first of them.
         description: How it looks from above; may be empty.
+        prompt_nouns: How many of the nouns prompts name: one for each kind that it is made of.
     """
 
     name: str
     nouns: tuple[str, ...]
     description: str = ""
+    prompt_nouns: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sized
@@ -29,10 +30,16 @@ MOST_CLASSES = 200
 """Most classes of a list, synonyms of a class and templates."""
 
 _ENTRY_KEYS = ("name", "synonyms", "description", "color", "prompt", "class")
-_FILE_KEYS = ("templates", "classes")
+_FILE_KEYS = ("templates", "complete", "classes")
 _HINT = (
     f"each [[classes]] needs a name and may have {', '.join(_ENTRY_KEYS[1:])}; see docs/models.md"
 )
+_PALETTE = (
+    *("#7b3294", "#56b4e9", "#a6761d", "#e7298a", "#1b9e77", "#b2182b", "#66a61e", "#40004b"),
+    *("#80cdc1", "#8c510a", "#c51b7d", "#4575b4", "#fdae61", "#01665e", "#f46d43", "#5e4fa2"),
+)
+"""Colors of classes without one; unlike those of geochg's own."""
+
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _RESERVED = frozenset("none no yes nothing change changes changed unchanged any all".split())
 """Words that answers hold for themselves."""
@@ -82,7 +89,11 @@ class ListedClass:
         listed_class = cls(
             name=_name(values["name"], "name", origin),
             synonyms=tuple(_name(synonym, "synonyms", origin) for synonym in synonyms),
-            description=_optional_text(values, "description", LONGEST_DESCRIPTION, origin),
+            description=_without_braces(
+                _optional_text(values, "description", LONGEST_DESCRIPTION, origin),
+                "description",
+                origin,
+            ),
             color=_optional_text(values, "color", LONGEST_NAME, origin).lower(),
             prompt=_optional_text(values, "prompt", LONGEST_PHRASE, origin),
             class_name=_name(values["class"], "class", origin) if "class" in values else "",
@@ -122,6 +133,8 @@ class ClassList:
         classes: The classes.
         templates: Sentences with `{}` in the place of a class, for models that compare images with
             texts; empty where the user gives none.
+        complete: Whether nothing else is to be told apart, by models that otherwise compare the
+            classes with kinds of ground of their own.
 
     Raises:
         InputError: If two classes have a name or a synonym in common.
@@ -129,6 +142,7 @@ class ClassList:
 
     classes: tuple[ListedClass, ...]
     templates: tuple[str, ...] = ()
+    complete: bool = False
 
     def __post_init__(self) -> None:
         _refuse_clashes(self.classes, "the class list")
@@ -178,7 +192,10 @@ class ClassList:
                     f"the template {template!r} of {origin} has no single place for a class",
                     "write {} there, once",
                 )
-        return cls(classes, templates)
+        complete = values.get("complete", False)
+        if not isinstance(complete, bool):
+            raise InputError(f"'complete' of {origin} is no true or false", "write true or false")
+        return cls(classes, templates, complete)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -196,7 +213,7 @@ class ClassList:
 
     @property
     def colors(self) -> dict[str, str]:
-        """Color of each output class for which one is given or known."""
+        """Color of each output class: as given or known, else one that no other has yet."""
         known_colors = {
             name: CLASS_BY_NAME[name].color for name in self.names if name in CLASS_BY_NAME
         }
@@ -205,11 +222,9 @@ class ClassList:
             for listed_class in reversed(self.classes)
             if listed_class.color
         }
-        return {
-            name: color
-            for name in self.names
-            if (color := given_colors.get(name) or known_colors.get(name))
-        }
+        colors = known_colors | given_colors
+        free_colors = itertools.cycle([c for c in _PALETTE if c not in colors.values()])
+        return {name: colors.get(name) or next(free_colors) for name in self.names}
 
     def asked_classes(self) -> tuple[AskedClass, ...]:
         """The output classes in the words of questions."""
@@ -217,13 +232,13 @@ class ClassList:
 
     def _asked_class(self, name: str) -> AskedClass:
         entries = [entry for entry in self.classes if entry.class_name == name]
-        words = [word for entry in entries for word in (entry.name, *entry.synonyms)]
-        known_class = CLASS_BY_NAME.get(name)
-        if known_class is not None:  # "building" as a word is among its nouns
-            words = [known_class.singular, *known_class.nouns, *(w for w in words if w != name)]
+        words = [_prompt_noun(entry.name) for entry in entries]
+        words += [synonym for entry in entries for synonym in entry.synonyms]
+        if name in (entry.name for entry in entries) and name in CLASS_BY_NAME:
+            words += CLASS_BY_NAME[name].nouns
         descriptions = [entry.description for entry in entries if entry.description]
         nouns = tuple(dict.fromkeys(map(singular_of, words)))
-        return AskedClass(name, nouns, "; ".join(descriptions))
+        return AskedClass(name, nouns, "; ".join(descriptions), len(entries))
 
     def of_outputs(self, names: Iterable[str], origin: str) -> Self:
         """The list with some output classes alone.
@@ -246,7 +261,13 @@ class ClassList:
     def to_dict(self) -> dict[str, Any]:
         """The list as `from_dict` reads it."""
         values: dict[str, Any] = {"classes": [entry.to_dict() for entry in self.classes]}
-        return values | ({"templates": list(self.templates)} if self.templates else {})
+        values |= {"templates": list(self.templates)} if self.templates else {}
+        return values | ({"complete": True} if self.complete else {})
+
+
+def _prompt_noun(name: str) -> str:
+    """What prompts call a class: `vegetation area` for geochg's `vegetation`."""
+    return CLASS_BY_NAME[name].singular if name in CLASS_BY_NAME else name
 
 
 def folded_name(text: str) -> str:
@@ -284,10 +305,16 @@ def _name(value: object, key: str, origin: str) -> str:
     name = _text(value, key, LONGEST_NAME, origin)
     if not any(letter.isalpha() for letter in name) or name.casefold() in _RESERVED:
         raise InputError(f"{origin.rstrip(',')} has the {key} {name!r}", "name what is to be seen")
-    if set(name) & set("{}"):
-        raise InputError(f"{origin.rstrip(',')} has braces in the {key} {name!r}", "write words")
+    name = _without_braces(name, key, origin)
     # Names of geochg's own classes are written as in every layer.
     return name.lower() if name.lower() in CLASSES else name
+
+
+def _without_braces(text: str, key: str, origin: str) -> str:
+    """A text that goes into prompts, whose fields stand in braces."""
+    if set(text) & set("{}"):
+        raise InputError(f"{origin.rstrip(',')} has braces in the {key} {text!r}", "write words")
+    return text
 
 
 def _optional_text(values: Mapping[str, Any], key: str, longest: int, origin: str) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from geochg.class_list import ClassList
 from geochg.errors import OptionError
 from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
 from geochg.safety.untrusted_text import cleaned
@@ -221,9 +224,19 @@ class AnalyzeOptions(Options):
     )
     classes: tuple[str, ...] = option(
         (),
-        "Keep only these classes in features and heatmap, such as `building,road`.",
+        "Keep only these classes in features and heatmap, such as `building,road`; models that "
+        "take any words are asked about them: `solar panels,swimming pool`.",
         usual="all",
-        commands=ANALYZE,
+        commands=MAPPING,
+    )
+    classes_file: str = option(
+        "",
+        "A TOML file of classes with synonyms, descriptions and colours, for models that take any "
+        "words.",
+        metavar="FILE.toml",
+        commands=MAPPING,
+        shapes_result=False,  # its content does, which journals hold
+        is_path=True,
     )
     sensitivity: Sensitivity = option(
         Sensitivity.NORMAL,
@@ -305,6 +318,8 @@ class AnalyzeOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.classes:
+            object.__setattr__(self, "classes", ClassList.of_names(self.classes).names)
         self.of_dates()  # which refuses nodata that is no number
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
         check_tiles(self.tile_size_px, overlap_px)
@@ -326,6 +341,25 @@ class AnalyzeOptions(Options):
                 f"it must leave {least_px} px between tiles, or there are nearly as many tiles as "
                 "pixels",
             )
+
+    @cached_property
+    def class_list(self) -> ClassList | None:
+        """The classes of the class file, else those that are named; None where none are.
+
+        Raises:
+            InputError: If the file makes no sense, or has no such class as `classes` names.
+        """
+        if not self.classes_file:
+            return ClassList.of_names(self.classes) if self.classes else None
+        class_list = ClassList.read(Path(self.classes_file).expanduser())
+        if self.classes:
+            class_list.of_outputs(self.classes, self.classes_file)
+        return class_list
+
+    @property
+    def wanted_classes(self) -> tuple[str, ...]:
+        """Names of the classes that features may have; empty for all."""
+        return self.classes or (self.class_list.names if self.class_list else ())
 
     @property
     def tile_overlap_px(self) -> int:

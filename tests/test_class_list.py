@@ -5,6 +5,7 @@ import json
 import pytest
 
 from geochg.class_list import LONGEST_NAME, ClassList, folded_name
+from geochg.classes import LEGEND
 from geochg.errors import InputError
 from geochg.noun_forms import plural_of, singular_of
 
@@ -43,9 +44,47 @@ def test_a_class_file_is_read_whole(tmp_path):
     assert panels.phrase == "solar panels on a roof"
     assert (barn.class_name, barn.phrase) == ("building", "a barn")
     assert class_list.names == ("solar panels", "building", "pool")
-    assert class_list.colors == {"solar panels": "#1f4e79", "building": "#d55e00"}
+    colors = class_list.colors
+    assert (colors["solar panels"], colors["building"]) == ("#1f4e79", "#d55e00")
+    assert colors["pool"] not in {item["color"] for item in LEGEND}
     assert ClassList.from_dict(class_list.to_dict(), "again") == class_list
     assert pool.to_dict() == {"name": "pool"}
+
+
+def test_classes_without_a_color_get_one_that_no_other_has():
+    class_list = ClassList.of_names([f"kind {letter}" for letter in "abcdefghijkl"])
+    colors = class_list.colors
+    assert len(set(colors.values())) == len(colors) == 12
+
+
+def test_a_list_can_be_complete(tmp_path):
+    file = write_file(tmp_path, "complete = true\n" + entry(name="a"))
+    assert ClassList.read(file).complete
+    assert ClassList.from_dict(ClassList.read(file).to_dict(), "again").complete
+
+
+def test_a_part_of_a_list():
+    class_list = ClassList.of_names(["pool", "barn", "dam"])
+    assert class_list.of_outputs(["dam", "pool"], "x").names == ("pool", "dam")
+    with pytest.raises(InputError, match="x has no class 'crane'"):
+        class_list.of_outputs(["crane"], "x")
+
+
+def test_questions_get_the_words_of_a_class(tmp_path):
+    panels, building, pool = ClassList.read(write_file(tmp_path, FULL)).asked_classes()
+    assert panels.nouns == ("solar panel", "photovoltaic panel", "PV")
+    assert panels.description == "dark blue panels in rows"
+    assert building.name == "building"
+    assert building.nouns == ("barn",)
+    assert pool.nouns == ("pool",)
+
+
+def test_kinds_of_one_class_are_all_asked_about():
+    entries = [{"name": "barn", "class": "building", "synonyms": ["byre"]}]
+    entries += [{"name": "sheds", "class": "building"}, {"name": "water"}]
+    building, water = ClassList.from_dict({"classes": entries}, "x").asked_classes()
+    assert (building.nouns, building.prompt_nouns) == (("barn", "shed", "byre"), 2)
+    assert water.nouns[:2] == ("water area", "river")
 
 
 def test_names_alone_make_a_list():
@@ -77,6 +116,9 @@ def entry(**values):
         (entry(name="a\u001b[31m"), "cannot be printed"),
         (entry(name="a", color="red"), "has the color 'red'"),
         (entry(name="a", synonyms="b"), "is no list"),
+        (entry(name="a {cell}"), "has braces in the name"),
+        (entry(name="a", description="{b}"), "has braces in the description"),
+        ("complete = 1\n" + entry(name="a"), "'complete' of"),
         (entry(name="a", synonyms=[""]), "'synonyms' of"),
         (entry(name="a") + entry(name="A"), "names 'a' and 'A', which mean the same"),
         (entry(name="solar panel") + entry(name="solar panels"), "which mean the same"),

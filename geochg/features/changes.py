@@ -84,7 +84,7 @@ class FeatureSettings:
             min_area_m2=options.min_area_m2,
             max_area_m2=options.max_area_m2,
             least_px=least_size_px(pixel_area_m2),
-            classes=options.classes,
+            classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
         )
 

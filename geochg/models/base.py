@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, get_args
 
+from geochg.class_list import ClassList
 from geochg.classes import CLASSES
 from geochg.errors import GeochgError, ModelError, RunError
 from geochg.options import Options
@@ -65,6 +66,10 @@ class Capabilities:
         streams: Whether it can stream text.
         clues: Whether it reads `Tile.clue`.
         asked_in_words: The tasks for which the words of the question matter.
+        free_classes: Whether it takes any words for classes: `Question.classes`, and for models
+            that are not asked in words `ChangeModel.class_options`.
+        asked_by_class: The tasks that it may be asked about class by class, by patterns with
+            `{thing}` or `{things}` in a prompt.
         tells_land_cover: Whether its outlines tell the land cover, from which counts and captions
             of features follow, so that it need not be asked about them.
         batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
@@ -84,6 +89,8 @@ class Capabilities:
     streams: bool = False
     clues: bool = False
     asked_in_words: frozenset[Task] = frozenset()
+    free_classes: bool = False
+    asked_by_class: frozenset[Task] = frozenset()
     tells_land_cover: bool = False
     batch_tiles: int = 16
 
@@ -216,6 +223,22 @@ class ChangeModel(ABC, Generic[OptionsT]):
 
         Returns:
             The options that change; empty where the model has no such option.
+        """
+        return {}
+
+    @classmethod
+    def class_options(cls, options: OptionsT, class_list: ClassList) -> Mapping[str, Any]:
+        """The options with which a model tells the classes of a user apart.
+
+        Only for backends with `free_classes`; those that are asked in words need none, since each
+        question carries its classes.
+
+        Args:
+            options: An instance of `options_type`.
+            class_list: The classes of the user.
+
+        Returns:
+            The options that change.
         """
         return {}
 

@@ -17,7 +17,7 @@ GROUP = "geochg.models"
 
 _SHOWN = (
     *("tasks", "location", "pixels", "bands", "surveys", "fewest_dates", "most_dates"),
-    *("streams", "clues", "asked_in_words", "batch_tiles"),
+    *("streams", "clues", "asked_in_words", "batch_tiles", "classes", "free_classes"),
 )
 """The capabilities that `geochg models --json` lists."""
 
@@ -55,6 +55,15 @@ class _BrokenBackendError(Exception):
 def backends() -> list[BackendInfo]:
     """All registered backends by name; importing them loads nothing heavy (see `ChangeModel`)."""
     return [_backend_info(name, entries) for name, entries in sorted(_entries().items())]
+
+
+def models_of_any_words() -> list[str]:
+    """Names of the backends that take any words for classes."""
+    return [
+        backend.name
+        for backend in backends()
+        if backend.capabilities is not None and backend.capabilities.free_classes
+    ]
 
 
 def load_model(

@@ -128,7 +128,7 @@ def _begin_journal(run: Run) -> Journal:
     paths = run.outputs.paths()
     facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
     path = journal_path(paths[0]) if paths else None
-    classes = {*CLASSES, *run.model.capabilities.classes}
+    classes = {*CLASSES, *run.model.capabilities.classes, *run.options.wanted_classes}
     journal = Journal.begin(path, run.layout, facts, resume=run.options.resume, classes=classes)
     if not journal.has_locks:
         text = f"the folder of {path} has no file locks: start no other run with this output"

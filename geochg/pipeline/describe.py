@@ -144,9 +144,9 @@ def _expected_seconds(
     fitting_s = time.perf_counter() - start
     _stop_if_set(cancel)
     start = time.perf_counter()
-    settings = CellSettings(options.geometry, options.classes, ballot=options.vote)
+    settings = CellSettings(options.geometry, options.wanted_classes, ballot=options.vote)
     with backend_errors(model):
-        tile_answers = model.answer(tiles, mapped_questions(model, options.prompts))
+        tile_answers = model.answer(tiles, mapped_questions(model, options))
     for tile, answers in zip(tiles, tile_answers, strict=True):
         if not isinstance(answers, TileFailure):
             tile_result(tile, answers, settings)

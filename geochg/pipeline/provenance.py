@@ -41,6 +41,7 @@ def fingerprint(
         "the model": asdict(model.identity),
         "the area of interest": _states(map(str, area_files)),
         "whether there is a heatmap": heatmap,
+        "the classes": options.class_list.to_dict() if options.class_list else None,
         **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
     }
 
@@ -64,6 +65,7 @@ def metadata(
             "questions": {question.task: model.prompt(question) for question in questions},
             "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
             "options": _shaping_options(options, model),
+            **_class_facts(options, model),
             "bands": list(pair.bands.names),
             "grid": _grid_facts(pair.grid),
             "alignment": preparation.alignment(math.sqrt(pair.facts.pixel_area_m2)),
@@ -74,6 +76,17 @@ def metadata(
         }
     )
     return facts
+
+
+def _class_facts(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
+    """The classes of the user, and the color of each; nothing for models that know their own."""
+    if options.class_list is None or not model.capabilities.free_classes:
+        return {}
+    colors = options.class_list.colors
+    return {
+        "classes": options.class_list.to_dict()["classes"],
+        "colors": {name: colors[name] for name in options.wanted_classes},
+    }
 
 
 def _input_facts(source: RasterSource) -> list[Any]:

@@ -90,7 +90,7 @@ class Run:
     @cached_property
     def questions(self) -> list[Question]:
         """The questions about each tile."""
-        return mapped_questions(self.model, self.options.prompts)
+        return mapped_questions(self.model, self.options)
 
     def answer_tiles(self, journal: Journal) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold, and returns those that failed."""
@@ -267,7 +267,7 @@ class Run:
         pixel_area_m2 = self.pair.facts.pixel_area_m2
         return CellSettings(
             geometry=self.options.geometry,
-            classes=self.options.classes,
+            classes=self.options.wanted_classes,
             heat=self.outputs.heatmap is not None and not self.options.vote,
             ballot=self.options.vote,
             sensitivity=self.options.sensitivity,

@@ -19,7 +19,7 @@ from geochg.records import (
     Unparsed,
 )
 from geochg.tasks.lexicon import Lexicon, lexicon_of
-from geochg.tasks.patterns import with_classes, with_notes
+from geochg.tasks.patterns import CLASS_FIELDS, fields_of, with_classes, with_notes
 from geochg.tasks.reply_text import spoken_answer
 
 A = TypeVar("A", Caption, Presence, Counts, Locations, Dialogue, Reply)
@@ -71,8 +71,9 @@ class TaskSpec(Generic[A]):
         if not pattern:
             raise ValueError(f"the task '{self.task}' needs a text to ask")
         first_turn, *later_turns = self.turns(with_classes(pattern, classes))
-        wording = TURN_BREAK.join((with_notes(first_turn, classes), *later_turns))
-        return Question(self.task, wording, classes=classes)
+        if not fields_of(pattern) & CLASS_FIELDS:  # else each class has its note where it is asked
+            first_turn = with_notes(first_turn, classes)
+        return Question(self.task, TURN_BREAK.join((first_turn, *later_turns)), classes=classes)
 
     def parse(
         self, text: str, prompts: Sequence[str] = (), classes: tuple[AskedClass, ...] = ()

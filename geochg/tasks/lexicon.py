@@ -90,8 +90,9 @@ def _new_nouns(classes: tuple[AskedClass, ...]) -> Iterator[tuple[str, str, str]
 
 
 def _forms(item: AskedClass) -> tuple[str, str]:
-    """Singular and plural of a class."""
-    return COUNTABLE.get(item.name) or (item.nouns[0], plural_of(item.nouns[0]))
+    """Singular and plural of a class; of one of several kinds those of all of them."""
+    nouns = item.nouns[: item.prompt_nouns]
+    return " or ".join(nouns), " and ".join(map(plural_of, nouns))
 
 
 def is_noun(word: str) -> bool:

@@ -11,6 +11,9 @@ from geochg.tasks.lexicon import lexicon_of
 CLASSES_FIELD, THING_FIELD, THINGS_FIELD, CELL_FIELD = "classes", "thing", "things", "cell"
 """Fields of patterns: all classes; one class, as one or as several; a cell of the 3x3 grid."""
 
+CLASS_FIELDS = {THING_FIELD, THINGS_FIELD}
+"""Fields of patterns that are asked once for each class."""
+
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 
 

@@ -48,6 +48,14 @@ def path_without_journal(path: Path) -> Path:
     )
 
 
+def path_apart_from(path: Path, others: Iterable[Path]) -> Path:
+    """The path, or that with a number, which is none of some others."""
+    other_paths = {other.resolve() for other in others}
+    return next(
+        candidate for candidate in _numbered_paths(path) if candidate.resolve() not in other_paths
+    )
+
+
 def has_journal(path: Path) -> bool:
     """Whether there is an unfinished run that writes to a path."""
     return path.with_name(path.name + JOURNAL).exists()

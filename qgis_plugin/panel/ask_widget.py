@@ -111,10 +111,6 @@ class AskWidget(QWidget):
         self.places.addItems([dialogue.title for dialogue in self._dialogues])
         self._show(self.places.currentIndex())
 
-    def start_at(self, lon: float, lat: float) -> None:
-        """Begins a dialogue about a place, or shows the one that is there."""
-        self._start(PlaceDialogue(lon, lat), self._dialogues_at(lon, lat))
-
     def ask(self) -> None:
         """Sends the question that is typed, or the suggested one where there is none."""
         shown_dialogue = self._current()

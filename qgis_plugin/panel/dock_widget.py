@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from qgis.core import QgsProject, QgsVectorLayer
@@ -18,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import pair_summary, sentence
 from geochg_qgis.i18n import tr
+from geochg_qgis.interrupted_runs import InterruptedRun
 from geochg_qgis.layers.result_groups import dissolve_empty_groups
 from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError
@@ -25,7 +27,6 @@ from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.area_widget import AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
-from geochg_qgis.panel.interrupted_runs import InterruptedRun
 from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
 from geochg_qgis.panel.layouts import scroll_area, separator
 from geochg_qgis.panel.message_controller import MessageController
@@ -38,9 +39,10 @@ from geochg_qgis.panel.run_plan import RunPlan
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
+from geochg_qgis.panel.waiting_runs_widget import WaitingRunsWidget
 from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
-from geochg_qgis.run_estimates import RunEstimates
+from geochg_qgis.run_estimates import RunEstimates, RunExpectation, estimate_key
 from geochg_qgis.run_options import store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
@@ -70,7 +72,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
         self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
         self.choice = PairChoice(connection, self.pair, self.area, self.options)
-        self.runs = RunController(connection, self)
+        self.runs, self.waiting = RunController(connection, self), WaitingRunsWidget(self)
         self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
         self.ask = AskWidget(
@@ -107,25 +109,19 @@ class GeochgDockWidget(QgsDockWidget):
         self._describe_later.start()
 
     def run(self) -> None:
-        """Begins a run with the chosen pair, area and options."""
-        if self.runs.is_running:
-            return
+        """Begins a run with the chosen pair, area and options, after those before it."""
         try:
             plan = self.choice.plan()
             self._stop_describing()
-            self.estimates.begin(_estimate_key(plan.options))
-            self.runs.begin(plan)
+            self.runs.add(replace(plan, expectation=self.estimates.expectation))
         except LinkError as error:
             self.messages.show_error(error)
 
     def go_on(self, run: InterruptedRun) -> None:
-        """Goes on with an unfinished run."""
-        if self.runs.is_running:
-            return
+        """Goes on with an unfinished run, after those before it."""
         try:
             self._stop_describing()
-            self.estimates.abandon()
-            self.runs.begin(RunPlan.of_interrupted(run))
+            self.runs.add(RunPlan.of_interrupted(run))
         except LinkError as error:
             self.messages.show_error(error)
 
@@ -138,8 +134,8 @@ class GeochgDockWidget(QgsDockWidget):
     def describe(self) -> None:
         """Describes the pair in the line above Run."""
         self._stop_describing()
-        self._is_describe_due = not self.run_widget.isVisible()
-        if self.runs.is_running or self._is_describe_due:
+        self._is_describe_due = self.runs.is_running or not self.run_widget.isVisible()
+        if self._is_describe_due:
             return
         try:
             parameters = self.choice.pair_parameters()
@@ -149,7 +145,7 @@ class GeochgDockWidget(QgsDockWidget):
         self._show_info(tr("looking at the pair"))
         task = request_task(tr("geochg: look"), self._connection, "describe", parameters)
         task.event_sent.connect(self.worker.handle_event)
-        key = _estimate_key(self.options.options())
+        key = estimate_key(self.options.options())
         task.answered.connect(lambda facts: self._show_facts(task, facts, key))
         task.failed.connect(lambda error: self._show_pair_error(task, error))
         self._describe_task = start_unlisted(task)
@@ -171,6 +167,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.worker.close_down()
         self.runs.close_down()
         self.copier.close_down()
+        self.interrupted.close_down()
         self.changes.close_down()
         self.ask.close_down()
         if self.setup is not None:
@@ -194,7 +191,8 @@ class GeochgDockWidget(QgsDockWidget):
         if task is not self._describe_task:
             return
         if facts.get("seconds"):
-            facts = {**facts, "seconds": self.estimates.corrected(key, float(facts["seconds"]))}
+            expectation = RunExpectation(key, float(facts["seconds"]))
+            facts = {**facts, "seconds": self.estimates.corrected(expectation)}
         self._show_pair_summary(task, pair_summary(facts))
 
     def _show_pair_summary(self, task: BackgroundTask, text: str) -> None:
@@ -237,14 +235,21 @@ class GeochgDockWidget(QgsDockWidget):
         self.changes.show_layer(layer)
         self._iface.setActiveLayer(layer)
 
-    def _show_running(self) -> None:
+    def _show_running(self, plan: RunPlan) -> None:
+        # What was done before a run was resumed tells nothing of its time.
+        self.estimates.begin(None if plan.options.get("resume") else plan.expectation)
         self.run_widget.set_running(True)
-        self.interrupted.set_running(True)
+        self.interrupted.refresh()
 
     def _show_ended(self) -> None:
         self.run_widget.set_running(False)
-        self.interrupted.set_running(False)
         self.interrupted.refresh()
+        if self._is_describe_due:
+            self._describe_later.start()
+
+    def _show_waiting(self) -> None:
+        self.waiting.show_plans(self.runs.waiting)
+        self.interrupted.leave_out(self.runs.waiting)
 
     def _with_result(self, layer_id: str, action: Callable[[QgsVectorLayer], object]) -> None:
         """Calls a function with a result, unless its layer was removed meanwhile."""
@@ -270,6 +275,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.run_widget.run.connect(self.run)
         self.run_widget.cancel.connect(self.cancel)
         self.runs.run_started.connect(self._show_running)
+        self.runs.waiting_changed.connect(self._show_waiting)
+        self.waiting.removed.connect(self.runs.remove_waiting)
         self.interrupted.chosen.connect(self.go_on)
         QgsProject.instance().readProject.connect(self.interrupted.refresh)
         QgsProject.instance().cleared.connect(self.interrupted.refresh)
@@ -301,6 +308,7 @@ class GeochgDockWidget(QgsDockWidget):
         run_page.addWidget(self.options)
         run_page.addWidget(separator())
         run_page.addWidget(self.run_widget)
+        run_page.addWidget(self.waiting)
         run_page.addWidget(self.interrupted)
         run_page.addStretch(1)
         run_page.addWidget(self.worker)
@@ -311,8 +319,3 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(_LEAST_WIDTH_PX)
-
-
-def _estimate_key(options: Mapping[str, Any]) -> str:
-    """What the time of a run depends on, beside the pair."""
-    return f"{options.get('model')} {options.get('device')}"

@@ -15,7 +15,6 @@ def name_widgets(dock: Any) -> None:  # noqa: ANN401 - it imports this module
     for option, field in dock.options.fields.items():
         field.widget.setObjectName(f"GeochgOption_{option}")
         field.widget.setAccessibleName(field.option.label)
-    dock.run_widget.run_button.setText(tr("Ru&n"))
     for widget in (dock.options.output.lineEdit(), dock.options.output):
         widget.setAccessibleName(tr("Save as"))
 

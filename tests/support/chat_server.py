@@ -263,13 +263,18 @@ def _logprobs(words: str, share: float) -> list[dict[str, Any]]:
 
 
 def _directions(question: str, before: np.ndarray, after: np.ndarray) -> str:
-    """In which of the pictures there is something in each cell that is asked about."""
+    """In which of the pictures the changed pixels of each cell stand out from the ground."""
     rows, cols = ("top", "center", "bottom"), ("left", "center", "right")
+    changed = (np.abs(after - before) > 60).any(axis=2)
+    stands_out = [
+        np.abs(picture - np.median(picture, axis=(0, 1))).max(axis=2) for picture in (before, after)
+    ]
     lines = []
     for number, row, col in re.findall(r"(\d+)\. [a-z ]+, ([a-z]+) ([a-z]+)", question):
-        parts = (np.array_split(picture, 3)[rows.index(row)] for picture in (before, after))
-        cells = (np.array_split(part, 3, 1)[cols.index(col)] for part in parts)
-        was_there, is_there = (bool(np.ptp(cell) > 60) for cell in cells)
+        is_asked = np.zeros(changed.shape, bool)
+        part = np.array_split(is_asked, 3)[rows.index(row)]
+        np.array_split(part, 3, axis=1)[cols.index(col)][:] = True
+        was_there, is_there = (bool(out[is_asked & changed].mean() > 60) for out in stands_out)
         word = "both" if was_there == is_there else "later" if is_there else "earlier"
         lines.append(f"{number}. {word}")
     return "\n".join(lines)

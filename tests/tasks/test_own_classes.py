@@ -148,6 +148,16 @@ def test_geochgs_own_classes_keep_their_words():
     assert lexicon_of(()) is USUAL_LEXICON
 
 
+def test_kinds_of_one_class_are_asked_about_together():
+    entries = [{"name": "barn", "class": "building"}, {"name": "sheds", "class": "building"}]
+    classes = ClassList.from_dict({"classes": entries}, "x").asked_classes()
+    assert about_class("Any {thing}? How many {things}?", "building", classes) == (
+        "Any barn or shed? How many barns and sheds?"
+    )
+    answer = SPECS[Task.LOCATE].parse("barns: TL", classes=classes)
+    assert set(answer.cells) == {"building"}
+
+
 def test_many_classes_stay_apart():
     names = [f"kind {'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}t" for n in range(100)]
     classes = ClassList.of_names(names).asked_classes()

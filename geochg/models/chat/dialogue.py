@@ -19,7 +19,7 @@ from geochg.records import (
     TileFailure,
 )
 from geochg.tasks import SPECS
-from geochg.tasks.lexicon import ASKED
+from geochg.tasks.lexicon import ASKED, lexicon_of
 from geochg.tasks.reply_text import spoken_answer
 from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 
@@ -31,6 +31,7 @@ CHAT_CAPABILITIES = Capabilities(
     streams=True,
     clues=True,
     asked_in_words=frozenset(Task),
+    free_classes=True,
 )
 """Capabilities of models that are asked about all tasks in words."""
 
@@ -41,9 +42,6 @@ INTRODUCTION = (
 
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """The counts of a tile without change: none of the classes that are asked for."""
-
-NOWHERE = Locations({class_name: {} for class_name in ASKED})
-"""The locations of a tile without change."""
 
 NO_CHANGE = "no change"
 """The caption of a tile without change where the model is not asked for one."""
@@ -108,7 +106,7 @@ class TileDialogue:
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        answer = spec.parse(spec.joined_turns(self.replies), self._turns)
+        answer = spec.parse(spec.joined_turns(self.replies), self._turns, self.question.classes)
         if isinstance(answer, Presence):
             return replace(answer, probability=self.probability)
         if isinstance(answer, Dialogue):
@@ -160,21 +158,25 @@ RunDialogues = Callable[[Sequence[TileDialogue]], None]
 """Carries dialogues to their end, or notes why one failed."""
 
 
-def unchanged_answer(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answer:
+def unchanged_answer(
+    task: Task, presence: Presence, sentence: str = NO_CHANGE, names: Sequence[str] = ASKED
+) -> Answer:
     """The answer about a tile without change, for every task but a free question.
 
     Args:
         task: The task of the answer.
         presence: The presence of the tile.
         sentence: The caption.
+        names: The classes that were asked about.
     """
+    no_counts = Counts(dict.fromkeys(names, 0))
     answers: dict[Task, Answer] = {
-        Task.COUNT: NO_COUNTS,
-        Task.LOCATE: NOWHERE,
+        Task.COUNT: no_counts,
+        Task.LOCATE: Locations({class_name: {} for class_name in names}),
         Task.PRESENCE: presence,
         Task.CAPTION: Caption(sentence, changed=False),
     }
-    return answers.get(task) or Dialogue(presence, NO_COUNTS, sentence)
+    return answers.get(task) or Dialogue(presence, no_counts, sentence)
 
 
 def presence_first(
@@ -255,6 +257,8 @@ def _answers(row: Sequence[TileDialogue], unchanged: Presence | None) -> list[An
     return [
         item.answer()
         if item.is_over or unchanged is None
-        else unchanged_answer(item.question.task, unchanged)
+        else unchanged_answer(
+            item.question.task, unchanged, names=lexicon_of(item.question.classes).asked
+        )
         for item in row
     ]

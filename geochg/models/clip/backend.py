@@ -8,13 +8,15 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from geochg.class_list import ListedClass
+from geochg.class_list import ClassList, ListedClass
 from geochg.classes import CLASSES
+from geochg.errors import OptionError
 from geochg.geometry.grid_cells import cell_slices
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import NUMBERLESS, unchanged_answer
 from geochg.models.clip.classes import read_classes, usual_classes
 from geochg.models.clip.options import ClipOptions
+from geochg.models.clip.own_classes import own_classes
 from geochg.models.clip.scoring import DateClasses, changed_cells, probability, score_at
 from geochg.models.detectors.sentences import NO_CHANGE
 from geochg.models.devices import torch_device
@@ -56,6 +58,7 @@ class ClipModel(ChangeModel[ClipOptions]):
         location="grid",
         pixels="display",
         bands="rgb",
+        free_classes=True,
         batch_tiles=32,
     )
 
@@ -83,6 +86,8 @@ class ClipModel(ChangeModel[ClipOptions]):
         class_list = (
             read_classes(Path(options.classes).expanduser()) if options.classes else usual_classes()
         )
+        if options.class_list:
+            class_list = own_classes(options.class_list)
         classes, templates = class_list.classes, options.templates
         if class_list.templates and templates == ClipOptions().templates:
             templates = class_list.templates
@@ -104,6 +109,20 @@ class ClipModel(ChangeModel[ClipOptions]):
     def presence_options(cls, options: ClipOptions, probability: float) -> Mapping[str, Any]:
         """The threshold whose score has this probability; see `ChangeModel.presence_options`."""
         return {"threshold": score_at(probability, options.threshold)}
+
+    @classmethod
+    def class_options(cls, options: ClipOptions, class_list: ClassList) -> Mapping[str, Any]:
+        """The classes themselves; see `ChangeModel.class_options`.
+
+        Raises:
+            OptionError: If the model's own option names classes too.
+        """
+        if options.classes:
+            raise OptionError(
+                "--model-option classes names a class file beside --classes or --classes-file",
+                "leave one of them out",
+            )
+        return {"class_list": class_list.to_dict()}
 
     @property
     def capabilities(self) -> Capabilities:

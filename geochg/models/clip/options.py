@@ -1,6 +1,8 @@
 """The options of the backend `clip`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from geochg.errors import OptionError
 from geochg.models.clip.scoring import MAX_SCORE
@@ -12,8 +14,14 @@ from geochg.options import Dtype
 class ClipOptions(ModelOptions):
     """The options of `clip`."""
 
+    class_list: Mapping[str, Any] = option(
+        {}, "The classes of --classes or --classes-file, which set it."
+    )
     classes: str = option(
-        "", "A TOML file of the kinds of ground; empty for the classes of geochg."
+        "",
+        "As --classes-file, of a file that is `complete`: all kinds of ground that are told apart; "
+        "empty for those of geochg.",
+        is_path=True,
     )
     threshold: float = option(
         0.5,

@@ -113,7 +113,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
 
             answers = presence_first(tiles, questions, run_all)
             if self.options.directions:
-                answers = self._directed(pool, openings, questions, answers)
+                answers = self._directed(pool, tiles, openings, questions, answers)
         if self.chat.unanswered >= UNANSWERED_REQUESTS and not self.chat.is_reachable():
             raise RunError(
                 f"nothing answers any more at {self.chat.address.url}",
@@ -136,6 +136,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
     def _directed(
         self,
         pool: ThreadPoolExecutor,
+        tiles: Sequence[Tile],
         openings: Sequence[list[Message]],
         questions: Sequence[Question],
         rows: Sequence[TileAnswers],
@@ -144,7 +145,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         things = [
             [] if isinstance(row, TileFailure) else untold_things(questions, row) for row in rows
         ]
-        directions = pool.map(self._directions, openings, things)
+        directions = pool.map(self._directions, tiles, openings, things)
         return [
             row
             if isinstance(row, TileFailure)
@@ -153,13 +154,14 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         ]
 
     def _directions(
-        self, opening: list[Message], things: Sequence[LocatedThing]
+        self, tile: Tile, opening: list[Message], things: Sequence[LocatedThing]
     ) -> dict[LocatedThing, Direction]:
         """The direction of each thing of a tile for which the model gives one."""
         if not things:
             return {}
         try:
-            messages = _messages(opening, [list_question(things)], [])
+            question = f"{list_question(things)} {tile.clue}".rstrip()
+            messages = _messages(opening, [question], [])
             reply = self.chat.reply(messages, measured=True)
         except NoAnswerError:
             return {}

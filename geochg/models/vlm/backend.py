@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from geochg.models.adapters import adapter_id
-from geochg.models.base import ChangeModel, ModelIdentity
+from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import CHAT_CAPABILITIES, spoken_pieces
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
@@ -15,7 +16,7 @@ from geochg.models.model_files import fingerprint, weight_files
 from geochg.models.pretrained import FirstUse, loading_errors
 from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Quantize
-from geochg.records import Exchange, PairFacts, Question, Tile, TileAnswers
+from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,9 @@ class VlmModel(ChangeModel[VlmOptions]):
 
     name = "vlm"
     summary = "a vision-language model of transformers (LLaVA, Qwen-VL and more): folder or hub id"
-    backend_capabilities = CHAT_CAPABILITIES
+    backend_capabilities = replace(
+        CHAT_CAPABILITIES, asked_by_class=frozenset({Task.LOCATE, Task.COUNT})
+    )
 
     def __init__(self, engine: Engine[Any], options: VlmOptions, identity: ModelIdentity) -> None:
         self.engine = engine
@@ -77,6 +80,13 @@ class VlmModel(ChangeModel[VlmOptions]):
     def presence_options(cls, options: VlmOptions, probability: float) -> Mapping[str, Any]:
         """The probability of "yes"; see `ChangeModel.presence_options`."""
         return {} if options.answers == AnswerForm.WORDS else {"presence_threshold": probability}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the backend; one that answers in words is asked about all classes at once."""
+        if self.options.answers == AnswerForm.WORDS:
+            return CHAT_CAPABILITIES
+        return self.backend_capabilities
 
     @property
     def identity(self) -> ModelIdentity:

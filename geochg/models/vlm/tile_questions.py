@@ -1,6 +1,6 @@
 """Asks the questions about some tiles so that every answer makes sense."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
@@ -34,7 +34,8 @@ from geochg.records import (
 )
 from geochg.tasks import ask
 from geochg.tasks.directions import CHOICES, LocatedThing, untold_things, with_directions
-from geochg.tasks.lexicon import ASKED, COUNTABLE
+from geochg.tasks.lexicon import lexicon_of
+from geochg.tasks.patterns import CELL_FIELD, CLASS_FIELDS, about_class, fields_of
 
 YES = ("Yes", "yes", " Yes", " yes")
 NO = ("No", "no", " No", " no")
@@ -70,11 +71,16 @@ def prompt_pattern(question: Question, form: AnswerForm) -> str:
         question: A question of any task; one in the user's words is asked as it is.
         form: See `TileQuestions`.
     """
-    if form != AnswerForm.WORDS and question == ask(Task.COUNT):
+    if form != AnswerForm.WORDS and _is_usual(question, Task.COUNT):
         return COUNT_QUESTION
-    if form != AnswerForm.WORDS and question == ask(Task.LOCATE):
+    if form != AnswerForm.WORDS and _is_usual(question, Task.LOCATE):
         return LIST_QUESTION if form == AnswerForm.LISTS else CELL_QUESTION
     return question.text
+
+
+def _is_usual(question: Question, task: Task) -> bool:
+    """Whether a question is of a task and in the task's own words."""
+    return question.task is task and question.text == ask(task, classes=question.classes).text
 
 
 class TileQuestions:
@@ -168,7 +174,9 @@ class TileQuestions:
             answers = [
                 _with_presence(column[index], known_presence)
                 if index in column
-                else unchanged_answer(question.task, known_presence or Presence(False))
+                else unchanged_answer(
+                    question.task, known_presence or Presence(False), names=_names(question)
+                )
                 for question, column in zip(questions, columns, strict=True)
             ]
             yield answers_or_failure(self.tiles[index], answers)
@@ -177,41 +185,48 @@ class TileQuestions:
         """The answers to a question about some tiles, by the tile's index."""
         if not indices:
             return {}
-        forms: dict[str, Callable[[Sequence[int]], Iterable[Answer]]] = {
-            CELL_QUESTION: self._likely_cells,
-            LIST_QUESTION: self._listed_cells,
-            COUNT_QUESTION: self._counts,
-        }
         pattern = prompt_pattern(question, self.form)
-        answers = forms[pattern](indices) if pattern in forms else self._in_words(indices, question)
+        fields = fields_of(pattern)
+        if question.task is Task.LOCATE and CELL_FIELD in fields:
+            answers: Iterable[Answer] = self._likely_cells(indices, question, pattern)
+        elif question.task is Task.LOCATE and fields & CLASS_FIELDS:
+            answers = self._listed_cells(indices, question, pattern)
+        elif question.task is Task.COUNT and fields & CLASS_FIELDS:
+            answers = self._counts(indices, question, pattern)
+        else:
+            answers = self._in_words(indices, question)
         return dict(zip(indices, answers, strict=True))
 
     def _presence(self, question: Question) -> list[Presence]:
         prompts = [self._prompt(index, question.text) for index in range(len(self.tiles))]
         return [Presence(p > self.threshold, p) for p in self._yes_probabilities(prompts)]
 
-    def _likely_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
+    def _likely_cells(
+        self, indices: Sequence[int], question: Question, pattern: str
+    ) -> Iterator[Locations]:
         """Nine probabilities for each class; the cells that are likelier changed than not."""
-        cells = [(name, cell) for name in ASKED for cell in GRID_CELLS]
+        names = _names(question)
+        cells = [(name, cell) for name in names for cell in GRID_CELLS]
         texts = [
-            CELL_QUESTION.format(cell=cell.name.replace("-", " "), thing=COUNTABLE[name][0])
+            about_class(pattern, name, question.classes, cell.name.replace("-", " "))
             for name, cell in cells
         ]
         prompts = [self._prompt(index, text) for index in indices for text in texts]
         probabilities = iter(self._yes_probabilities(prompts))
         for _ in indices:
-            cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
+            cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in names}
             for (name, cell), probability in zip(cells, probabilities, strict=False):
                 if probability > CELL_THRESHOLD:
                     cells_by_class[name][cell] = probability
             yield Locations(cells_by_class)
 
-    def _listed_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
+    def _listed_cells(
+        self, indices: Sequence[int], question: Question, pattern: str
+    ) -> Iterator[Locations]:
         """One list of cells for each class."""
-        texts = [LIST_QUESTION.format(thing=COUNTABLE[name][0]) for name in ASKED]
-        prompts = [self._prompt(index, text) for index in indices for text in texts]
+        prompts = self._class_prompts(indices, question, pattern)
         lists = self.engine.reply_choices(self.encoding, prompts, list(_cell_lists()))
-        for names in self._by_class(indices, lists):
+        for names in self._by_class(indices, lists, _names(question)):
             yield Locations(
                 {
                     class_name: dict.fromkeys(_cell_lists()[cells or NO_CELL])
@@ -219,20 +234,26 @@ class TileQuestions:
                 }
             )
 
-    def _counts(self, indices: Sequence[int]) -> Iterator[Counts]:
-        texts = [COUNT_QUESTION.format(things=COUNTABLE[name][1]) for name in ASKED]
-        prompts = [self._prompt(index, text) for index in indices for text in texts]
+    def _counts(self, indices: Sequence[int], question: Question, pattern: str) -> Iterator[Counts]:
+        prompts = self._class_prompts(indices, question, pattern)
         numbers = self.engine.reply_numbers(self.encoding, prompts)
-        for counts in self._by_class(indices, numbers):
+        for counts in self._by_class(indices, numbers, _names(question)):
             yield Counts({name: number or 0 for name, number in counts.items()})
 
+    def _class_prompts(
+        self, indices: Sequence[int], question: Question, pattern: str
+    ) -> list[TilePrompt]:
+        """The prompts about each class of each tile."""
+        texts = [about_class(pattern, name, question.classes) for name in _names(question)]
+        return [self._prompt(index, text) for index in indices for text in texts]
+
     def _by_class(
-        self, indices: Sequence[int], replies: Sequence[_Reply | None]
+        self, indices: Sequence[int], replies: Sequence[_Reply | None], names: Sequence[str]
     ) -> Iterator[dict[str, _Reply | None]]:
         """The replies about each tile by class; a tile fails where a reply has no numbers."""
         rows = iter(replies)
         for index in indices:
-            by_class = {name: next(rows) for name in ASKED}
+            by_class = {name: next(rows) for name in names}
             if None in by_class.values():
                 self._numberless.add(index)
             yield by_class
@@ -275,6 +296,11 @@ class TileQuestions:
     def _prompt(self, index: int, question: str) -> TilePrompt:
         text = f"{question} {self.tiles[index].clue}".rstrip()
         return TilePrompt(index, self.engine.writer.prompt_ids([text], []))
+
+
+def _names(question: Question) -> tuple[str, ...]:
+    """The classes that a question asks about."""
+    return lexicon_of(question.classes).asked
 
 
 def _with_presence(answer: Answer, presence: Presence | None) -> Answer:

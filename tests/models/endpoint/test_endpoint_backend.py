@@ -121,7 +121,7 @@ def test_what_passes_is_survived_and_no_tile_is_lost_or_doubled(server, trouble)
     server.trouble = lambda number: trouble if number in (0, 2, 3) else None
     actual = load(server, concurrency=1).answer(tiles_of([True, False, True]), MAPPED)
     assert [answers[0] for answers in actual] == [Presence(True), Presence(False), Presence(True)]
-    assert len(server.requests) == 3 + 3 * 3 + 3
+    assert len(server.requests) == 3 + 2 * (3 + 1) + 3
 
 
 @pytest.mark.parametrize(
