@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from geochg.asked_class import AskedClass
 from geochg.classes import CLASS_BY_NAME, CLASSES
-from geochg.errors import InputError
+from geochg.errors import InputError, OptionError
 from geochg.files.text_file import read_toml
 from geochg.noun_forms import singular_of
 from geochg.safety.untrusted_text import cleaned, printable
@@ -153,11 +153,18 @@ class ClassList:
 
         Args:
             names: The names.
-            origin: Where they stand, for the messages.
+            origin: The option that holds them, for the messages.
 
         Raises:
-            InputError: If a name is empty, too long or given twice.
+            OptionError: If a name is empty, too long or given twice.
         """
+        try:
+            return cls._of_names(names, origin)
+        except InputError as error:
+            raise OptionError(error.message, error.hint) from error
+
+    @classmethod
+    def _of_names(cls, names: Iterable[str], origin: str) -> Self:
         listed_classes = tuple(ListedClass(_name(name, "name", origin)) for name in names)
         _refuse_too_many(listed_classes, origin)
         _refuse_clashes(listed_classes, origin)

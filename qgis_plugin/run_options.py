@@ -20,8 +20,10 @@ _SETTING, _MODELS = "options", "models"
 _USUAL_MODELS = "builtin,irmad,cva"
 _COMMANDS = ("analyze", "info", "ask")
 
-SET_ELSEWHERE = frozenset({"model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite"})
-"""Options that the panel and Processing set by fields of their own."""
+SET_ELSEWHERE = frozenset(
+    {"model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite", "in_turn"}
+)
+"""Options that the panel and Processing set by fields of their own, or that are not for pairs."""
 
 
 @dataclass(frozen=True)

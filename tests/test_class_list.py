@@ -6,7 +6,7 @@ import pytest
 
 from geochg.class_list import LONGEST_NAME, ClassList, folded_name
 from geochg.classes import LEGEND
-from geochg.errors import InputError
+from geochg.errors import InputError, OptionError
 from geochg.noun_forms import plural_of, singular_of
 
 FULL = """
@@ -148,7 +148,7 @@ def test_class_files_that_make_no_sense(tmp_path, text, message):
     ],
 )
 def test_names_that_make_no_sense(names, message):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(OptionError) as caught:
         ClassList.of_names(names)
     assert message in caught.value.message
 

@@ -60,6 +60,7 @@ class FeatureSettings:
             tells land cover, smaller features join one that they touch.
         classes: Classes that were asked for; empty for all.
         pixel_area_m2: Ground area of a pixel; not a number where it is not known.
+        keeps_names: Whether the model's classes stand, whatever its land cover bears out.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -69,14 +70,19 @@ class FeatureSettings:
     least_px: int = 0
     classes: tuple[str, ...] = ()
     pixel_area_m2: float = math.nan
+    keeps_names: bool = False
 
     @property
     def leaves_doubt(self) -> bool:
         """Whether changes whose class is in doubt are kept under that of `land_cover.OTHER`."""
+        if self.keeps_names:
+            return False
         return not self.classes or OTHER.class_name in self.classes
 
     @classmethod
-    def of(cls, options: AnalyzeOptions, pixel_area_m2: float) -> Self:
+    def of(
+        cls, options: AnalyzeOptions, pixel_area_m2: float, *, keeps_names: bool = False
+    ) -> Self:
         """What a run's options say of its features, at the ground area of a pixel."""
         return cls(
             geometry=options.geometry,
@@ -86,6 +92,7 @@ class FeatureSettings:
             least_px=least_size_px(pixel_area_m2),
             classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
+            keeps_names=keeps_names,
         )
 
 
@@ -102,7 +109,13 @@ class Changes(NamedTuple):
     in_tiles: dict[int, list[ChangeTotal]] | None
 
 
-def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings) -> Changes:
+def changes_of(
+    results: Iterable[TileResult],
+    grid: GeoBox,
+    settings: FeatureSettings,
+    layer: FeatureLayer | None = None,
+    period: int = 0,
+) -> Changes:
     """The features of a run and what of them lies in each tile.
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
@@ -115,28 +128,33 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
             cells as soon as their features are made.
         grid: The common grid, which gives the place of pixels and the CRS.
         settings: Shape and filters.
+        layer: The layer that takes the features; a new one when None.
+        period: Number of their period in that layer.
 
     Raises:
         RunError: If the temporary file of the features cannot be written.
     """
-    layer, totals, tells_land_cover = FeatureLayer(grid), TileTotals(), False
+    layer = FeatureLayer(grid) if layer is None else layer
+    totals, tells_land_cover = TileTotals(), False
     is_outline = settings.geometry is Geometry.OUTLINE
     for collection in closed_batches(results, REACH_PX if is_outline else 0.0):
         batch = _Batch.of(collection, settings)
-        layer.add(_rows(batch, grid, settings, totals))
+        layer.add(_rows(batch, grid, settings, totals), period)
         tells_land_cover |= collection.tells_land_cover
     return Changes(layer, totals.by_tile() if tells_land_cover else None)
 
 
-def layer_caption(layer: FeatureLayer, not_seen_m2: float | None = None) -> str:
+def layer_caption(layer: FeatureLayer, not_seen_m2: float | None = None, period: int = -1) -> str:
     """What changed in the whole area, in a sentence or two.
 
     Args:
         layer: The features of `changes_of`.
         not_seen_m2: Ground that the model did not see; None for models that cannot tell.
+        period: Number of the period; the last is the pair, or the whole series.
     """
     kinds = [
-        ChangeTotal(total.class_name, total.change, total.area_m2, None) for total in layer.totals()
+        ChangeTotal(total.class_name, total.change, total.area_m2, None)
+        for total in layer.totals(period)
     ]
     return pair_caption(kinds, not_seen_m2 or 0.0)
 

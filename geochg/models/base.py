@@ -72,6 +72,8 @@ class Capabilities:
             `{thing}` or `{things}` in a prompt.
         tells_land_cover: Whether its outlines tell the land cover, from which counts and captions
             of features follow, so that it need not be asked about them.
+        keeps_names: Whether classes of its outlines stand as they are; else changes whose class
+            their land cover does not bear out are of class `other`, see `features.naming`.
         batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
             tiles it is given fewer, so that the pixels stay as many.
     """
@@ -92,6 +94,7 @@ class Capabilities:
     free_classes: bool = False
     asked_by_class: frozenset[Task] = frozenset()
     tells_land_cover: bool = False
+    keeps_names: bool = False
     batch_tiles: int = 16
 
     @property

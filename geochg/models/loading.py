@@ -1,7 +1,7 @@
 """The model of a run, with clues and closer looks where the options ask for them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from geochg.errors import OptionError
 from geochg.models.base import ChangeModel
@@ -16,6 +16,30 @@ from geochg.tasks.prompts import CLUE, check_prompts
 
 MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 """The tasks whose answers become features, in the order they are asked."""
+
+
+class ClueOptions(Protocol):
+    """Options that say what is put around the words of a question."""
+
+    @property
+    def device(self) -> str:
+        """The device of both models."""
+
+    @property
+    def clue(self) -> bool:
+        """Whether the model describes each tile first."""
+
+    @property
+    def clue_model(self) -> str:
+        """Model that does so instead; empty for none."""
+
+    @property
+    def clue_options(self) -> Mapping[str, Any]:
+        """Options of that model's own."""
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """Prompts in the user's own words, by task."""
 
 
 def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
@@ -37,7 +61,7 @@ def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
     """
     check_prompts(options.prompts)
     model = load_model(options.model, _own_options(options), options.device)
-    model = _with_clues(model, options)
+    model = with_clues(model, options)
     _check_grid(options, model)
     if not options.refine:
         return model
@@ -55,7 +79,13 @@ def _own_options(options: AnalyzeOptions) -> Mapping[str, Any]:
     return {**options.model_options, **backend.class_options(own_options, options.class_list)}
 
 
-def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
+def with_clues(model: ChangeModel, options: ClueOptions) -> ChangeModel:
+    """The model with clues where the options ask for them.
+
+    Raises:
+        ModelError: If two models do not go together.
+        OptionError: If a prompt would never be used.
+    """
     has_clue = options.clue or bool(options.clue_model)
     _check_prompts(options.prompts, model, has_clue=has_clue)
     if not has_clue:

@@ -60,7 +60,7 @@ def check_database(database: sqlite3.Connection) -> bool:
     return True
 
 
-def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
+def check_numbers(database: sqlite3.Connection, layout: Layout, parts: int = 1) -> None:
     """Refuses a journal of tiles that the layout has not, or with values of other types.
 
     Raises:
@@ -76,7 +76,7 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
         " OR changed NOT IN (0, 1) OR unparsed NOT IN (0, 1) OR incomplete NOT IN (0, 1)"
         " OR not_seen < 0 OR not_seen > ?"
         " OR (record IS NULL AND (changed IS NOT NULL OR heat IS NOT NULL))",
-        (len(layout), layout.tile_size_px**2),
+        (parts * len(layout), layout.tile_size_px**2),
     )
     _require(not strange, "it holds tiles that the run does not have")
     ((runs,),) = database.execute("SELECT count(*) FROM run WHERE typeof(fingerprint) = 'text'")

@@ -24,6 +24,7 @@ from geochg_qgis.algorithms.layer_destination import load_from
 from geochg_qgis.algorithms.pair_parameters import OUTPUT, documented_parameter, layer_parameter
 from geochg_qgis.i18n import tr
 from geochg_qgis.interrupted_runs import InterruptedRun, active_run, forget_run, time_now
+from geochg_qgis.layers.class_colors import colors_of_result
 from geochg_qgis.layers.raster_export import EXPORTS
 from geochg_qgis.layers.result_layers import ResultOrigin, open_result
 from geochg_qgis.layers.temporal import pair_times
@@ -128,7 +129,7 @@ class AnalyzeAlgorithm(RunAlgorithm):
             return
         before, after = self._images
         times = pair_times(before.name, after.name, answer)
-        origin = ResultOrigin(before, after, self._sent_options, times)
+        origin = ResultOrigin(before, after, self._sent_options, times, colors_of_result(answer))
         name = Path(source.partition("|")[0]).stem
         open_result(source, name, origin)
         if context.willLoadLayerOnCompletion(source):

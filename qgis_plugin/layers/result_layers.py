@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from qgis.core import (
@@ -17,6 +18,7 @@ from qgis.core import (
 )
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.class_colors import COLORS
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
 from geochg_qgis.layers.result_groups import group_of_pair
 from geochg_qgis.layers.review_fields import add_review_fields
@@ -44,15 +46,18 @@ class ResultOrigin(NamedTuple):
         after: Later image.
         options: Options of the worker.
         times: Dates of the pair, where they are known.
+        colors: Colours of the classes that the user named.
     """
 
     before: ImageIdentity
     after: ImageIdentity
     options: Mapping[str, Any]
     times: PairTimes | None = None
+    colors: Mapping[str, str] = MappingProxyType({})
 
     def mark(self, layer: QgsVectorLayer) -> None:
         """Styles a layer and marks it as the result of this pair."""
+        layer.setCustomProperty(COLORS, json.dumps(dict(self.colors)))
         apply_style(layer)
         if self.times is not None:
             # Changes show at the later date.

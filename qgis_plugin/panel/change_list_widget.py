@@ -270,9 +270,8 @@ class ChangeListWidget(QWidget):
         self._watcher.watch(layer)
         self.swipe.set_result(layer)
         self._find_pair()
-        self.review.set_layer(layer)
-        self.shapes.set_layer(layer)
-        self.model.set_changes([])
+        for user in (self.review, self.shapes, self.model, self.commands):
+            user.set_layer(layer)
         self._show_filter()
         self._enable()
 

@@ -16,8 +16,12 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from geochg_qgis.formatting import as_tip
+from geochg_qgis.panel.classes_widget import ClassesWidget
 from geochg_qgis.panel.layouts import choice_box
 from geochg_qgis.run_options import RunOption
+
+CLASSES_OPTION = "classes"
+"""The option whose field offers what the model knows."""
 
 _GREATEST = 10**9  # numbers above this do not fit into a field
 _NARROW_PX = 80
@@ -94,7 +98,7 @@ def _widget(option: RunOption, parent: QWidget) -> QWidget:
         return choice_box(parent, option.choices)
     if option.kind in ("integer", "number"):
         return _spin_box(option, parent)
-    line = QLineEdit(parent)
+    line = ClassesWidget(parent) if option.name == CLASSES_OPTION else QLineEdit(parent)
     line.setPlaceholderText(option.usual)
     if isinstance(option.default, str):
         line.setText(option.default)

@@ -12,8 +12,9 @@ from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 from geochg_qgis.formatting import as_tip
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.classes_widget import ClassesWidget
 from geochg_qgis.panel.layouts import choice_box, column_layout
-from geochg_qgis.panel.option_field import OptionField
+from geochg_qgis.panel.option_field import CLASSES_OPTION, OptionField
 from geochg_qgis.panel.presets_widget import PresetsWidget
 from geochg_qgis.run_options import RunOption, run_options
 
@@ -53,11 +54,13 @@ class OptionsWidget(QWidget):
         self.presets = PresetsWidget(self._values, self._set_values, self)
         self.fields: dict[str, OptionField] = {}
         self._options: list[RunOption] = []
+        self._capabilities: dict[str, Mapping[str, Any]] = {}
         self._few, self._more = QFormLayout(), QFormLayout()
         self._lay_out()
         self.set_options({})
         for signal in (self.model.currentTextChanged, self.device.currentTextChanged):
             signal.connect(self._emit_changed)
+        self.model.currentTextChanged.connect(self._offer_classes)
 
     def set_options(self, hello: Mapping[str, Any]) -> None:
         """Makes the fields anew where the worker's options are others; values stay.
@@ -80,11 +83,24 @@ class OptionsWidget(QWidget):
                 field.set_value(values[name])
             if _DESCRIBED in field.option.commands:
                 field.changed.connect(self._emit_changed)
+        self._offer_classes()
 
     def set_models(self, models: Iterable[Mapping[str, Any]]) -> None:
         """Offers the models of the worker that are not broken."""
-        usable = (model for model in models if not model.get("broken"))
+        model_list = list(models)
+        self._capabilities = {
+            str(model["name"]): model.get("capabilities") or {} for model in model_list
+        }
+        self._offer_classes()
+        usable = (model for model in model_list if not model.get("broken"))
         _set_choices(self.model, [(model["name"], model.get("summary", "")) for model in usable])
+
+    def _offer_classes(self, *_: object) -> None:
+        """Offers the classes of the chosen model."""
+        field = self.fields.get(CLASSES_OPTION)
+        if field is not None and isinstance(field.widget, ClassesWidget):
+            name = self.model.currentText().partition(":")[0].strip()
+            field.widget.offer(self._capabilities.get(name, {}))
 
     def set_devices(self, devices: Iterable[Mapping[str, Any]]) -> None:
         """Offers the devices of the worker's machine."""

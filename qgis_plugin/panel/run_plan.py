@@ -18,6 +18,7 @@ from qgis.PyQt.QtCore import QStandardPaths
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.interrupted_runs import InterruptedRun, interrupted_runs, time_now
+from geochg_qgis.layers.class_colors import colors_of_result
 from geochg_qgis.layers.image_identity import ImageIdentity, images_in_project
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, RasterOpener
 from geochg_qgis.layers.raster_export import EXPORTS, RasterExport
@@ -191,7 +192,7 @@ class RunPlan:
             LinkError: If they cannot be opened.
         """
         times = pair_times(self.before.name, self.after.name, result)
-        origin = ResultOrigin(*self.images, self.options, times)
+        origin = ResultOrigin(*self.images, self.options, times, colors_of_result(result))
         name = self.output.stem.replace("_", " ")
         layer = open_result(self._source(), name, origin)
         layer.moveToThread(QgsApplication.instance().thread())

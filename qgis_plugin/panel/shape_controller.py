@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from qgis.core import QgsGeometry, QgsVectorLayer
 from qgis.gui import QgisInterface
@@ -10,11 +10,10 @@ from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.class_colors import CLASSES
 from geochg_qgis.layers.editable_results import check_editable
 from geochg_qgis.layers.result_fields import CHANGES
 from geochg_qgis.layers.shape_edits import addition, cut, merger
-from geochg_qgis.layers.style import add_to_legend
+from geochg_qgis.layers.style import add_to_legend, layer_colors
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.layouts import choice_box, name_widget
 from geochg_qgis.panel.review_controller import ReviewController
@@ -50,6 +49,7 @@ class ShapeController(QObject):
         """Sets the result that is drawn in."""
         self.tool.end()
         self.dialog.reject()
+        self.dialog.offer(layer_colors(layer))
         self._layer = layer
 
     def draw(self) -> None:
@@ -115,7 +115,8 @@ class NewChangeDialog(QDialog):
         self._use: Callable[[str, str], object] | None = None
         self.setWindowTitle(tr("A missed change"))
         self.setObjectName("GeochgNewChange")
-        self.classes = choice_box(self, [(name, tr(name)) for name in CLASSES])
+        self.classes = choice_box(self)
+        self.offer(layer_colors(None))
         self.changes = choice_box(self, [(change, tr(change)) for change in CHANGES])
         name_widget(self.classes, "GeochgNewClass", tr("Class"), tr("Class of the new change"))
         name_widget(self.changes, "GeochgNewKind", tr("Change"), tr("What happened to it"))
@@ -129,6 +130,12 @@ class NewChangeDialog(QDialog):
         form.addRow(tr("C&hange"), self.changes)
         form.addRow(buttons)
         self.accepted.connect(self._answer)
+
+    def offer(self, names: Iterable[str]) -> None:
+        """Offers classes."""
+        self.classes.clear()
+        for name in names:
+            self.classes.addItem(tr(name), name)
 
     def ask(self, use: Callable[[str, str], object]) -> None:
         """Opens the dialog; `use` is given the class and direction. It keeps the last choices."""

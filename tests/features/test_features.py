@@ -42,6 +42,8 @@ COLUMNS = [
     "change",
     "before_class",
     "after_class",
+    "from_date",
+    "to_date",
     "confidence",
     "change_confidence",
     "caption",

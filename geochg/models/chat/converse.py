@@ -53,5 +53,6 @@ def rule_based_answer(model: ChangeModel, tile: Tile, facts: PairFacts, question
         facts.pixel_area_m2,
         int(np.count_nonzero(is_shown)),
         Task.COUNT in model.capabilities.tasks,
+        model.capabilities.keeps_names,
     )
     return reply(question, observed)

@@ -11,14 +11,16 @@ from geochg.errors import InputError
 USUAL_FILE = "classes.toml"
 """In this package: the classes used where the user names none."""
 
+SHIPPED = {"thesis": "thesis.toml"}
+"""Further files in this package, by the name that is given in place of a path."""
+
 
 def usual_classes() -> ClassList:
     """The classes that come with geochg.
 
     A class of change to which none of the file's belongs is looked for by its captions' nouns.
     """
-    text = files(__package__).joinpath(USUAL_FILE).read_text(encoding="utf-8")
-    class_list = ClassList.from_dict(tomllib.loads(text), USUAL_FILE)
+    class_list = _shipped(USUAL_FILE)
     names = {item.class_name for item in class_list.classes}
     added_classes = tuple(
         ListedClass(noun, class_name=row.name)
@@ -33,13 +35,19 @@ def usual_classes() -> ClassList:
     return ClassList((*kept_classes, *added_classes), class_list.templates)
 
 
-def read_classes(path: Path) -> ClassList:
+def read_classes(source: str) -> ClassList:
     """The classes of a file.
+
+    Args:
+        source: A path, or a name of `SHIPPED`.
 
     Raises:
         InputError: If it cannot be read or makes no sense, or has fewer than two classes, which
             leave nothing to tell apart.
     """
+    path = Path(source).expanduser()
+    if path.name in SHIPPED and not path.exists():
+        return _shipped(SHIPPED[path.name])
     class_list = ClassList.read(path)
     if len(class_list.classes) < 2:
         raise InputError(f"{path} has fewer than two classes", "name what else may be there")
@@ -51,3 +59,8 @@ def read_classes(path: Path) -> ClassList:
                 "keep one of them",
             )
     return class_list
+
+
+def _shipped(name: str) -> ClassList:
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return ClassList.from_dict(tomllib.loads(text), name)

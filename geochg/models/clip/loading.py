@@ -38,6 +38,8 @@ MODEL_TYPES = {
     "clip": _ModelType("CLIPModel", TextForm(("input_ids", "attention_mask"), "longest")),
     # Trained with its padding unmasked.
     "siglip": _ModelType("SiglipModel", TextForm(("input_ids",), "max_length")),
+    # Those of fixed size are of type siglip.
+    "siglip2": _ModelType("Siglip2Model", TextForm(("input_ids",), "max_length")),
 }
 """The models that can be opened, by the `model_type` of the configuration."""
 
@@ -80,7 +82,7 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
             "image processor", folder, AutoImageProcessor.from_pretrained, HINT, backend="pil"
         )
         tokenizer = open_part("tokenizer", folder, AutoTokenizer.from_pretrained, HINT)
-        prompts = [land_class.phrase for land_class in settings.classes]
+        prompts = [_phrases(land_class) for land_class in settings.classes]
         with model_errors(f"the tokenizer in {folder}", HINT, "used with the model"):
             texts = text_embeddings(
                 model, tokenizer, model_type.text_form, prompts, settings.templates
@@ -99,9 +101,14 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
     return encoder
 
 
+def _phrases(land_class: ListedClass) -> tuple[str, ...]:
+    """The noun phrases of a class and its synonyms."""
+    return (land_class.phrase, *(ListedClass(word).phrase for word in land_class.synonyms))
+
+
 def encoder_checksum(folder: Path, class_list: ClassList) -> str:
     """`sha256:...` over all that shapes the answers, but the options."""
-    values = [[item.name, item.phrase, item.class_name] for item in class_list.classes]
+    values = [[item.name, *_phrases(item), item.class_name] for item in class_list.classes]
     values += [list(class_list.templates)] if class_list.templates else []
     text = fingerprint(folder, weight_files(folder)) + json.dumps(values)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

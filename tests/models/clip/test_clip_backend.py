@@ -10,13 +10,15 @@ import torch
 from clip_factory import (
     SIDE_PX,
     TEXT_TOKENS,
-    load,
     make_tile,
     noisy_tile,
     save,
     tiny_clip,
     tiny_siglip,
     tokenizer,
+)
+from clip_factory import (
+    load as load_dense,
 )
 from safetensors.torch import load_file, save_file
 
@@ -34,6 +36,11 @@ from geochg.tasks import ask
 
 PRESENCE, CAPTION, LOCATE = (ask(task) for task in (Task.PRESENCE, Task.CAPTION, Task.LOCATE))
 MAKERS = {"clip": tiny_clip, "siglip": tiny_siglip}
+
+
+def load(folder, **options):
+    """Of whole tiles."""
+    return load_dense(folder, look="whole", **options)
 
 
 @pytest.fixture(scope="module", params=list(MAKERS))
@@ -131,7 +138,7 @@ def test_probability_rises_with_the_score_and_can_be_taken_back(threshold):
     assert all(a < b for a, b in pairwise(likely))
     assert probability(2.0, threshold) == 1.0
     assert [score_at(item, threshold) for item in likely] == pytest.approx(scores)
-    options = ClipOptions(threshold=threshold)
+    options = ClipOptions(look="whole", threshold=threshold)
     wanted = ClipModel.presence_options(options, probability(0.7, threshold))
     assert wanted == {"threshold": pytest.approx(0.7)}
     assert ClipModel.presence_options(options, 0.0) == {"threshold": 0.0}
@@ -217,7 +224,7 @@ class Colours:
 
 def model_of(encoder=None, **options):
     identity = ModelIdentity("clip:colours", "sha256:0")
-    return ClipModel(encoder or Colours(), LAND, ClipOptions(**options), identity)
+    return ClipModel(encoder or Colours(), LAND, ClipOptions(look="whole", **options), identity)
 
 
 def ground(kind, size_px=90):
@@ -391,10 +398,14 @@ def test_a_classes_file_that_is_not_there(clip_folder, tmp_path):
         {"templates": ["a photo"]},
         {"templates": ["{} and {}"]},
         {"dtype": "int8"},
+        {"window_px": 4},
+        {"presence_threshold": 1.5},
+        {"look": "whole", "presence_threshold": 0.7},
+        {"look": "whole", "window_px": 64},
     ],
 )
 def test_options_that_make_no_sense(values):
-    with pytest.raises(OptionError, match=next(iter(values)).removesuffix("s")):
+    with pytest.raises(OptionError, match=list(values)[-1].removesuffix("s")):
         ClipOptions.from_dict(values)
 
 
@@ -482,7 +493,7 @@ def test_the_known_types_are_told(copy):
     of_type("blip")(copy)
     with pytest.raises(ModelError) as caught:
         load(copy)
-    assert caught.value.hint == "known: clip, siglip"
+    assert caught.value.hint == "known: clip, siglip, siglip2"
 
 
 def test_half_precision_sees_about_the_same(folder):

@@ -163,7 +163,7 @@ def test_models_of_known_classes_name_those_and_the_others(
 
 @pytest.mark.parametrize("names", [("",), ("x" * 200,), ("pool", "Pools"), ("pool", "pool")])
 def test_names_that_make_no_sense_are_refused(names):
-    with pytest.raises(InputError):
+    with pytest.raises(OptionError):
         AnalyzeOptions(classes=names)
 
 

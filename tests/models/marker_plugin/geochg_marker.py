@@ -78,6 +78,8 @@ class MarkerOptions(Options):
             or stood as the classes say, low plants elsewhere; hidden where the first band of
             either date is above `cloud`.
         cloud: See `land_cover`.
+        blind: Whether it looks at the earlier date alone: all has changed where that is bright.
+        contradicted: Indexes of tiles whose presence is answered by its opposite, and nothing else.
     """
 
     location: Location = Location.MASK
@@ -87,6 +89,8 @@ class MarkerOptions(Options):
     delay_s: float = 0.0
     land_cover: bool = False
     cloud: float = 250.0
+    blind: bool = False
+    contradicted: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.delay_s < 0:
@@ -129,11 +133,17 @@ class MarkerModel(ChangeModel[MarkerOptions]):
             return TileFailure(tile.window, "told to fail")
         if self.options.nonsense:
             return [Unparsed(q.task, "colourless green ideas", "nonsense") for q in questions]
+        if self.options.blind:
+            after = tile.before + (100 if tile.before.mean() > 127 else 0)
+            tile = replace(tile, dates=(tile.before, after))
         seen = Seen.of(tile, self.options.difference)
         locate = _locations if self.options.location is Location.GRID else _outlines
         if self.options.land_cover:
             locate = partial(_covered, tile=tile, cloud=self.options.cloud)
-        return [(_ANSWERS | {Task.LOCATE: locate})[q.task](seen) for q in questions]
+        answers = _ANSWERS | {Task.LOCATE: locate}
+        if tile.window.index in self.options.contradicted:
+            answers[Task.PRESENCE] = lambda seen: Presence(not seen.changed.any())
+        return [answers[q.task](seen) for q in questions]
 
 
 @dataclass(frozen=True)
