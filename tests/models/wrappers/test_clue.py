@@ -92,7 +92,7 @@ def test_a_clue_goes_with_each_question(server, pair):
 
 def test_each_closer_look_has_a_clue_of_its_own(server, pair):
     result = geochg.analyze(*pair, options(server, clue=True, refine=1))
-    # The square lies in four cells of one tile: a clue, presence, places and their direction of each.
+    # The square lies in four cells of one tile: a clue, presence, places and direction of each.
     assert len(server.requests) == (6 + 6 + 3 + 1) + 4 * (3 + 1)
     assert sum("Clue: A building has been built." in text for text in asked(server)) == 5 + 4 * 3
     plain = geochg.analyze(*pair, options(server, clue=True))
