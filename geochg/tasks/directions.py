@@ -35,7 +35,7 @@ LIST_QUESTION = (
 )
 
 
-class LocatedThing(NamedTuple):
+class LocatedChange(NamedTuple):
     """What has changed and is asked about.
 
     Attributes:
@@ -51,10 +51,10 @@ class LocatedThing(NamedTuple):
     @property
     def question(self) -> str:
         """The question about this thing alone."""
-        thing, things = self.nouns
+        singular, plural = self.nouns
         if self.cell is None:
-            return WHOLE_QUESTION.format(things=things)
-        return CHOICE_QUESTION.format(cell=self.cell.name.replace("-", " "), thing=thing)
+            return WHOLE_QUESTION.format(things=plural)
+        return CHOICE_QUESTION.format(cell=self.cell.name.replace("-", " "), thing=singular)
 
 
 class GivenChoice(NamedTuple):
@@ -71,61 +71,63 @@ class GivenChoice(NamedTuple):
     position: int
 
 
-def list_question(things: Sequence[LocatedThing]) -> str:
+def list_question(located_changes: Sequence[LocatedChange]) -> str:
     """One question about several things, which are numbered from 1."""
     parts = (
-        f"{number}. {thing.nouns[0]}, {thing.cell.name.replace('-', ' ')}"
-        if thing.cell
-        else f"{number}. {thing.nouns[1]}, anywhere"
-        for number, thing in enumerate(things, 1)
+        f"{number}. {item.nouns[0]}, {item.cell.name.replace('-', ' ')}"
+        if item.cell
+        else f"{number}. {item.nouns[1]}, anywhere"
+        for number, item in enumerate(located_changes, 1)
     )
     return LIST_QUESTION.format(things="; ".join(parts))
 
 
-def untold_things(questions: Sequence[Question], answers: Sequence[Answer]) -> list[LocatedThing]:
+def undirected_changes(
+    questions: Sequence[Question], answers: Sequence[Answer]
+) -> list[LocatedChange]:
     """What was located or counted in a tile without a direction, each once.
 
     Args:
         questions: The questions about the tile.
         answers: Their answers in order.
     """
-    located = {
+    located_names = {
         name
         for answer in answers
         if isinstance(answer, Locations)
         for name, cells in answer.cells.items()
         if cells
     }
-    things: dict[tuple[str, GridCell | None], LocatedThing] = {}
+    untold_changes: dict[tuple[str, GridCell | None], LocatedChange] = {}
     for question, answer in zip(questions, answers, strict=True):
         countable = lexicon_of(question.classes).countable
-        for name, cell in _untold(answer, located):
+        for name, cell in _untold(answer, located_names):
             nouns = countable.get(name, (name, name))
-            things.setdefault((name, cell), LocatedThing(name, cell, nouns))
-    return list(things.values())
+            untold_changes.setdefault((name, cell), LocatedChange(name, cell, nouns))
+    return list(untold_changes.values())
 
 
-def _untold(answer: Answer, located: set[str]) -> Iterator[tuple[str, GridCell | None]]:
+def _untold(answer: Answer, located_names: set[str]) -> Iterator[tuple[str, GridCell | None]]:
     if isinstance(answer, Locations):
         for name, cells in answer.cells.items():
             if name not in answer.changes:
                 yield from ((name, c) for c in sorted(cells) if not answer.direction(name, c))
     elif isinstance(answer, Counts):
         for name, count in answer.counts.items():
-            if count and name not in answer.changes and name not in located:
+            if count and name not in answer.changes and name not in located_names:
                 yield name, None
 
 
 def with_directions(
-    answers: Sequence[Answer], directions: Mapping[LocatedThing, Direction]
+    answers: Sequence[Answer], directions: Mapping[LocatedChange, Direction]
 ) -> list[Answer]:
     """The answers about a tile with the directions of what was asked about.
 
     Counts have that of what was located of their class, where it is one.
     """
     by_class: dict[str, dict[GridCell | None, Direction]] = {}
-    for thing, direction in directions.items():
-        by_class.setdefault(thing.class_name, {})[thing.cell] = direction
+    for located_change, direction in directions.items():
+        by_class.setdefault(located_change.class_name, {})[located_change.cell] = direction
     return [_with_direction(answer, by_class) for answer in answers]
 
 
@@ -180,10 +182,12 @@ def read_choices(text: str, count: int) -> list[GivenChoice]:
     for number, start, end in segments:
         if 0 <= number < count:
             choice = _choice(text[start:end])
-            given = None if choice is None else GivenChoice(number, choice[0], start + choice[1])
+            choice_here = (
+                None if choice is None else GivenChoice(number, choice[0], start + choice[1])
+            )
             # A second line about a thing counts only where it says the same.
-            former = choices.setdefault(number, given)
-            if former is None or given is None or former.change is not given.change:
+            former = choices.setdefault(number, choice_here)
+            if former is None or choice_here is None or former.change is not choice_here.change:
                 choices[number] = None
     return [choice for _, choice in sorted(choices.items()) if choice is not None]
 

@@ -16,10 +16,10 @@ from geochg.records import (
 )
 from geochg.tasks import ask
 from geochg.tasks.directions import (
-    LocatedThing,
+    LocatedChange,
     list_question,
     read_choices,
-    untold_things,
+    undirected_changes,
     with_directions,
 )
 
@@ -69,7 +69,7 @@ def test_what_is_told_is_not_asked_again():
         {"building": {MIDDLE: Direction(LATER, 0.7)}},
     )
     counts = Counts({"road": 2, "building": 1, "bare": 3, "vegetation": 0}, {"road": EARLIER})
-    things = untold_things(QUESTIONS, [Presence(True), located, counts])
+    things = undirected_changes(QUESTIONS, [Presence(True), located, counts])
     assert [(thing.class_name, thing.cell) for thing in things] == [
         ("building", CORNER),
         ("road", CORNER),
@@ -77,7 +77,7 @@ def test_what_is_told_is_not_asked_again():
     ]
     assert "1. building, top left; 2. road, top left; 3. " in list_question(things)
     assert "top left part" in things[0].question
-    assert untold_things(QUESTIONS[1:2], [Unparsed(Task.LOCATE, "?", "nonsense")]) == []
+    assert undirected_changes(QUESTIONS[1:2], [Unparsed(Task.LOCATE, "?", "nonsense")]) == []
 
 
 def test_counts_have_the_direction_of_what_was_located_where_it_is_one():
@@ -85,9 +85,9 @@ def test_counts_have_the_direction_of_what_was_located_where_it_is_one():
     counts = Counts({"building": 2, "road": 1, "water": 0})
     nouns = ("thing", "things")
     directions = {
-        LocatedThing("building", CORNER, nouns): Direction(LATER, 0.9),
-        LocatedThing("building", MIDDLE, nouns): Direction(EARLIER, 0.6),
-        LocatedThing("road", CORNER, nouns): Direction(BOTH),
+        LocatedChange("building", CORNER, nouns): Direction(LATER, 0.9),
+        LocatedChange("building", MIDDLE, nouns): Direction(EARLIER, 0.6),
+        LocatedChange("road", CORNER, nouns): Direction(BOTH),
     }
     answers = with_directions([Presence(True), located, counts], directions)
     assert answers[0] == Presence(True)

@@ -20,7 +20,10 @@ def measured_answers(answers: Sequence[Answer]) -> list[Answer]:
 
 def _measured(locations: Locations, likely: float) -> Locations:
     cells = {
-        name: {cell: likely if known is None else known for cell, known in cells.items()}
+        name: {
+            cell: likely if probability is None else probability
+            for cell, probability in cells.items()
+        }
         for name, cells in locations.cells.items()
     }
     return replace(locations, cells=cells)

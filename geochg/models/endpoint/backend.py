@@ -39,10 +39,10 @@ from geochg.records import (
 )
 from geochg.tasks.directions import (
     CHOICES,
-    LocatedThing,
+    LocatedChange,
     list_question,
     read_choices,
-    untold_things,
+    undirected_changes,
     with_directions,
 )
 from geochg.tasks.thoughts import without_thoughts
@@ -142,10 +142,11 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         rows: Sequence[TileAnswers],
     ) -> list[TileAnswers]:
         """The answers with the directions of what changed, by one further question a tile."""
-        things = [
-            [] if isinstance(row, TileFailure) else untold_things(questions, row) for row in rows
+        located_changes = [
+            [] if isinstance(row, TileFailure) else undirected_changes(questions, row)
+            for row in rows
         ]
-        directions = pool.map(self._directions, tiles, openings, things)
+        directions = pool.map(self._directions, tiles, openings, located_changes)
         return [
             row
             if isinstance(row, TileFailure)
@@ -154,23 +155,23 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         ]
 
     def _directions(
-        self, tile: Tile, opening: list[Message], things: Sequence[LocatedThing]
-    ) -> dict[LocatedThing, Direction]:
-        """The direction of each thing of a tile for which the model gives one."""
-        if not things:
+        self, tile: Tile, opening: list[Message], located_changes: Sequence[LocatedChange]
+    ) -> dict[LocatedChange, Direction]:
+        """The direction of each change of a tile for which the model gives one."""
+        if not located_changes:
             return {}
         try:
-            question = f"{list_question(things)} {tile.clue}".rstrip()
+            question = f"{list_question(located_changes)} {tile.clue}".rstrip()
             messages = _messages(opening, [question], [])
             reply = self.chat.reply(messages, measured=True)
         except NoAnswerError:
             return {}
         text = without_thoughts(reply.text)
         directions = {}
-        for number, change, position in read_choices(text, len(things)):
+        for number, change, position in read_choices(text, len(located_changes)):
             shares = word_shares(reply.tokens, text, position, list(CHOICES.values()))
             likely = None if shares is None else round(shares[CHOICES[change]], 4)
-            directions[things[number]] = Direction(change, likely)
+            directions[located_changes[number]] = Direction(change, likely)
         return directions
 
     def _run_dialogue(self, dialogue: TileDialogue, opening: list[Message]) -> None:

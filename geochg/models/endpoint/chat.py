@@ -188,16 +188,16 @@ class Chat:
         """A completion with as many log probabilities as the server gives, or with none."""
         import openai
 
-        for most in TOP_LOGPROBS[self._refused_logprobs :]:
-            settings = {"logprobs": True, "top_logprobs": most}
+        for count in TOP_LOGPROBS[self._refused_logprobs :]:
+            settings = {"logprobs": True, "top_logprobs": count}
             try:
                 return self._request(messages, **settings)
             except openai.APIStatusError as error:
                 if "logprob" not in error_text(error.body).lower():
                     raise
                 # Other threads may have got as far.
-                refused = TOP_LOGPROBS.index(most) + 1
-                self._refused_logprobs = max(self._refused_logprobs, refused)
+                level = TOP_LOGPROBS.index(count) + 1
+                self._refused_logprobs = max(self._refused_logprobs, level)
         return self._request(messages)
 
     def _request(self, messages: list[Message], **settings: Any) -> Any:

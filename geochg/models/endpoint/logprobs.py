@@ -43,8 +43,8 @@ def token_choices(choice: Any) -> list[TokenChoices]:
         text = _member(entry, "token")
         if not isinstance(text, str):
             return []
-        listed = _member(entry, "top_logprobs")
-        entries = list(listed) if isinstance(listed, Sequence) else []
+        top_tokens = _member(entry, "top_logprobs")
+        entries = list(top_tokens) if isinstance(top_tokens, Sequence) else []
         pairs = [(_member(item, "token"), _member(item, "logprob")) for item in entries]
         tokens.append(TokenChoices(text, [pair for pair in pairs if _is_listed(*pair)]))
     return tokens

@@ -33,7 +33,7 @@ from geochg.records import (
     TileFailure,
 )
 from geochg.tasks import ask
-from geochg.tasks.directions import CHOICES, LocatedThing, untold_things, with_directions
+from geochg.tasks.directions import CHOICES, LocatedChange, undirected_changes, with_directions
 from geochg.tasks.lexicon import lexicon_of
 from geochg.tasks.patterns import CELL_FIELD, CLASS_FIELDS, about_class, fields_of
 
@@ -133,19 +133,22 @@ class TileQuestions:
         self, questions: Sequence[Question], rows: Sequence[TileAnswers]
     ) -> list[TileAnswers]:
         """The answers with the directions of what changed, all of them asked side by side."""
-        things = [
-            (index, thing)
+        located_changes = [
+            (index, located_change)
             for index, row in enumerate(rows)
             if self.directions and not isinstance(row, TileFailure)
-            for thing in untold_things(questions, row)
+            for located_change in undirected_changes(questions, row)
         ]
-        prompts = [self._prompt(index, thing.question) for index, thing in things]
-        directions: dict[int, dict[LocatedThing, Direction]] = {}
-        for (index, thing), shares in zip(
-            things, self._shares(prompts, tuple(DIRECTION_WORDS.values())), strict=True
+        prompts = [
+            self._prompt(index, located_change.question)
+            for index, located_change in located_changes
+        ]
+        directions: dict[int, dict[LocatedChange, Direction]] = {}
+        for (index, located_change), shares in zip(
+            located_changes, self._shares(prompts, tuple(DIRECTION_WORDS.values())), strict=True
         ):
             likeliest = max(zip(shares, DIRECTION_WORDS, strict=True), key=lambda pair: pair[0])
-            directions.setdefault(index, {})[thing] = Direction(likeliest[1], likeliest[0])
+            directions.setdefault(index, {})[located_change] = Direction(likeliest[1], likeliest[0])
         return [
             row
             if isinstance(row, TileFailure)

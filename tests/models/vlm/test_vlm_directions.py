@@ -24,7 +24,7 @@ from geochg.records import (
     TileFailure,
 )
 from geochg.tasks import ask
-from geochg.tasks.directions import LocatedThing
+from geochg.tasks.directions import LocatedChange
 
 SIX = [
     *(ask(task) for task in Task if task is not Task.QUESTION),
@@ -50,7 +50,7 @@ def test_a_direction_is_the_likeliest_of_three_first_words(loaded, changed_every
         for name, cells in located.cells.items():
             assert located.directions.get(name, {}).keys() == cells.keys()
             for cell in list(cells)[::4]:
-                thing = LocatedThing(name, cell, (name, f"{name}s"))
+                thing = LocatedChange(name, cell, (name, f"{name}s"))
                 prompt = TilePrompt(row, engine.writer.prompt_ids([thing.question], []))
                 logits = first_logits(model, encoding, [prompt])[0].double().exp()
                 first_tokens = engine._first_tokens(list(DIRECTION_WORDS.values()))
