@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.errors import OptionError
 from geochg.evaluation.agreement import AgreementScores, StatedPair, agreement_scores
 from geochg.evaluation.column_groups import ColumnScores, group_indexes
 from geochg.evaluation.exchange_scores import CalledItem, ExchangeScores, exchange_scores
@@ -74,7 +75,7 @@ def presence_probes(
         column_names: Names of columns to group by.
 
     Raises:
-        OptionError: If no pair has a column, or it has too many values.
+        OptionError: If no pair has a label or a column, or a column has too many values.
     """
     return PresenceProbes(
         _exchange(predictions, report),
@@ -126,6 +127,8 @@ def _called_items(items: ScoredItems) -> list[CalledItem]:
 
 def _by_column(report: PresenceReport, name: str) -> ColumnScores:
     items = report.items.labelled()
+    if not items.rows:
+        raise OptionError("no pair has a label, so there are no scores to group", "leave out --by")
     groups = group_indexes([row.columns for row in items.rows], name)
     parts = {value: items.part(indexes) for value, indexes in groups.items()}
     one_label = [

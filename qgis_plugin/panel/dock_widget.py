@@ -112,7 +112,7 @@ class GeochgDockWidget(QgsDockWidget):
         """Begins a run with the chosen pair, area and options, after those before it."""
         try:
             plan = self.choice.plan()
-            self._stop_describing()
+            self._put_describing_off()
             self.runs.add(replace(plan, expectation=self.estimates.expectation))
         except LinkError as error:
             self.messages.show_error(error)
@@ -120,7 +120,7 @@ class GeochgDockWidget(QgsDockWidget):
     def go_on(self, run: InterruptedRun) -> None:
         """Goes on with an unfinished run, after those before it."""
         try:
-            self._stop_describing()
+            self._put_describing_off()
             self.runs.add(RunPlan.of_interrupted(run))
         except LinkError as error:
             self.messages.show_error(error)
@@ -186,6 +186,13 @@ class GeochgDockWidget(QgsDockWidget):
         task, self._describe_task = self._describe_task, None
         if task is not None:
             task.abandon()
+
+    def _put_describing_off(self) -> None:
+        """Stops to describe the pair for a run, behind which it is described."""
+        if self._describe_task is not None:
+            self._stop_describing()
+            self._show_info("")
+            self._is_describe_due = True
 
     def _show_facts(self, task: BackgroundTask, facts: Mapping[str, Any], key: str) -> None:
         if task is not self._describe_task:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from qgis.core import Qgis
 from qgis.gui import QgisInterface, QgsMessageBar
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -22,6 +25,9 @@ from geochg_qgis.layers.editable_results import NotEditable
 from geochg_qgis.layers.image_identity import ImageMissing
 from geochg_qgis.link.errors import LinkError, SetupError
 from geochg_qgis.panel.missing_image import find_image
+
+_MOST_SLOTS = 200
+"""Slots of buttons that are kept: more than there are messages at a time."""
 
 
 class MessageController:
@@ -41,6 +47,7 @@ class MessageController:
     ) -> None:
         self._iface = iface
         self._open_setup, self._copy_result = open_setup, copy_result
+        self._slots: deque[Callable[..., None]] = deque(maxlen=_MOST_SLOTS)
 
     def show_error(self, error: LinkError) -> None:
         """Shows an error and its hint until the user closes it."""
@@ -74,8 +81,15 @@ class MessageController:
 
     def _add_button(self, item: QWidget, text: str, action: Callable[[], object]) -> None:
         button = QPushButton(text, item)
-        button.clicked.connect(lambda: action())
+        # Behind the click: an action that closes the message deletes the button with its slot.
+        slot = partial(self._act_soon, action)
+        # Python's garbage collector takes the message and its slots for garbage, and clears them.
+        self._slots.append(slot)
+        button.clicked.connect(slot)
         item.layout().addWidget(button)
+
+    def _act_soon(self, action: Callable[[], object], *_: object) -> None:
+        QTimer.singleShot(0, action)
 
     def _find_image(self, item: QWidget, error: ImageMissing) -> None:
         try:

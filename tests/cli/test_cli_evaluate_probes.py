@@ -154,6 +154,8 @@ def test_pairs_without_labels(geochg, refused, pairs, tmp_path):
     table.write_text("\n".join(["before,after", *lines]).replace("/0", "/p0").replace("/1", "/p1"))
     refused("evaluate", table, *MARKER, names="has no column 'changed'")
     assert told(geochg, table, *MARKER, "--agreement")["agreement"]["items"] == 12
+    given = (*MARKER, "--agreement", "--by", "sensor")
+    refused("evaluate", table, *given, names="no pair has a label")
 
 
 def test_a_model_of_one_answer_has_nothing_to_agree(refused, pairs, monkeypatch):

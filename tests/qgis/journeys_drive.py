@@ -108,6 +108,9 @@ def presets(dock):
         group = group.parentWidget()
     if group is not None:
         group.setCollapsed(False)
+    yield pause(1)
+    show(dock, dock.options.presets)
+    yield pause(0.5)
     choose(dock, "cva", 5000, 256)
     dock.options.presets.names.setEditText("Schnell, ab 0,5 ha")
     click(dock.options.presets.save)

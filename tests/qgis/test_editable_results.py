@@ -4,7 +4,10 @@ import shutil
 import subprocess
 
 import pytest
-from qgis.core import QgsGeometry, QgsProject, QgsVectorLayer
+from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QPushButton
 from qgis_worker import WORKER_PYTHON
 
 from geochg_qgis.layers.image_identity import ImageIdentity, source_pair
@@ -131,6 +134,33 @@ def test_what_cannot_be_edited_is_told_and_its_copy_is_reviewed(dock, result, er
     again = QgsVectorLayer(f"{path[:-4]}_review.gpkg", "again", "ogr")
     assert again.isValid()
     assert again.customProperty("geochg/result")
+
+
+@pytest.mark.parametrize("result", ["fgb"], indirect=True)
+def test_the_button_of_the_message_copies_and_closes_it(dock, result, qtbot, qgis_iface):
+    dock.changes.choose([dock.changes.model.at(0).feature])
+    dock.changes.decide("accepted")
+    bar = qgis_iface.messageBar()
+    button = next(
+        each
+        for each in bar.currentItem().findChildren(QPushButton)
+        if each.text() == "Review a copy"
+    )
+    with qtbot.waitSignal(dock.copier.done, timeout=WAIT_MS):
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert dock.changes.layer is not result
+
+
+@pytest.mark.parametrize("result", ["gpkg"], indirect=True)
+def test_the_cutouts_go_and_come_with_the_images(dock, result, pair):
+    dock.changes.choose([dock.changes.model.at(0).feature])
+    cutouts = dock.changes.detail.cutouts
+    assert not cutouts.isHidden()
+    path = pair[0].source()
+    QgsProject.instance().removeMapLayer(pair[0].id())
+    assert cutouts.isHidden()
+    QgsProject.instance().addMapLayer(QgsRasterLayer(path, "again"))
+    assert not cutouts.isHidden()
 
 
 @pytest.mark.parametrize("result", ["geojson", "fgb"], indirect=True)
