@@ -187,22 +187,23 @@ def answer_spans(
 
 def _series_run(series: PlacedSeries, runs: Sequence[Run]) -> SeriesRun:
     """One run of all dates, from the runs of the spans."""
-    whole, bands = runs[-1], runs[-1].model.capabilities.bands
+    last_run = runs[-1]
+    bands = last_run.model.capabilities.bands
     later_runs = []
     for number, run in enumerate(runs[:-1], start=1):
         pair = series.pair(Span(0, number)).with_bands(run.options, bands)
         # What is remarkable about the images is told with the spans.
         later_runs.append(replace(run, pair=replace(pair, remarks=run.pair.remarks)))
-    listener = whole.listener
+    listener = last_run.listener
     if isinstance(listener, SpanListener):
         listener = listener.listener
     return SeriesRun(
-        whole.pair,
-        whole.options,
-        whole.outputs,
-        whole.model,
+        last_run.pair,
+        last_run.options,
+        last_run.outputs,
+        last_run.model,
         listener,
-        whole.cancel,
+        last_run.cancel,
         series.spans,
         tuple(later_runs),
     )

@@ -20,11 +20,9 @@ from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.squares import SquareTransform
 from geochg.records import Tile
 
-MODEL_CLASSES = {
-    "instructblip": "InstructBlipForConditionalGeneration",
-    "instructblipvideo": "InstructBlipVideoForConditionalGeneration",
-}
 VIDEO_FRAMES = 4
+"""Most frames that InstructBLIP-Video is shown."""
+
 VISION_MODULES = (".*vision_model.*", ".*qformer.*", ".*language_projection.*")
 
 TEMPLATE = (

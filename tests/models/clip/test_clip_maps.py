@@ -186,6 +186,26 @@ def test_moves_within_the_background_are_no_change(old, new, channel):
         assert outlines.channels[outlines.layers_at()[:, 4, 4].argmax()] == channel
 
 
+def test_kinds_of_one_class_and_cover_are_one():
+    more = (
+        ListedClass("pond", class_name="water"),
+        ListedClass("grass", class_name="vegetation"),
+        ListedClass("grove", class_name="vegetation"),
+        ListedClass("field of something", class_name="other"),
+    )
+    group = LandKinds.of((*LAND, *more)).group_of
+    assert group[LAKE] == group[6]
+    assert group[MEADOW] == group[7]
+    assert group[WOOD] == group[8]
+    assert group[MEADOW] != group[WOOD]
+    assert group[THING] != group[9]
+    logits = [np.zeros((10, 8, 8), np.float32) for _ in range(2)]
+    logits[0][LAKE], logits[1][6] = 8, 8
+    kinds = LandKinds.of((*LAND, *more))
+    moves = TileMoves.of(logits, np.ones((8, 8), bool), kinds, PairCalibration.plain(10, None), 0.5)
+    assert not (moves.change >= 0.5).any()
+
+
 def test_land_covers_follow_from_classes_and_names():
     covers = [None if code == CANNOT_TELL else LAND_COVER[code] for code in KINDS.covers.tolist()]
     assert covers == ["low plants", "building", "bare", "water", "woody", None]
