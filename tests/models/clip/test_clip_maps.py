@@ -9,6 +9,7 @@ import pytest
 from geochg.class_list import ListedClass
 from geochg.classes import CLASSES
 from geochg.models.base import ModelIdentity
+from geochg.models.chat.converse import rule_based_answer
 from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.calibration import LEAST_MOVE, LogitSample, PairCalibration
 from geochg.models.clip.classes import read_classes
@@ -19,7 +20,7 @@ from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.windows import joined_map, window_boxes
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.analyze import analyze
-from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, Task, Tile
+from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, PairFacts, Task, Tile
 from geochg.tasks import ask
 
 LAND = tuple(
@@ -370,6 +371,16 @@ def test_presence_caption_and_threshold():
     strict = colour_model(presence_threshold=0.99999)
     ((presence,),) = strict.answer([Tile.of_pair(*dates)], [PRESENCE])
     assert not presence.changed
+
+
+def test_free_questions_are_answered_by_the_names_of_the_map():
+    dates = [pixels_of(kinds, seed) for seed, kinds in enumerate(drawn_dates())]
+    facts = PairFacts(("red", "green", "blue"), 1.0, "uint8")
+    text = rule_based_answer(colour_model(), Tile.of_pair(*dates), facts, "What changed?").lower()
+    # Built-in names would be doubted: its vegetation was seldom right.
+    assert "vegetation" in text
+    assert "buildings appeared" in text
+    assert "water" in text
 
 
 def test_tiles_without_a_valid_pixel_and_tiny_ones():
