@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, get_args
 
 from geochg.class_list import ClassList
@@ -169,6 +170,8 @@ class ChangeModel(ABC, Generic[OptionsT]):
     """Capabilities of the backend's models, as far as they are known before one is loaded."""
     options_type: ClassVar[type[Options]]
     """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
+    folder_types: ClassVar[frozenset[str]] = frozenset()
+    """The `model_type`s, as `config.json` names them, of the model folders that it opens."""
 
     def __init_subclass__(cls, **settings: Any) -> None:
         """Takes the class of options of the bases' parameters.
@@ -212,6 +215,15 @@ class ChangeModel(ABC, Generic[OptionsT]):
         Raises:
             ModelError: If the source, the options or the device do not fit.
         """
+
+    @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Capabilities of the model in a folder of one of `folder_types`; loads no weights.
+
+        Raises:
+            ModelError: If the model cannot be used, as far as its files tell.
+        """
+        return cls.backend_capabilities
 
     @classmethod
     def presence_options(cls, options: OptionsT, probability: float) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from geochg.models.chat.dialogue import (
     TileDialogue,
     answers_or_failure,
     presence_first,
+    span_sentence,
     unchanged_answer,
 )
 from geochg.models.chat.measured import measured_answers
@@ -109,20 +110,38 @@ class TileQuestions:
         *,
         directions: bool = True,
     ) -> None:
-        self.engine = engine
         self.tiles = tiles
         self.form = form
         self.threshold = threshold
         self.directions = directions
-        self.encoding = engine.encode(tiles)
+        dates = len(tiles[0].dates)
+        self.engine = engine if dates == 2 else engine.for_dates(dates)
+        self.encoding = self.engine.encode(tiles)
+        self._lead = ""
         self._numberless: set[int] = set()
 
     def answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
         """The answers about each tile, in the order of the questions.
 
         Presence and free questions are asked about every tile, the rest where something changed,
-        and the direction where something was located or counted.
+        and the direction where something was located or counted. Of three dates or
+        more, each span that questions are about is asked about by itself.
         """
+        spans = list(dict.fromkeys(question.span for question in questions))
+        columns: dict[int, list[TileAnswers]] = {}
+        for span in spans:
+            dates = len(self.tiles[0].dates)
+            self._lead = f"{span_sentence(span, dates)} " if span is not None else ""
+            numbers = [n for n, question in enumerate(questions) if question.span == span]
+            rows = self._span_answers([questions[n] for n in numbers])
+            if len(spans) == 1:
+                return rows
+            columns.update(zip(numbers, _columns(rows, len(numbers)), strict=True))
+        ordered_columns = [columns[n] for n in range(len(questions))]
+        return [_joined(row) for row in zip(*ordered_columns, strict=True)]
+
+    def _span_answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
+        """The answers about each tile to questions about one span."""
         if self.form == AnswerForm.WORDS:
             rows = presence_first(self.tiles, questions, self._run_dialogues)
         else:
@@ -271,7 +290,8 @@ class TileQuestions:
         while going := [item for item in dialogues if not item.is_over]:
             prompts = [
                 TilePrompt(
-                    item.tile_index, self.engine.writer.prompt_ids(item.prompts, item.replies)
+                    item.tile_index,
+                    self.engine.writer.prompt_ids(self._led(item.prompts), item.replies),
                 )
                 for item in going
             ]
@@ -296,14 +316,34 @@ class TileQuestions:
         self._numberless |= {p.row for p, row in zip(prompts, rows, strict=True) if isnan(row[0])}
         return [[round(share, 4) for share in row] for row in rows]
 
+    def _led(self, prompts: Sequence[str]) -> list[str]:
+        """The prompts of a dialogue; before the first stands what dates it is about."""
+        first, *later_prompts = prompts
+        return [f"{self._lead}{first}", *later_prompts]
+
     def _prompt(self, index: int, question: str) -> TilePrompt:
-        text = f"{question} {self.tiles[index].clue}".rstrip()
+        text = f"{self._lead}{question} {self.tiles[index].clue}".rstrip()
         return TilePrompt(index, self.engine.writer.prompt_ids([text], []))
 
 
 def _names(question: Question) -> tuple[str, ...]:
     """The classes that a question asks about."""
     return lexicon_of(question.classes).asked
+
+
+def _columns(rows: Sequence[TileAnswers], count: int) -> list[list[Any]]:
+    """For each question the answer about each tile, or that the tile failed."""
+    return [[row if isinstance(row, TileFailure) else row[n] for row in rows] for n in range(count)]
+
+
+def _joined(row: Sequence[Answer | TileFailure]) -> TileAnswers:
+    """The answers about a tile; one that failed about one span has failed."""
+    answers: list[Answer] = []
+    for answer in row:
+        if isinstance(answer, TileFailure):
+            return answer
+        answers.append(answer)
+    return answers
 
 
 def _with_presence(answer: Answer, presence: Presence | None) -> Answer:
