@@ -129,6 +129,19 @@ CELL_AREA_SHARE = 0.05
 # --- what a model is given -----------------------------------------------------------------------
 
 
+class RadarBand(NamedTuple):
+    """What the files say of a band that is radar.
+
+    Attributes:
+        polarisation: `vv`, `vh`, `hh` or `hv`; empty where it is not told.
+        scales: Of the before and the after image, `intensity`, `amplitude` or `db`; empty where
+            it is not told.
+    """
+
+    polarisation: str = ""
+    scales: tuple[str, str] = ("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class PairFacts:
     """Facts that hold for every tile of a pair.
@@ -138,11 +151,14 @@ class PairFacts:
             (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
         pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
         dtype: Data type of the source pixels, such as `uint8`.
+        radar: For each band, what the files say of it as radar; None for bands of which they do
+            not say that they are. Empty where none is.
     """
 
     bands: tuple[str, ...]
     pixel_area_m2: float
     dtype: str
+    radar: tuple[RadarBand | None, ...] = ()
 
 
 DisplayRanges = tuple[tuple[float, float], ...]

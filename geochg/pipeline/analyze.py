@@ -22,6 +22,7 @@ from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
 from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.journal import Journal
 from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.outputs import Outputs
@@ -113,7 +114,7 @@ def analyze(
     check_classes(options, model)
     check_sensitivity(options, model)
     with gdal_settings():
-        pair = placed_pair.with_bands(options, model.capabilities.bands)
+        pair = pair_for(placed_pair, options, model)
         outputs.check(pair.files(), options)
         run = Run(pair, options, outputs, model, listener, cancel or Flag())
         with _begin_journal(run) as journal:

@@ -14,6 +14,7 @@ from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_configured_model, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.run import reading_threads
 from geochg.records import Tile, TileFailure
 from geochg.tasks.quantities import rounded_value
@@ -104,7 +105,7 @@ def describe(
     model = load_configured_model(options)
     _stop_if_set(cancel)
     with gdal_settings():
-        pair = placed_pair.with_bands(options, model.capabilities.bands)
+        pair = pair_for(placed_pair, options, model, refusing=False)
         _stop_if_set(cancel)
         preparation = prepare(
             pair, options.align, pixels=model.capabilities.pixels, match=options.match

@@ -73,6 +73,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="mask",
+        radar="refused",
         pixels="display",
         bands="rgb+nir",
         surveys=True,
