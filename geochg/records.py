@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
+from geochg.pair_facts import PairFacts as PairFacts
+from geochg.pair_facts import RadarBand as RadarBand
+
 if TYPE_CHECKING:
     from types import EllipsisType
 
@@ -127,38 +130,6 @@ CELL_AREA_SHARE = 0.05
 
 
 # --- what a model is given -----------------------------------------------------------------------
-
-
-class RadarBand(NamedTuple):
-    """What the files say of a band that is radar.
-
-    Attributes:
-        polarisation: `vv`, `vh`, `hh` or `hv`; empty where it is not told.
-        scales: Of the before and the after image, `intensity`, `amplitude` or `db`; empty where
-            it is not told.
-    """
-
-    polarisation: str = ""
-    scales: tuple[str, str] = ("", "")
-
-
-@dataclass(frozen=True, slots=True)
-class PairFacts:
-    """Facts that hold for every tile of a pair.
-
-    Attributes:
-        bands: Name of each band in order, lower case; a known role where there is one
-            (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
-        pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
-        dtype: Data type of the source pixels, such as `uint8`.
-        radar: For each band, what the files say of it as radar; None for bands of which they do
-            not say that they are. Empty where none is.
-    """
-
-    bands: tuple[str, ...]
-    pixel_area_m2: float
-    dtype: str
-    radar: tuple[RadarBand | None, ...] = ()
 
 
 DisplayRanges = tuple[tuple[float, float], ...]

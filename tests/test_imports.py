@@ -21,13 +21,15 @@ BASE = {
     "land_cover",
     "option_fields",
     "options",
+    "pair_facts",
     "records",
     "safety",
     "tasks",
 }
 MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
-    "records": set(),
+    "pair_facts": set(),
+    "records": {"pair_facts"},
     "safety": {"records"},
     "errors": {"safety"},
     "events": {"safety"},

@@ -120,8 +120,8 @@ def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...
     packed = map(_scale_and_offset, dataset.scales, dataset.offsets)
     radar = radar_of(facts, dataset.units, _file_says(dataset))
     return tuple(
-        Band(band.number, band.name, role, band.number == alpha, dtype, scale, offset, told)
-        for band, role, dtype, (scale, offset), told in zip(
+        Band(band.number, band.name, role, band.number == alpha, dtype, scale, offset, radar_facts)
+        for band, role, dtype, (scale, offset), radar_facts in zip(
             facts, roles, dataset.dtypes, packed, radar, strict=True
         )
     )

@@ -62,18 +62,18 @@ def radar_of(
     is_radar_file = says_radar(texts) or (
         len(bands) == 1 and polarisation_of(" ".join(texts), {}) != ""
     )
-    told = list[SourceRadar | None]()
+    facts = list[SourceRadar | None]()
     for band, unit in zip(bands, units, strict=True):
         polarisation = polarisation_of(band.name, band.tags)
         scale = radar_scale_of(band.name, unit or "", band.tags)
         is_radar = bool(polarisation) or says_radar([band.name, *band.tags.values()])
         if not is_radar and (not is_radar_file or _names_light(band)):
-            told.append(None)
+            facts.append(None)
             continue
         if not polarisation and len(bands) == 1:
             polarisation = polarisation_of(" ".join(texts), {})
-        told.append(SourceRadar(polarisation, scale))
-    return told
+        facts.append(SourceRadar(polarisation, scale))
+    return facts
 
 
 def _names_light(band: BandFacts) -> bool:
@@ -94,7 +94,7 @@ def pair_radar(before: Sequence[Band], after: Sequence[Band]) -> tuple[RadarBand
         return ()
     return tuple(
         RadarBand(
-            next((told.polarisation for told in (a.radar, b.radar) if told), ""),
+            next((facts.polarisation for facts in (a.radar, b.radar) if facts), ""),
             (a.radar.scale if a.radar else "", b.radar.scale if b.radar else ""),
         )
         if a.radar or b.radar
@@ -115,11 +115,11 @@ def polarisation_of(name: str, tags: Mapping[str, str]) -> str:
         name: The band's name.
         tags: The band's tags, names in any case.
     """
-    told = [name, *(value for tag, value in tags.items() if _POLARISATION_TAG.search(tag))]
-    for text in told:
-        named = set(_POLARISATION.findall(text.lower().replace("_", " ")))
-        if len(named) == 1:
-            return str(named.pop())
+    facts = [name, *(value for tag, value in tags.items() if _POLARISATION_TAG.search(tag))]
+    for text in facts:
+        words = set(_POLARISATION.findall(text.lower().replace("_", " ")))
+        if len(words) == 1:
+            return str(words.pop())
     return ""
 
 

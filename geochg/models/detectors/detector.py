@@ -53,7 +53,7 @@ class TileChange:
     valid_px: int
 
 
-class Detector(ChangeModel[DetectorOptionsT]):
+class WeightlessModel(ChangeModel[DetectorOptionsT]):
     """A model that needs no weights and measures the change of each pixel of a surveyed pair."""
 
     algorithm_version: ClassVar[int]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geochg.errors import ModelError
 from geochg.models.base import Capabilities
-from geochg.models.detectors.detector import Detector, DetectorOptionsT, TileChange
+from geochg.models.detectors.detector import DetectorOptionsT, TileChange, WeightlessModel
 from geochg.models.detectors.difference import LinearDifference, sharp_strength, strength
 from geochg.models.detectors.sample import PixelSample, sample_pixels
 from geochg.models.detectors.smooth import smoothed
@@ -46,7 +46,7 @@ class PairStatistics:
         return CHANNELS if self.covers else CHANNELS[:1]
 
 
-class StatisticalModel(Detector[DetectorOptionsT]):
+class StatisticalModel(WeightlessModel[DetectorOptionsT]):
     """Base of the backends that learn a linear difference from the pair itself.
 
     `survey` fits it on a bounded sample (`sample_pixels`); `answer` applies it, averages the

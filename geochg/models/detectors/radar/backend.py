@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from geochg.models.base import Capabilities
-from geochg.models.detectors.detector import Detector, TileChange
+from geochg.models.detectors.detector import TileChange, WeightlessModel
 from geochg.models.detectors.radar.options import RadarOptions
 from geochg.models.detectors.radar.polarisations import polarisations_of
 from geochg.models.detectors.radar.statistics import CHANNELS, RadarStatistics
@@ -17,7 +17,7 @@ SURVEY_TILES = 64
 """Tiles of a survey: each is filtered, which takes as long as an answer about it."""
 
 
-class RadarModel(Detector[RadarOptions]):
+class RadarModel(WeightlessModel[RadarOptions]):
     """Change of radar backscatter in one or two polarisations.
 
     Values become decibels (`decibels`), dates of unknown gain are matched (`matching`), speckle

@@ -50,8 +50,8 @@ class RatioTest:
         # Written so that nothing overflows, and small ratios keep their digits.
         positive = np.maximum(ratio, 0)
         share = difference.dtype.type(m / (n + m))
-        grown = np.exp(-positive) * (1 - share) + share * np.exp(ratio - positive)
-        log_q = share * ratio - positive - np.log(grown)
+        growth = np.exp(-positive) * (1 - share) + share * np.exp(ratio - positive)
+        log_q = share * ratio - positive - np.log(growth)
         return np.asarray(np.maximum(-2 * max(correction, 0.1) * (n + m) * log_q, 0))
 
 

@@ -29,21 +29,23 @@ _LEAST_SHARE = 0.05
 _DENSITY_OF_NORMAL = 1 / math.sqrt(2 * math.pi)
 
 
-class Match(NamedTuple):
+class GainMatch(NamedTuple):
     """`after = gain x before + offset` where nothing changed."""
 
     gain: float
     offset: float
 
     @property
-    def inverse(self) -> Match:
+    def inverse(self) -> GainMatch:
         """The same line, solved for the earlier date."""
-        return Match(1 / self.gain, -self.offset / self.gain)
+        return GainMatch(1 / self.gain, -self.offset / self.gain)
 
 
 class _Start(StrEnum):
-    """What is first taken for changed: a third of the later date, nothing, or what lies off the
-    line of which the gain is the ratio of the speckle, as of dates of equal looks.
+    """What is first taken for changed.
+
+    `speckle` takes what lies off the line whose gain is the ratio of the speckle, as of dates of
+    equal looks; `low` and `high` a third of the date that is told.
     """
 
     LOW = "low"
@@ -56,11 +58,11 @@ class _Start(StrEnum):
 class _Fit:
     """A fitted line, and how much it tells of one date that the other alone does not."""
 
-    match: Match
+    match: GainMatch
     information: float
 
 
-def match_dates(before: Values, after: Values, noise: tuple[float, float]) -> Match:
+def match_dates(before: Values, after: Values, noise: tuple[float, float]) -> GainMatch:
     """Finds the line on which unchanged ground lies, though a third of the ground has changed.
 
     The values of one date are a mixture, given the other's: a line with noise for what did not
@@ -88,24 +90,24 @@ def match_dates(before: Values, after: Values, noise: tuple[float, float]) -> Ma
         return forth.match
     gain = noise[1] / noise[0] if min(noise) > 0 else 1.0
     gain = min(max(gain, 1 / GREATEST_GAIN), GREATEST_GAIN)
-    return Match(gain, fit_null(after - gain * before).centre)
+    return GainMatch(gain, fit_null(after - gain * before).centre)
 
 
-def _fits(given: Values, told: Values, noise: tuple[float, float]) -> Iterator[_Fit]:
+def _fits(source: Values, target: Values, noise: tuple[float, float]) -> Iterator[_Fit]:
     """The fits from each start that come to a usable line."""
-    low, high = np.quantile(told, (0.001, 0.999))
-    if not (high > low and np.ptp(given) > 0):
+    low, high = np.quantile(target, (0.001, 0.999))
+    if not (high > low and np.ptp(source) > 0):
         return
     bounds = _Bounds(
         least=max(noise[1], 1e-3 * float(high - low)),
         span=float(high - low),
         error_ratio=(max(noise[1], 1e-6) / max(noise[0], 1e-6)) ** 2,
     )
-    whole = _entropy(told)
+    entropy = _entropy(target)
     for start in _Start:
-        fit = _fit(given, told, start, bounds)
+        fit = _fit(source, target, start, bounds)
         if fit is not None:
-            yield _Fit(fit.match, fit.information + whole)
+            yield _Fit(fit.match, fit.information + entropy)
 
 
 def _entropy(values: Values) -> float:
@@ -145,20 +147,20 @@ class _Part:
     deviation: float
 
 
-def _fit(given: Values, told: Values, start: _Start, bounds: _Bounds) -> _Fit | None:
+def _fit(source: Values, target: Values, start: _Start, bounds: _Bounds) -> _Fit | None:
     """Expectation and maximisation from one start; None where it leads to no line."""
-    bin_of = _bins(given)
-    is_cluster = _first_cluster(given, told, start, bounds.error_ratio)
+    bin_of = _bins(source)
+    is_cluster = _first_cluster(source, target, start, bounds.error_ratio)
     cluster_weight, likelihood = is_cluster.astype(np.float64), -math.inf
     weight = 1 - cluster_weight
     for _ in range(ROUNDS):
-        line = _line(given, told, weight, bounds.error_ratio)
+        line = _line(source, target, weight, bounds.error_ratio)
         if line is None or weight.mean() < _LEAST_SHARE:
             return None
-        residual = told - line[0].gain * given - line[0].offset
+        residual = target - line[0].gain * source - line[0].offset
         parts = [
             (residual, _part(bin_of, residual * 0, weight, line[1])),
-            (told, _part(bin_of, told, cluster_weight, None)),
+            (target, _part(bin_of, target, cluster_weight, None)),
         ]
         # What belongs to no part is as likely everywhere.
         outliers = np.maximum(1 - sum(part.shares for _, part in parts), OUTLIERS)
@@ -167,14 +169,14 @@ def _fit(given: Values, told: Values, start: _Start, bounds: _Bounds) -> _Fit | 
         total = total + densities[0] + densities[1]
         likelihood = float(np.log(total).mean())
         weight, cluster_weight = densities[0] / total, densities[1] / total
-    line = _line(given, told, weight, bounds.error_ratio)
+    line = _line(source, target, weight, bounds.error_ratio)
     return None if line is None else _Fit(line[0], likelihood)
 
 
-def _bins(given: Values) -> NDArray[np.intp]:
+def _bins(source: Values) -> NDArray[np.intp]:
     """The bin of each value, between the ends of what is usual."""
-    low, high = np.quantile(given, (0.01, 0.99))
-    places = (given - low) / max(float(high - low), 1e-12) * (_SHARE_BINS - 1)
+    low, high = np.quantile(source, (0.01, 0.99))
+    places = (source - low) / max(float(high - low), 1e-12) * (_SHARE_BINS - 1)
     return np.asarray(np.clip(np.rint(places), 0, _SHARE_BINS - 1), np.intp)
 
 
@@ -183,9 +185,9 @@ def _part(
 ) -> _Part:
     """A component of weighted points; its deviation is that of the points unless it is given."""
     counts = np.bincount(bin_of, minlength=_SHARE_BINS) + 1e-9
-    held = np.bincount(bin_of, weight, minlength=_SHARE_BINS)
+    sums = np.bincount(bin_of, weight, minlength=_SHARE_BINS)
     kernel = np.ones(_SHARE_BLUR)
-    shares = np.convolve(held, kernel, "same") / np.convolve(counts, kernel, "same")
+    shares = np.convolve(sums, kernel, "same") / np.convolve(counts, kernel, "same")
     mass = max(float(weight.sum()), 1e-9)
     centre = float((weight * values).sum() / mass)
     if deviation is None:
@@ -201,28 +203,28 @@ def _density(bin_of: NDArray[np.intp], values: Values, part: _Part, least: float
 
 
 def _first_cluster(
-    given: Values, told: Values, start: _Start, error_ratio: float
+    source: Values, target: Values, start: _Start, error_ratio: float
 ) -> NDArray[np.bool_]:
     if start is _Start.SPECKLE:
-        residual = told - math.sqrt(error_ratio) * given
+        residual = target - math.sqrt(error_ratio) * source
         null = fit_null(residual)
         return np.asarray(np.abs(residual - null.centre) > _FAR * null.deviation)
-    low, high = np.quantile(told, (1 / 3, 2 / 3))
+    low, high = np.quantile(target, (1 / 3, 2 / 3))
     if start is _Start.LOW:
-        return np.asarray(told <= low)
-    return np.asarray(told >= high) if start is _Start.HIGH else np.zeros(told.shape, np.bool_)
+        return np.asarray(target <= low)
+    return np.asarray(target >= high) if start is _Start.HIGH else np.zeros(target.shape, np.bool_)
 
 
 def _line(
-    given: Values, told: Values, weight: Values, error_ratio: float
-) -> tuple[Match, float] | None:
+    source: Values, target: Values, weight: Values, error_ratio: float
+) -> tuple[GainMatch, float] | None:
     """Deming's line through weighted points, and the deviation of the points from it.
 
     Args:
-        given: Values of the date that is given.
-        told: Values of the other.
+        source: Values of the date that is given.
+        target: Values of the other.
         weight: `(pixels,)`, at least 0.
-        error_ratio: Variance of the noise of `told` over that of `given`.
+        error_ratio: Variance of the noise of `target` over that of `source`.
 
     Returns:
         None where the points do not rise together.
@@ -230,8 +232,8 @@ def _line(
     mass = weight.sum()
     if mass <= 0:
         return None
-    mean, other_mean = (weight * given).sum() / mass, (weight * told).sum() / mass
-    x, y = given - mean, told - other_mean
+    mean, other_mean = (weight * source).sum() / mass, (weight * target).sum() / mass
+    x, y = source - mean, target - other_mean
     xx, yy, xy = ((weight * product).sum() / mass for product in (x * x, y * y, x * y))
     if xx <= 0 or yy <= 0 or xy <= 0:
         return None
@@ -239,4 +241,4 @@ def _line(
     gain = float((rise + math.sqrt(rise * rise + 4 * error_ratio * xy * xy)) / (2 * xy))
     gain = min(max(gain, 1 / GREATEST_GAIN), GREATEST_GAIN)
     offset = float(other_mean - gain * mean)
-    return Match(gain, offset), math.sqrt(float((weight * (y - gain * x) ** 2).sum() / mass))
+    return GainMatch(gain, offset), math.sqrt(float((weight * (y - gain * x) ** 2).sum() / mass))

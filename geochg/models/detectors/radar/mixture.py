@@ -28,10 +28,10 @@ MOST_DOUBT = 0.9
 
 ROUNDS = 300
 
-_REACH, _STEP = 40.0, 0.1
-_EDGES = np.linspace(-_REACH, _REACH, round(2 * _REACH / _STEP) + 1)
+_UNIT, _STEP, _STEPS = 5.0, 0.02, 300
+_EDGES = _UNIT * np.sinh(_STEP * np.arange(-_STEPS, _STEPS + 1))
 CENTRES = (_EDGES[:-1] + _EDGES[1:]) / 2
-"""Deviates, in steps, at which densities and probabilities are kept."""
+"""Deviates at which densities and probabilities are kept: a tenth apart near 0, and up to 1000."""
 
 _START = 4.0
 _CORE = 1.5
@@ -141,7 +141,8 @@ def two_sided_deviate(probability: float) -> float:
 
 def counts_of(values: Values) -> NDArray[np.int64]:
     """The histogram of deviates at `CENTRES`."""
-    return np.histogram(np.clip(values, -_REACH + _STEP, _REACH - _STEP), _EDGES)[0]
+    counts, _ = np.histogram(np.clip(values, CENTRES[0], CENTRES[-1]), _EDGES)
+    return np.asarray(counts, np.int64)
 
 
 def fit_mixture(values: Values, start: tuple[Component, Component] | None = None) -> Mixture:
@@ -225,7 +226,7 @@ def probabilities(mixture: Mixture, thresholds: tuple[float, float], *, fixed: b
         fixed: Whether the thresholds were given and not found.
     """
     null, tails = mixture.null, mixture.tails.density(CENTRES)
-    probability = np.zeros_like(CENTRES)
+    probability: Values = np.zeros_like(CENTRES)
     for side, mode, threshold in zip((-1, 1), (mixture.low, mixture.high), thresholds, strict=True):
         at = np.array([side * threshold])
         changed = np.broadcast_to(null.log_density(at), CENTRES.shape)

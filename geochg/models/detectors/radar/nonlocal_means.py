@@ -62,8 +62,8 @@ def nonlocal_means(
     is_whole = bool(valid.all())
     total, mass, squares = layers.copy(), weight.copy(), weight.copy()
     for first, second in _pairs_of_pixels(*valid.shape):
-        both = None if is_whole else weight[first] * weight[second]
-        likeness = _weights(guides, first, second, both)
+        pair_weight = None if is_whole else weight[first] * weight[second]
+        likeness = _weights(guides, first, second, pair_weight)
         total[:, *first] += likeness * layers[:, *second]
         total[:, *second] += likeness * layers[:, *first]
         square = likeness * likeness
@@ -80,39 +80,39 @@ _Place = tuple[slice, slice]
 
 def _pairs_of_pixels(height: int, width: int) -> Iterator[tuple[_Place, _Place]]:
     """Two views of a layer that lie one step apart, for each step and not its opposite."""
-    for down in range(min(SEARCH_PX, height - 1) + 1):
-        for right in range(-SEARCH_PX, SEARCH_PX + 1):
-            if (down == 0 and right <= 0) or abs(right) >= width:
+    for row_step in range(min(SEARCH_PX, height - 1) + 1):
+        for col_step in range(-SEARCH_PX, SEARCH_PX + 1):
+            if (row_step == 0 and col_step <= 0) or abs(col_step) >= width:
                 continue
-            left = max(-right, 0)
-            across = width - abs(right)
+            left = max(-col_step, 0)
+            overlap = width - abs(col_step)
             yield (
-                (slice(0, height - down), slice(left, left + across)),
-                (slice(down, height), slice(left + right, left + right + across)),
+                (slice(0, height - row_step), slice(left, left + overlap)),
+                (slice(row_step, height), slice(left + col_step, left + col_step + overlap)),
             )
 
 
 def _weights(
-    guides: Layers, first: _Place, second: _Place, both: NDArray[np.float32] | None
+    guides: Layers, first: _Place, second: _Place, pair_weight: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
     """Weights of the pairs of pixels; 0 where one of them is not valid."""
     distance = np.zeros(guides[0][first].shape, np.float32)
     for guide in guides:
         difference = guide[first] - guide[second]
         distance += difference * difference
-    if both is None:
+    if pair_weight is None:
         rows, cols = (_window_lengths(length) for length in distance.shape)
-        counted = rows[:, np.newaxis] * cols
+        window_px = rows[:, np.newaxis] * cols
         distance = window_sums(distance)
     else:
-        counted = np.maximum(window_sums(both), np.float32(1))
-        distance = window_sums(distance * both)
-    distance /= np.float32(2 * len(guides)) * counted
+        window_px = np.maximum(window_sums(pair_weight), np.float32(1))
+        distance = window_sums(distance * pair_weight)
+    distance /= np.float32(2 * len(guides)) * window_px
     distance -= np.float32(1)
     np.maximum(distance, np.float32(0), out=distance)
     distance *= np.float32(-2 / STRENGTH**2)
     likeness = np.exp(np.maximum(distance, np.float32(-80)))
-    return np.asarray(likeness if both is None else likeness * both)
+    return np.asarray(likeness if pair_weight is None else likeness * pair_weight)
 
 
 def _window_lengths(length: int) -> NDArray[np.float32]:

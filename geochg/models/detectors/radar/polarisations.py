@@ -48,9 +48,9 @@ def polarisations_of(facts: PairFacts, scale: RadarScale | None) -> tuple[Polari
         for name, band in zip(facts.bands, radar, strict=True)
         if name in LIGHT and band is None
     ]
-    named = [index for index, band in enumerate(radar) if band and band.polarisation]
-    indices = named or list(range(len(facts.bands)))
-    if light and not named:
+    named_indices = [index for index, band in enumerate(radar) if band and band.polarisation]
+    indices = named_indices or list(range(len(facts.bands)))
+    if light and not named_indices:
         raise ModelError(
             f"radar reads backscatter, and the bands are named {', '.join(light)}",
             "leave out --model radar for images of light",
@@ -72,7 +72,11 @@ def _scales(band: RadarBand, scale: RadarScale | None) -> tuple[RadarScale, Rada
     if scale is not None:
         return scale, scale
     if not all(band.scales):
-        dates = [d for d, told in zip(("before", "after"), band.scales, strict=True) if not told]
+        dates = [
+            d
+            for d, scale_text in zip(("before", "after"), band.scales, strict=True)
+            if not scale_text
+        ]
         raise ModelError(
             f"the {' and the '.join(dates)} image {'do' if len(dates) > 1 else 'does'} not say"
             " whether the values are intensity, amplitude or decibels",

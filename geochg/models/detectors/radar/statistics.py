@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from geochg.models.detectors.detector import PROBABILITY_CUT
 from geochg.models.detectors.radar.decibels import Decibels
 from geochg.models.detectors.radar.likelihood import RatioTest, deviates
-from geochg.models.detectors.radar.matching import Match
+from geochg.models.detectors.radar.matching import GainMatch
 from geochg.models.detectors.radar.mixture import CENTRES
 from geochg.models.detectors.radar.nonlocal_means import Filtered, nonlocal_means
 from geochg.models.detectors.radar.windows import window_sums
@@ -41,7 +41,7 @@ class PolarisationStatistics:
 
     index: int
     decibels: tuple[Decibels, Decibels]
-    match: Match
+    match: GainMatch
     noise: tuple[float, float]
 
     def layers(self, tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -57,8 +57,10 @@ def filtered(polarisations: tuple[PolarisationStatistics, ...], tile: Tile) -> F
     Differences are measured by the noise of the log ratio, that of both dates together, so that
     what is finer than that at either date is not kept apart.
     """
-    layers = [layer for one in polarisations for layer in one.layers(tile)]
-    noise = [np.hypot(*one.noise) for one in polarisations for _ in one.noise]
+    layers = [layer for polarisation in polarisations for layer in polarisation.layers(tile)]
+    noise = [
+        np.hypot(*polarisation.noise) for polarisation in polarisations for _ in polarisation.noise
+    ]
     return nonlocal_means(np.stack(layers), np.array(noise), tile.valid)
 
 

@@ -17,7 +17,7 @@ from geochg.models.detectors.radar.decibels import (
     spread_db,
 )
 from geochg.models.detectors.radar.likelihood import RatioTest, ratio_test
-from geochg.models.detectors.radar.matching import Match, match_dates
+from geochg.models.detectors.radar.matching import GainMatch, match_dates
 from geochg.models.detectors.radar.mixture import (
     fit_mixture,
     fit_null,
@@ -54,7 +54,7 @@ LEAST_DEVIATION = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class SurveySample:
     """The tiles of a survey, and the pixels of their cores that are sampled.
 
     Attributes:
@@ -78,26 +78,26 @@ class Sample:
         """
         chunks, places = [], []
         for tile in self.tiles:
-            whole, is_usable = layers(tile)
+            stack, is_usable = layers(tile)
             core = tile.window.core
             rows = np.arange(core.row_start, core.row_stop, dtype=np.int64)[:, np.newaxis]
             cols = np.arange(core.col_start, core.col_stop, dtype=np.int64)
             inside = core.slices_within(tile.window.read)
             is_sampled = is_usable[inside] & ((rows * ROW_STEP + cols) % self.step == 0)
-            chunks.append(whole[:, *inside][:, is_sampled])
+            chunks.append(stack[:, *inside][:, is_sampled])
             places.append(((rows << 32) + cols)[is_sampled])
         order = np.argsort(np.concatenate(places), kind="stable")
         return np.concatenate(chunks, axis=1)[:, order]
 
 
-def sample_of(tiles: Iterable[Tile], max_pixels: int = MAX_PIXELS) -> Sample:
+def sample_of(tiles: Iterable[Tile], max_pixels: int = MAX_PIXELS) -> SurveySample:
     """Keeps the tiles of a survey, the middles of large ones."""
-    kept = tuple(_middle(tile) for tile in tiles)
-    pixels = sum(tile.window.core.height_px * tile.window.core.width_px for tile in kept)
+    middles = tuple(_middle(tile) for tile in tiles)
+    pixels = sum(tile.window.core.height_px * tile.window.core.width_px for tile in middles)
     step = 1
     while pixels > step * max_pixels:
         step *= 2
-    return Sample(kept, step)
+    return SurveySample(middles, step)
 
 
 def _middle(tile: Tile) -> Tile:
@@ -127,15 +127,15 @@ def _middle(tile: Tile) -> Tile:
 
 
 def survey_pair(
-    sample: Sample, chosen: Sequence[Polarisation], options: RadarOptions
+    sample: SurveySample, polarisations_taken: Sequence[Polarisation], options: RadarOptions
 ) -> RadarStatistics:
     """Finds all that is to be known of a pair before its tiles are answered.
 
     Raises:
         ModelError: If there are too few valid pixels.
     """
-    surveyed = [_survey_polarisation(sample, one, options) for one in chosen]
-    polarisations = tuple(one.statistics for one in surveyed)
+    surveyed = [_survey_polarisation(sample, item, options) for item in polarisations_taken]
+    polarisations = tuple(item.statistics for item in surveyed)
 
     def means_and_pixels(tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         means, pixels = filtered(polarisations, tile)
@@ -145,9 +145,13 @@ def survey_pair(
     means, pixels = values[:-1], values[-1]
     test = _difference_test(means, pixels, surveyed)
     mixture = fit_mixture(test.of(means, pixels))
-    given = options.threshold
-    thresholds = (mixture.threshold(-1), mixture.threshold(1)) if given is None else (given, given)
-    table = probabilities(mixture, thresholds, fixed=given is not None)
+    given_threshold = options.threshold
+    thresholds = (
+        (mixture.threshold(-1), mixture.threshold(1))
+        if given_threshold is None
+        else (given_threshold, given_threshold)
+    )
+    table = probabilities(mixture, thresholds, fixed=given_threshold is not None)
     return RadarStatistics(polarisations, test, table, water_level(means))
 
 
@@ -166,60 +170,76 @@ class _Surveyed:
     unit: float | None
 
 
-def _survey_polarisation(sample: Sample, chosen: Polarisation, options: RadarOptions) -> _Surveyed:
+def _survey_polarisation(
+    sample: SurveySample, polarisation: Polarisation, options: RadarOptions
+) -> _Surveyed:
     """Noise and match of one polarisation."""
     raw = sample.values(
-        lambda tile: (np.stack([tile.before[chosen.index], tile.after[chosen.index]]), tile.valid)
+        lambda tile: (
+            np.stack([tile.before[polarisation.index], tile.after[polarisation.index]]),
+            tile.valid,
+        )
     )
     if raw.shape[1] < MIN_WINDOWS:
         raise _too_few(raw.shape[1], "pixels valid at both dates")
     decibels = (
-        Decibels.of_sample(chosen.scales[0], raw[0]),
-        Decibels.of_sample(chosen.scales[1], raw[1]),
+        Decibels.of_sample(polarisation.scales[0], raw[0]),
+        Decibels.of_sample(polarisation.scales[1], raw[1]),
     )
     is_known = all(
-        has_known_gain(scale, values) for scale, values in zip(chosen.scales, raw, strict=True)
+        has_known_gain(scale, values)
+        for scale, values in zip(polarisation.scales, raw, strict=True)
     )
-    centres = [float(np.median(one.of(values))) for one, values in zip(decibels, raw, strict=True)]
+    centres = [
+        float(np.median(item.of(values))) for item, values in zip(decibels, raw, strict=True)
+    ]
 
     def windows(tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        dates = (tile.before[chosen.index], tile.after[chosen.index])
+        dates = (tile.before[polarisation.index], tile.after[polarisation.index])
         local = [
-            local_statistics(np.where(tile.valid, one.of(values), 0).astype(np.float32), centre)
-            for one, values, centre in zip(decibels, dates, centres, strict=True)
+            local_statistics(np.where(tile.valid, item.of(values), 0).astype(np.float32), centre)
+            for item, values, centre in zip(decibels, dates, centres, strict=True)
         ]
         is_whole = window_sums(tile.valid.astype(np.float32)) > WINDOW_PX - 0.5
-        return np.stack([layer for one in local for layer in one]), is_whole
+        return np.stack([layer for item in local for layer in item]), is_whole
 
     local = sample.values(windows)
     if local.shape[1] < MIN_WINDOWS:
         raise _too_few(local.shape[1], f"windows of {SIDE_PX} x {SIDE_PX} px valid at both dates")
     noise = (noise_level(local[1]), noise_level(local[3]))
-    given = options.looks_of_dates
+    given_looks = options.looks_of_dates
     if is_known:
-        looks, noise = _looks_and_noise(noise, given)
+        looks, noise = _looks_and_noise(noise, given_looks)
         return _Surveyed(
-            PolarisationStatistics(chosen.index, decibels, Match(1.0, 0.0), noise), looks, 1.0
+            PolarisationStatistics(polarisation.index, decibels, GainMatch(1.0, 0.0), noise),
+            looks,
+            1.0,
         )
-    averaged = (noise[0] / SIDE_PX, noise[1] / SIDE_PX)
-    match = match_dates(local[0].astype(np.float64), local[2].astype(np.float64), averaged)
+    mean_noise = (noise[0] / SIDE_PX, noise[1] / SIDE_PX)
+    match = match_dates(local[0].astype(np.float64), local[2].astype(np.float64), mean_noise)
     noise = (noise[0] * match.gain, noise[1])
     # With its looks given, the speckle of the later date tells what a decibel is.
-    unit = noise[1] / spread_db(given[1]) if given[1] is not None and noise[1] > 0 else None
+    unit = (
+        noise[1] / spread_db(given_looks[1])
+        if given_looks[1] is not None and noise[1] > 0
+        else None
+    )
     looks = (1.0, 1.0)
     if unit is not None:
-        looks, _ = _looks_and_noise((noise[0] / unit, noise[1] / unit), given)
-    return _Surveyed(PolarisationStatistics(chosen.index, decibels, match, noise), looks, unit)
+        looks, _ = _looks_and_noise((noise[0] / unit, noise[1] / unit), given_looks)
+    return _Surveyed(
+        PolarisationStatistics(polarisation.index, decibels, match, noise), looks, unit
+    )
 
 
 def _looks_and_noise(
-    noise_db: tuple[float, float], given: tuple[float | None, float | None]
+    noise_db: tuple[float, float], given_looks: tuple[float | None, float | None]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Looks of both dates, as given or by their noise, and the noise that goes with them."""
     looks, noise = [], []
-    for measured_db, given_looks in zip(noise_db, given, strict=True):
-        looks.append(looks_of_spread(measured_db) if given_looks is None else given_looks)
-        noise.append(measured_db if given_looks is None else spread_db(given_looks))
+    for measured_db, known_looks in zip(noise_db, given_looks, strict=True):
+        looks.append(looks_of_spread(measured_db) if known_looks is None else known_looks)
+        noise.append(measured_db if known_looks is None else spread_db(known_looks))
     return (looks[0], looks[1]), (noise[0], noise[1])
 
 
@@ -243,12 +263,12 @@ def _difference_test(
     """
     usual_pixels = max(float(np.median(pixels)), 1.0)
     offsets, tests = list[float](), list[RatioTest]()
-    for number, one in enumerate(surveyed):
+    for number, item in enumerate(surveyed):
         offsets.append(fit_null(means[2 * number + 1] - means[2 * number]).centre)
-        noise = max(math.hypot(*one.statistics.noise), 1e-6)
-        is_known = one.unit is not None
-        unit = one.unit if one.unit is not None else noise
-        tests.append(ratio_test(one.looks, usual_pixels, unit, known_gain=is_known))
+        noise = max(math.hypot(*item.statistics.noise), 1e-6)
+        is_known = item.unit is not None
+        unit = item.unit if item.unit is not None else noise
+        tests.append(ratio_test(item.looks, usual_pixels, unit, known_gain=is_known))
     test = DifferenceTest(tuple(offsets), tuple(tests), usual_pixels)
     null = fit_null(test.of(means, np.full_like(pixels, usual_pixels)))
     # Of a single pixel's speckle, a filtered difference is never told closer than this.

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from geochg.models.detectors.radar.mixture import (
     CENTRES,
+    LEAST_MODE,
     Component,
     counts_of,
     fit_mixture,
@@ -23,7 +24,8 @@ def water_level(means: NDArray[np.float64]) -> WaterLevel | None:
 
     The two modes and the cut between them are found as those of change are (`fit_mixture`), first
     with land as the core of all levels; where no mode lies apart from that, with both classes of
-    Otsu (1979) as the start, as for land whose levels are spread widely.
+    Otsu (1979) as the start, as for land whose levels are spread widely. Where some ground is dark
+    at both dates, that is still water, and nothing is that does not fall at least half as low.
 
     Args:
         means: `(2 polarisations, pixels)` float64, filtered decibels of the later date's unit.
@@ -33,17 +35,23 @@ def water_level(means: NDArray[np.float64]) -> WaterLevel | None:
     """
     dates = [means[number : number + 2].ravel() for number in range(0, len(means), 2)]
     land = [fit_null(levels) for levels in dates]
-    if any(one.deviation <= 0 for one in land):
+    if any(null.deviation <= 0 for null in land):
         return None
-    centres = tuple(one.centre for one in land)
-    deviations = tuple(one.deviation for one in land)
+    centres = tuple(null.centre for null in land)
+    deviations = tuple(null.deviation for null in land)
     levels = np.concatenate([standard_level(means, date, centres, deviations) for date in (0, 1)])
     mixture = fit_mixture(levels)
     if mixture.low is None:
         mixture = fit_mixture(levels, _otsu_classes(levels))
     if mixture.low is None or mixture.low.share > MOST_WATER:
         return None
-    return WaterLevel(centres, deviations, mixture.crossing(-1))
+    cut = mixture.crossing(-1)
+    before, after = np.split(levels, 2)
+    is_always = (before < cut) & (after < cut)
+    if is_always.mean() >= LEAST_MODE:
+        still = float(np.median(np.concatenate((before[is_always], after[is_always]))))
+        cut = min(cut, still / 2)
+    return WaterLevel(centres, deviations, cut)
 
 
 def _otsu_classes(levels: NDArray[np.float64]) -> tuple[Component, Component]:
