@@ -112,7 +112,7 @@ def compare_pairs(image: np.ndarray) -> None:
     dates = (np.ascontiguousarray(date.transpose(2, 0, 1)) for date in (before, after))
     prompts = SPECS[Task.PRESENCE].prompts
     masks = ChangeMasks(classes, directions)
-    sample = Sample(*dates, Task.PRESENCE, prompts, ("Yes",), masks)
+    sample = Sample(tuple(dates), Task.PRESENCE, prompts, ("Yes",), masks)
     rng, frames = np.random.default_rng(0), Augmentation(LEAST_SHARE, DEGREES)
     print("a pair, ours:", milliseconds(lambda: augmented_sample(sample, frames, rng)))
 

@@ -109,8 +109,7 @@ def noise(count: int) -> list[Tile]:
     return [
         Tile(
             TileWindow(number, 0, number, box, box),
-            random.integers(0, 256, shape, dtype=np.uint8),
-            random.integers(0, 256, shape, dtype=np.uint8),
+            tuple(random.integers(0, 256, (2, *shape), dtype=np.uint8)),
             valid,
         )
         for number in range(count)

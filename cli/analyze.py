@@ -1,10 +1,10 @@
-"""`geochg analyze`: two rasters in, change features out."""
+"""`geochg analyze`: rasters of one place in, change features out."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 def analyze(
     ctx: click.Context,
     /,
-    before: str,
-    after: str,
+    images: tuple[str, ...],
     output: Path | None,
     tiles: Path | None,
     heatmap: Path | None,
@@ -48,9 +47,10 @@ def analyze(
     as_json: bool,
     **_: Any,  # noqa: ANN401
 ) -> None:
-    """Map what changed between BEFORE and AFTER, two rasters of one place.
+    """Map what changed between BEFORE and AFTER, two rasters of one place, or more.
 
-    They may be anything GDAL opens and may differ in CRS, resolution and extent.
+    They may be anything GDAL opens and may differ in CRS, resolution and extent. Of three or more
+    each step from one to the next is mapped, and the whole, from the first to the last.
 
     \b
     Examples:
@@ -59,12 +59,13 @@ def analyze(
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
       geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
       geochg analyze before.tif after.tif -o changes.geojson --resume
+      geochg analyze 2019.tif 2020.tif 2021.tif -o changes.gpkg
     """
     if output is None and tiles is None and heatmap is None:
         raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
     options = options_of(ctx)
 
-    from geochg.pipeline.analyze import analyze as run
+    from geochg.pipeline.analyze import analyze_series as run
     from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
     from geochg.writers.staging import write_output
@@ -73,10 +74,10 @@ def analyze(
 
     outputs = Outputs(output, tiles, heatmap)
     if save_options is not None:
-        inputs = [Path(before), Path(after), *outputs.paths()]
+        inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
     with showing_progress() as listener, _interrupts() as cancel:
-        result = run(before, after, options, outputs=outputs, listener=listener, cancel=cancel)
+        result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
@@ -105,38 +106,56 @@ def _interrupts() -> Iterator[Flag]:
 
 def _as_json(result: ChangeResult) -> str:
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
-    features = {"count": len(result.layer), "area_m2": _area_m2(result)}
+    features: dict[str, Any] = _totals(result, -1)
+    if len(result.layer.periods) > 1:
+        features["steps"] = [_totals(result, n) for n in range(len(result.layer.periods) - 1)]
     facts = {"outputs": paths, "features": features, "geochg": result.metadata}
     return json.dumps(facts, allow_nan=False)
 
 
+def _totals(result: ChangeResult, period: int) -> dict[str, Any]:
+    """Number and area of the features of a period."""
+    count = sum(total.features for total in result.layer.totals(period))
+    return {"count": count, "area_m2": _area_m2(result, period)}
+
+
 def _in_words(result: ChangeResult) -> str:
     lines = [f"{path}" for path in result.outputs.paths()]
-    tiles = result.metadata["tiles"]
-    lines.append(
-        f"{len(result.layer)} changes on {_hectares(_area_m2(result))}, "
-        f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(result)}"
+    steps = result.metadata.get("series", {}).get("steps", [])
+    for number, step in enumerate(steps):
+        lines += _period_in_words(result, number, step)
+    return "\n".join([*lines, *_period_in_words(result, -1, result.metadata)])
+
+
+def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]) -> Iterator[str]:
+    """What was found in a period; of a series its name and dates stand before it."""
+    period, tiles = result.layer.periods[number], facts["tiles"]
+    name = ""
+    if len(result.layer.periods) > 1:
+        dates = " to ".join(date or "unknown" for date in (period.from_date, period.to_date))
+        name = f"step {period.step}, {dates}: " if period.step else f"the whole, {dates}: "
+    yield (
+        f"{name}{_totals(result, number)['count']} changes on "
+        f"{_hectares(_area_m2(result, number))}, "
+        f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(facts)}"
     )
     gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
     if states := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
-        lines.append(f"  tiles: {', '.join(states)}")
-    for total in sorted(result.layer.totals(), key=lambda total: -total.area_m2):
-        lines.append(
-            f"  {total.class_name} {total.change}: {total.features}, {_hectares(total.area_m2)}"
-        )
-    return "\n".join(lines)
+        yield f"  tiles: {', '.join(states)}"
+    for total in sorted(result.layer.totals(number), key=lambda total: -total.area_m2):
+        yield f"  {total.class_name} {total.change}: {total.features}, {_hectares(total.area_m2)}"
 
 
-def _not_seen(result: ChangeResult) -> str:
+def _not_seen(facts: Mapping[str, Any]) -> str:
     """What cloud, shadow or snow hid, where there is any."""
-    area_m2 = result.metadata["not_seen_m2"]
+    area_m2 = facts["not_seen_m2"]
     return f"; {_hectares(area_m2)} not seen (cloud, shadow or snow)" if area_m2 else ""
 
 
-def _area_m2(result: ChangeResult) -> float:
+def _area_m2(result: ChangeResult, period: int) -> float:
     from geochg.tasks.quantities import rounded_value
 
-    return rounded_value(sum(total.area_m2 for total in result.layer.totals()), 1)
+    return rounded_value(sum(total.area_m2 for total in result.layer.totals(period)), 1)
 
 
 def _hectares(area_m2: float) -> str:

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from geochg.errors import OptionError
 from geochg.evaluation.options import EvaluateOptions, ExampleOptions
+from geochg.options import AnalyzeOptions
 from geochg.records import Task
 
 from .interrupts import interrupts_raised
@@ -24,27 +25,39 @@ from .shared_options import (
     output_option,
     overwrite_option,
     path_option,
+    prompts_option,
 )
 
 _DEFAULTS = EvaluateOptions()
 
-_ASKING = ("model", "model_options", "device", "batch_size", "predictions_file", "resume")
+_ASKING = (
+    *("model", "model_options", "clue", "clue_model", "clue_options", "prompts_file"),
+    *("device", "batch_size", "exchange", "agreement", "predictions_file", "resume"),
+)
 """Options that only matter where the model is asked; each kind of source adds its own."""
 
 _PAIRS_ASKING = ("tile_size_px", "overlap_px", "changed_share")
 _ROWS_ASKING = ("images", "tasks", "split", "skip_unreadable")
-_FITTING = ("fit_share", "fit_metric", "seed", "save_options")
-"""Options that only matter where a threshold is fitted."""
+_FITTING = ("fit_share", "fit_metric", "save_options")
+"""Options that only matter where a threshold is fitted; `seed` also where images are exchanged."""
 
-_PAIRS_ONLY = (*_PAIRS_ASKING, "fit_threshold", *_FITTING)
+_PAIRS_ONLY = (*_PAIRS_ASKING, "agreement", "fit_threshold", *_FITTING)
+_AGREEMENT_HINT = (
+    "answers to rows are compared wherever they ask two things about a pair; leave it out"
+)
 _ROWS_ONLY = (*_ROWS_ASKING, "resume", "bert", "meteor", "published")
 _MAPS_ONLY = ("classes", "options_file")
-_NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "predictions_file")
+_NOT_FOR_MAPS = (
+    *("changed_share", "agreement", "fit_threshold", *_FITTING, *_ROWS_ONLY),
+    "predictions_file",
+)
 
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=PATH)
 @model_options(_DEFAULTS.model)
+@field_options(AnalyzeOptions, "clue", "clue_model", "clue_options")
+@prompts_option
 @click.option(
     "--task",
     "tasks",
@@ -66,6 +79,18 @@ _NOT_FOR_MAPS = ("changed_share", "fit_threshold", *_FITTING, *_ROWS_ONLY, "pred
     help="Rows: also show the numbers of the papers, which are of their own test sets.",
 )
 @field_options(EvaluateOptions)
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Also score each group of pairs that share a value of this column; several times if "
+    "wanted.",
+)
+@path_option(
+    "--by-file",
+    "A table with the column pair and the columns of --by, for pairs that have none of their own.",
+    "FILE.csv",
+)
 @path_option(
     "--save-options",
     "Write the model and its fitted threshold to a file that geochg analyze --options reads.",
@@ -135,29 +160,51 @@ def evaluate(
     """
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
+    kind = _source_kind(ctx, sources, from_predictions)
+    _refuse_idle_options(ctx, kind)
+    if kind == "kinds":
+        from .evaluate_kinds import evaluate_kinds as score
+    elif kind == "rows":
+        from .evaluate_rows import evaluate_rows as score
+    else:
+        from .evaluate_pairs import evaluate_pairs as score
+    with interrupts_raised():
+        score(ctx)
+
+
+def _source_kind(
+    ctx: click.Context, sources: tuple[Path, ...], from_predictions: Path | None
+) -> str:
+    """What is scored: `kinds`, `rows` or `pairs`."""
     if from_predictions is not None:
         barred_options = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
         _refuse(ctx, barred_options, "--from-predictions", "leave out one of them")
-        kind = "rows" if _keeps_rows(from_predictions) else "pairs"
-    elif _are_kinds(sources):
-        kind = "kinds"
-    else:
-        kind = "rows" if _are_rows(ctx, sources) else "pairs"
+        return "rows" if _keeps_rows(from_predictions) else "pairs"
+    if _are_kinds(sources):
+        return "kinds"
+    return "rows" if _are_rows(ctx, sources) else "pairs"
+
+
+def _refuse_idle_options(ctx: click.Context, kind: str) -> None:
+    """Refuses options that would not matter for what is scored."""
+    has_exchange, has_fit = ctx.params["exchange"], ctx.params["fit_threshold"]
     if kind != "kinds":
         _refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")
     if kind == "kinds":
         _refuse(ctx, _NOT_FOR_MAPS, "a folder of kinds", "leave it out")
-        from .evaluate_kinds import evaluate_kinds as score
+        if not has_exchange:
+            _refuse(ctx, ("seed",), "a folder of kinds", "add --exchange")
     elif kind == "rows":
+        _refuse(ctx, ("agreement",), "rows of questions", _AGREEMENT_HINT)
         _refuse(ctx, _PAIRS_ONLY, "rows of questions", "it is for labelled pairs")
-        from .evaluate_rows import evaluate_rows as score
+        if not has_exchange:
+            _refuse(ctx, ("seed",), "rows of questions", "add --exchange")
     else:
         _refuse(ctx, _ROWS_ONLY, "labelled pairs", "it is for rows of questions and answers")
-        if not ctx.params["fit_threshold"]:
+        if not has_fit:
             _refuse(ctx, _FITTING, "scoring alone", "add --fit-threshold")
-        from .evaluate_pairs import evaluate_pairs as score
-    with interrupts_raised():
-        score(ctx)
+        if not has_fit and not has_exchange:
+            _refuse(ctx, ("seed",), "scoring alone", "add --fit-threshold or --exchange")
 
 
 def _refuse(ctx: click.Context, names: tuple[str, ...], other_option: str, hint: str) -> None:

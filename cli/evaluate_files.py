@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .pair_options import named_values
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -19,6 +20,24 @@ _SUFFIXES = {
     "markdown": ".md",
     "output": ".json",
 }
+
+
+def asking_values(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of the command, with options of models by name and prompts read.
+
+    Raises:
+        InputError: If the file of prompts cannot be read.
+        OptionError: If an option of a model or a prompt makes no sense.
+    """
+    values = {name: value for name, value in params.items() if value is not None}
+    for name in ("model_options", "clue_options"):
+        values[name] = named_values(values[name])
+    if "prompts_file" in values:
+        from geochg.tasks.prompts import read_prompts
+
+        values["prompts"] = read_prompts(values["prompts_file"])
+    return values
+
 
 Files = Mapping[str, Path | None]
 """Files to write, by their names in the JSON output; None for those not asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,12 @@ from geochg.errors import InputError, OptionError
 from geochg.evaluation.options import EvaluateOptions
 from geochg.options import AnalyzeOptions
 
-from .evaluate_files import check_files, write_report
-from .pair_options import named_values
+from .evaluate_files import asking_values, check_files, write_report
 
 if TYPE_CHECKING:
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import PresenceReport
+    from geochg.evaluation.tables import Section
 
 
 def evaluate_pairs(ctx: click.Context) -> None:
@@ -32,12 +33,15 @@ def evaluate_pairs(ctx: click.Context) -> None:
         "output": params["output"],
     }
 
+    from geochg.evaluation.histogram import HistogramSection
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import presence_report
+    from geochg.evaluation.presence_probes import presence_probes
     from geochg.writers.staging import write_output
 
     overwrite = params["overwrite"]
-    check_files(files, [kept_predictions, pairs], overwrite=overwrite)
+    inputs = [kept_predictions, pairs, params["by_file"], params["prompts_file"]]
+    check_files(files, inputs, overwrite=overwrite)
     if kept_predictions is not None:
         predictions = Predictions.read(kept_predictions)
         options = replace(options, model=predictions.model, model_options=predictions.model_options)
@@ -45,19 +49,23 @@ def evaluate_pairs(ctx: click.Context) -> None:
         _check_has_threshold(options)
     if pairs is not None:
         predictions = _collect(pairs, options, files["predictions"], overwrite=overwrite)
+    predictions = _with_columns(predictions, params["by_file"])
     report = presence_report(predictions, options)
+    probes = presence_probes(predictions, report, params["by"])
     if files["saved_options"] is not None:
         fitted = _fitted_options(predictions, report)
         may_replace = overwrite or fitted.overwrite
         write_output(files["saved_options"], fitted.to_toml, overwrite=may_replace)
-    facts = _facts(predictions, options, report)
-    model_id = predictions.identity["id"]
-    write_report(params, files, model_id, [report.table()], facts, _in_words(predictions, report))
+    facts = _facts(predictions, options, report) | probes.to_dict()
+    model_id, histogram = predictions.identity["id"], report.histogram()
+    shown_histogram = [] if histogram is None else [HistogramSection([histogram])]
+    sections = [*probes.sections, *shown_histogram]
+    lines = [*_in_words(predictions, report, sections)]
+    write_report(params, files, model_id, [report.table(), *sections], facts, lines)
 
 
 def _options(ctx: click.Context) -> EvaluateOptions:
-    values = dict(ctx.params)
-    values["model_options"] = named_values(values["model_options"])
+    values = asking_values(ctx.params)
     known_fields = EvaluateOptions.__dataclass_fields__
     return EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known_fields})
 
@@ -72,10 +80,23 @@ def _collect(
     from .progress import showing_progress
 
     with showing_progress() as listener:
-        predictions = collect_presence(pair_files(pairs), options, listener)
+        has_probe = options.exchange or options.agreement
+        labelled_pairs = pair_files(pairs, needs_labels=not has_probe)
+        predictions = collect_presence(labelled_pairs, options, listener)
     if target is not None:
         write_output(target, predictions.write, overwrite=overwrite)
     return predictions
+
+
+def _with_columns(predictions: Predictions, file: Path | None) -> Predictions:
+    """The predictions with the columns that a file gives for their pairs."""
+    if file is None:
+        return predictions
+    from geochg.evaluation.column_groups import columns_of_pairs
+    from geochg.evaluation.presence_probes import with_columns
+
+    names = (row.pair for row in (*predictions.rows, *predictions.exchanged))
+    return with_columns(predictions, columns_of_pairs(file, names))
 
 
 def _check_has_threshold(options: EvaluateOptions) -> None:
@@ -100,7 +121,12 @@ def _fitted_options(predictions: Predictions, report: PresenceReport) -> Analyze
         model_options={**predictions.model_options, **report.fit.options},
         tile_size_px=tile_size_px,
         overlap_px=min(AnalyzeOptions().tile_overlap_px, tile_size_px // 8),
+        **{name: predictions.options[name] for name in _WORDING if name in predictions.options},
     )
+
+
+_WORDING = ("clue", "clue_model", "clue_options", "prompts")
+"""Options of predictions with which geochg analyze asks as they were asked."""
 
 
 def _facts(
@@ -115,10 +141,15 @@ def _facts(
     }
 
 
-def _in_words(predictions: Predictions, report: PresenceReport) -> list[str]:
+def _in_words(
+    predictions: Predictions, report: PresenceReport, sections: Sequence[Section]
+) -> list[str]:
+    from geochg.evaluation.tables import in_words
+
     lines = [f"{predictions.identity['id']}", *report.lines()]
     if report.unanswered:
         lines.append(f"{report.unanswered} without an answer, in none of the scores")
+    lines += in_words(sections)
     if report.fit is not None:
         flags = " ".join(
             f"--model-option {name}={json.dumps(value)}"

@@ -12,13 +12,13 @@ import click
 from geochg.errors import OptionError
 from geochg.evaluation.options import ExampleOptions
 
-from .evaluate_files import check_files, write_report
-from .pair_options import named_values
+from .evaluate_files import asking_values, check_files, write_report
 
 if TYPE_CHECKING:
     from geochg.evaluation.answers import AnswerSet
     from geochg.evaluation.items import ItemSet
-    from geochg.evaluation.tables import TaskScores
+    from geochg.evaluation.row_probes import RowProbes
+    from geochg.evaluation.tables import Section, TaskScores
 
 
 def evaluate_rows(ctx: click.Context) -> None:
@@ -32,7 +32,8 @@ def evaluate_rows(ctx: click.Context) -> None:
         "markdown": params["markdown_file"],
         "output": params["output"],
     }
-    check_files(files, [*params["sources"], kept_predictions], overwrite=params["overwrite"])
+    inputs = [*params["sources"], kept_predictions, params["by_file"], params["prompts_file"]]
+    check_files(files, inputs, overwrite=params["overwrite"])
     if params["resume"] and files["predictions"] is None:
         raise OptionError(
             "--resume goes on with a file of predictions", "name it with --predictions"
@@ -44,20 +45,19 @@ def evaluate_rows(ctx: click.Context) -> None:
         items = _read(params["sources"], params["images"], options)
         _check_metrics({item.question.task for item in items.items}, params["bert"])
         answers = _collect(items, options, files["predictions"], resume=params["resume"])
-    scores = _scores(answers, params)
+    answers = _with_columns(answers, params["by_file"])
+    scores, probes = _scores(answers, params)
     model_id = answers.head.identity["id"]
-    write_report(
-        params, files, model_id, scores, _facts(answers, scores), _in_words(answers, scores)
-    )
+    sections = [*scores, *probes.sections]
+    facts = _facts(answers, scores) | probes.to_dict()
+    write_report(params, files, model_id, sections, facts, _in_words(answers, sections))
 
 
 def _options(params: dict[str, Any]) -> ExampleOptions:
     known_fields = ExampleOptions.__dataclass_fields__
-    values = {
-        name: value for name, value in params.items() if name in known_fields and value is not None
-    }
+    values = asking_values(params)
     return ExampleOptions.from_dict(
-        values | {"model_options": named_values(params["model_options"])}
+        {name: value for name, value in values.items() if name in known_fields}
     )
 
 
@@ -92,14 +92,27 @@ def _collect(
         return collect_answers(items, options, target, resume=resume, listener=listener)
 
 
-def _scores(answers: AnswerSet, params: dict[str, Any]) -> list[TaskScores]:
+def _with_columns(answers: AnswerSet, file: Path | None) -> AnswerSet:
+    """The answers with the columns that a file gives for their pairs."""
+    if file is None:
+        return answers
+    from geochg.evaluation.column_groups import columns_of_pairs
+    from geochg.evaluation.row_probes import with_columns
+
+    return with_columns(answers, columns_of_pairs(file, (row.pair for row in answers.rows)))
+
+
+def _scores(answers: AnswerSet, params: dict[str, Any]) -> tuple[list[TaskScores], RowProbes]:
     from geochg.evaluation.optional_metrics import OptionalMetrics
     from geochg.evaluation.reports import task_scores
+    from geochg.evaluation.row_probes import row_probes
     from geochg.evaluation.tables import published_scores
 
     with ExitStack() as stack:
         optional = OptionalMetrics.start(stack, params["bert"], meteor=params["meteor"])
-        return task_scores(answers, optional, published_scores() if params["published"] else ())
+        published = published_scores() if params["published"] else ()
+        scores = task_scores(answers, optional, published)
+        return scores, row_probes(answers, optional, params["by"])
 
 
 def _facts(answers: AnswerSet, scores: Sequence[TaskScores]) -> dict[str, Any]:
@@ -107,6 +120,7 @@ def _facts(answers: AnswerSet, scores: Sequence[TaskScores]) -> dict[str, Any]:
     return {
         "model": dict(head.identity),
         "model_options": dict(head.model_options),
+        **({"wording": dict(head.wording)} if head.wording else {}),
         "items": head.items,
         "unreadable": head.unreadable,
         "unasked": dict(head.unasked),
@@ -114,7 +128,7 @@ def _facts(answers: AnswerSet, scores: Sequence[TaskScores]) -> dict[str, Any]:
     }
 
 
-def _in_words(answers: AnswerSet, scores: Sequence[TaskScores]) -> list[str]:
+def _in_words(answers: AnswerSet, sections: Sequence[Section]) -> list[str]:
     from geochg.evaluation.tables import in_words
 
     head = answers.head
@@ -126,4 +140,4 @@ def _in_words(answers: AnswerSet, scores: Sequence[TaskScores]) -> list[str]:
         lines.append(f"{head.unreadable} rows left out: their own answers are outside the grammar")
     if missing := head.items - len(answers.rows):
         lines.append(f"{missing} of {head.items} answers are not in the file")
-    return [*lines, *in_words(scores)]
+    return [*lines, *in_words(sections)]

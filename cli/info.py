@@ -1,4 +1,4 @@
-"""`geochg info`: what a pair is, before it is analysed."""
+"""`geochg info`: what a pair or a series is, before it is analysed."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ from .terminal import echo
 @pair_options("info")
 @json_option("the description")
 @click.pass_context
-def info(ctx: click.Context, /, before: str, after: str, as_json: bool, **_: Any) -> None:  # noqa: ANN401
+def info(ctx: click.Context, /, images: tuple[str, ...], as_json: bool, **_: Any) -> None:  # noqa: ANN401
     """Tell what the pair BEFORE and AFTER is: grid, overlap, dates, bands, shift, tiles, time.
 
-    The time is estimated by running the model on a few tiles.
+    Of three images or more it tells all dates, and the shift of each step. The time is estimated by
+    running the model on a few tiles.
 
     \b
     Examples:
       geochg info before.tif after.tif
       geochg info before.tif after.tif --resolution 2 --aoi district.gpkg --json
     """
-    from geochg.pipeline.describe import describe
+    from geochg.pipeline.describe import describe_series
 
-    facts = describe(before, after, options_of(ctx)).to_dict()
+    facts = describe_series(images, options_of(ctx)).to_dict()
     echo(json.dumps(facts, allow_nan=False) if as_json else "\n".join(_in_words(facts)))
 
 
 def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
     from geochg.tasks.quantities import area_in_words
 
-    for date in ("before", "after"):
+    images = facts.get("images", ())
+    for number, image in enumerate(images, start=1):
+        yield from _source_in_words(f"image {number}", image)
+    for date in ("before", "after") if not images else ():
         yield from _source_in_words(date, facts[date])
     grid = facts["grid"]
     km2 = grid["overlap_km2"]
@@ -51,7 +55,12 @@ def _in_words(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{kind:12} {remark['message']}"
         if remark["hint"]:
             yield f"             {remark['hint']}"
-    yield f"shift        {_shift_in_words(facts['alignment'])}"
+    for span in facts.get("spans", ()):
+        name = f"step {span['step']}" if span["step"] else "the whole"
+        dates = f"{span['from_date'] or 'unknown'} to {span['to_date'] or 'unknown'}"
+        yield f"{name:12} {dates}; shift {_shift_in_words(span['alignment'])}"
+    if not images:
+        yield f"shift        {_shift_in_words(facts['alignment'])}"
     seconds = facts["seconds"]
     time = "unknown: the tiles looked at have no data" if seconds is None else f"{seconds:g} s"
     yield f"tiles        {facts['tiles']}, estimated time {time}"
@@ -64,7 +73,8 @@ def _source_in_words(date: str, source: Mapping[str, Any]) -> Iterator[str]:
         f"bands {', '.join(source['bands'])}; {source['crs'].splitlines()[0]}"
     )
     holes = "" if source["validity"] == "none" else f"; holes by {source['validity']}"
-    yield f"             acquired {source['acquired'] or 'unknown'}{holes}"
+    acquired = source["acquired"] or source.get("date")
+    yield f"             acquired {acquired or 'unknown'}{holes}"
 
 
 def _shift_in_words(shift: Mapping[str, Any] | None) -> str:

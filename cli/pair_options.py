@@ -10,26 +10,28 @@ import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.options import AnalyzeOptions, Dtype, Quantize
+from geochg.options import MAPPING, AnalyzeOptions, Dtype, Quantize
 
-from .shared_options import Command, option_of, path_option, with_options
+from .shared_options import Command, option_of, path_option, prompts_option, with_options
 
 _SHORT = ("revision", "adapter", "quantize", "dtype")
 """Options of models' own that can be written without `--model-option`."""
 
 
 def pair_options(command_name: str) -> Callable[[Command], Command]:
-    """Adds the two rasters and the options of `AnalyzeOptions` that a command takes."""
+    """Adds the rasters and the options of `AnalyzeOptions` that a command takes."""
     fields = [
         option_of(spec)
         for spec in AnalyzeOptions.specs()
         if spec.facts.commands is None or command_name in spec.facts.commands
     ]
+    rasters = _SERIES if command_name in MAPPING else _RASTERS
     # Behind the model stands what is a model's own.
-    return with_options((*_RASTERS, *fields[:2], *_MODELS_OWN, *fields[2:], _OPTIONS_FILE))
+    return with_options((*rasters, *fields[:2], *_MODELS_OWN, *fields[2:], _OPTIONS_FILE))
 
 
 _RASTERS = (click.argument("before"), click.argument("after"))
+_SERIES = (click.argument("images", nargs=-1, required=True, metavar="BEFORE AFTER [LATER]..."),)
 _MODELS_OWN = (
     click.option("--revision", help="Branch, tag or commit of a hub id."),
     click.option("--adapter", metavar="FOLDER", help="A PEFT adapter (LoRA) to put on the model."),
@@ -43,12 +45,7 @@ _MODELS_OWN = (
         type=click.Choice([kind.value for kind in Dtype]),
         help="Number type of the model's weights.",
     ),
-    path_option(
-        "--prompts",
-        "Ask in your own words: a text for presence, locate, count, caption or clue.",
-        "FILE.toml",
-        "prompts_file",
-    ),
+    prompts_option,
 )
 _OPTIONS_FILE = path_option(
     "--options",

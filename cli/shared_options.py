@@ -172,6 +172,15 @@ def model_options(default: str) -> Callable[[Command], Command]:
     return add
 
 
+prompts_option = path_option(
+    "--prompts",
+    "Ask in your own words: a text for presence, locate, count, caption or clue.",
+    "FILE.toml",
+    "prompts_file",
+)
+"""`--prompts` of commands that ask a model."""
+
+
 def device_option(
     default: str, text: str = "auto, cpu, cuda, cuda:1 or mps."
 ) -> Callable[[Command], Command]:

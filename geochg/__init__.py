@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geochg.options import AnalyzeOptions as AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult as ChangeResult
     from geochg.pipeline.analyze import analyze as analyze
+    from geochg.pipeline.analyze import analyze_series as analyze_series
     from geochg.pipeline.dialogue import PairDialogue as PairDialogue
     from geochg.pipeline.dialogue import open_dialogue as open_dialogue
     from geochg.pipeline.outputs import Outputs as Outputs
@@ -47,6 +48,7 @@ _HOMES = {
     "Tile": "records",
     "TileFailure": "records",
     "analyze": "pipeline.analyze",
+    "analyze_series": "pipeline.analyze",
     "ask": "tasks",
     "load_configured_model": "models.loading",
     "load_model": "models.registry",
@@ -68,6 +70,7 @@ __all__ = [
     "TileFailure",
     "__version__",
     "analyze",
+    "analyze_series",
     "ask",
     "errors",
     "events",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from geochg.class_list import ClassList
 from geochg.errors import OptionError
+from geochg.option_choices import AlignMode, Dtype, Geometry, Quantize, Sensitivity
 from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
 from geochg.safety.untrusted_text import cleaned
 
@@ -52,52 +55,6 @@ MAPPING = ("analyze", "info")
 """Commands that cut a pair into tiles."""
 
 ANALYZE = ("analyze",)
-
-
-class AlignMode(StrEnum):
-    """What to do about a residual shift between the dates."""
-
-    AUTO = "auto"
-    SHIFT = "shift"
-    FIELD = "field"
-    REPORT = "report"
-    OFF = "off"
-
-
-class Geometry(StrEnum):
-    """What shape features take."""
-
-    OUTLINE = "outline"
-    CELLS = "cells"
-
-
-class Sensitivity(StrEnum):
-    """How easily a model that outlines calls a pixel changed; `normal` is as it was calibrated."""
-
-    LOW = "low"
-    NORMAL = "normal"
-    HIGH = "high"
-
-    @property
-    def log_odds(self) -> float:
-        """What is added to the log odds of the model's thresholds."""
-        return {Sensitivity.LOW: 1.0, Sensitivity.HIGH: -1.0}.get(self, 0.0)
-
-
-class Quantize(StrEnum):
-    """In how many bits a model holds its weights."""
-
-    FOUR = "4bit"
-    EIGHT = "8bit"
-
-
-class Dtype(StrEnum):
-    """Number type of a model's weights."""
-
-    AUTO = "auto"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
 
 
 def check_tiles(tile_size_px: int, overlap_px: int) -> None:
@@ -167,8 +124,8 @@ class AnalyzeOptions(Options):
     bands: tuple[str, ...] = option(
         (),
         "Bands to use, by number, name, colour or role=number: `4,3,2`, `red,green,blue`, "
-        "`red=1,green=2,blue=3,nir=4`; `gray` makes one of the colours, for a date in black and "
-        "white against one in colour.",
+        "`red=1,green=2,blue=3,nir=4`, and as before/after where the dates differ: `red=1/4`; "
+        "`gray` makes one of the colours, for a date in black and white against one in colour.",
         usual="what the model wants",
     )
     resolution: float | None = option(
@@ -221,9 +178,19 @@ class AnalyzeOptions(Options):
     )
     classes: tuple[str, ...] = option(
         (),
-        "Keep only these classes in features and heatmap, such as `building,road`.",
+        "Keep only these classes in features and heatmap, such as `building,road`; models that "
+        "take any words are asked about them: `solar panels,swimming pool`.",
         usual="all",
-        commands=ANALYZE,
+        commands=MAPPING,
+    )
+    classes_file: str = option(
+        "",
+        "A TOML file of classes with synonyms, descriptions and colours, for models that take any "
+        "words.",
+        metavar="FILE.toml",
+        commands=MAPPING,
+        shapes_result=False,  # its content does, which journals hold
+        is_path=True,
     )
     sensitivity: Sensitivity = option(
         Sensitivity.NORMAL,
@@ -249,7 +216,7 @@ class AnalyzeOptions(Options):
     )
     nodata: tuple[str, ...] = option(
         (),
-        "The value that means no measurement, for both dates or for each: `0`, `-9999,nan`; `none` "
+        "The value that means no measurement, for all dates or for each: `0`, `-9999,nan`; `none` "
         "where none does. It counts instead of what the files say.",
         usual="as the files say",
         metavar="VALUE[,VALUE]",
@@ -262,10 +229,23 @@ class AnalyzeOptions(Options):
         "Let files on this machine name rasters elsewhere (a VRT of an address), and fetch those.",
         shapes_result=False,
     )
+    dates: tuple[str, ...] = option(
+        (),
+        "When the images were taken, one date each, such as `2020-06-01,2021-06-01`; a month "
+        "(`2020-06`) or a year will do.",
+        usual="as tags of the files say, else their names",
+        commands=MAPPING,
+    )
     dates_as_given: bool = option(
         False,
         "Take the dates in the order given although the files say that BEFORE is the newer.",
         shapes_result=False,
+    )
+    in_turn: bool = option(
+        False,
+        "Show a model three dates or more in pairs, one step after the other, also where it could "
+        "take them together.",
+        commands=MAPPING,
     )
     device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.", shapes_result=False)
     batch_size: int | None = option(
@@ -305,7 +285,10 @@ class AnalyzeOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.of_dates()  # which refuses nodata that is no number
+        for value in self.nodata:
+            _nodata_value(value)
+        if self.classes:
+            object.__setattr__(self, "classes", ClassList.of_names(self.classes).names)
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
         check_tiles(self.tile_size_px, overlap_px)
         if self.vote and overlap_px != half_px:
@@ -327,6 +310,25 @@ class AnalyzeOptions(Options):
                 "pixels",
             )
 
+    @cached_property
+    def class_list(self) -> ClassList | None:
+        """The classes of the class file, else those that are named; None where none are.
+
+        Raises:
+            InputError: If the file makes no sense, or has no such class as `classes` names.
+        """
+        if not self.classes_file:
+            return ClassList.of_names(self.classes) if self.classes else None
+        class_list = ClassList.read(Path(self.classes_file).expanduser())
+        if self.classes:
+            class_list.of_outputs(self.classes, self.classes_file)
+        return class_list
+
+    @property
+    def wanted_classes(self) -> tuple[str, ...]:
+        """Names of the classes that features may have; empty for all."""
+        return self.classes or (self.class_list.names if self.class_list else ())
+
     @property
     def tile_overlap_px(self) -> int:
         """Overlap of neighbouring tiles, as given or as usual."""
@@ -334,17 +336,23 @@ class AnalyzeOptions(Options):
             return self.overlap_px
         return self.tile_size_px // 2 if self.vote else USUAL_OVERLAP_PX
 
-    def of_dates(self) -> tuple[DateOptions, DateOptions]:
-        """The options by which either date is opened and read, before first."""
+    def of_dates(self, count: int = 2) -> tuple[DateOptions, ...]:
+        """The options by which each date is opened and read, the earliest first.
+
+        Args:
+            count: Number of dates.
+
+        Raises:
+            OptionError: If there is neither one nodata value for all of them nor one for each.
+        """
         nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
-        if len(nodata_values) > 2:
+        if len(nodata_values) not in (1, count):
             raise OptionError(
-                f"nodata has {len(nodata_values)} values",
-                "give one for both dates, or one for each",
+                f"nodata has {len(nodata_values)} values, and there are {count} dates",
+                "give one for all dates, or one for each",
             )
-        return DateOptions(self.allow_remote, nodata_values[0]), DateOptions(
-            self.allow_remote, nodata_values[-1]
-        )
+        values_by_date = nodata_values * (count if len(nodata_values) == 1 else 1)
+        return tuple(DateOptions(self.allow_remote, value) for value in values_by_date)
 
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""

@@ -1,18 +1,19 @@
-"""Plain data that pass between the stages: windows, tiles, questions, answers.
-
-Ranges are half-open. Pixel coordinates are columns and rows of the common grid, counted from its
-top-left corner; a pixel covers `[col, col + 1) x [row, row + 1)`.
-"""
+"""Plain data that pass between the stages: windows, tiles, questions, answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
+from geochg.asked_class import AskedClass as AskedClass
 from geochg.pair_facts import PairFacts as PairFacts
 from geochg.pair_facts import RadarBand as RadarBand
+from geochg.windows import GRID_CELLS as GRID_CELLS
+from geochg.windows import GridCell as GridCell
+from geochg.windows import PixelWindow as PixelWindow
+from geochg.windows import TileWindow as TileWindow
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -40,91 +41,6 @@ class Task(StrEnum):
     QUESTION = "question"
 
 
-@dataclass(frozen=True, slots=True)
-class PixelWindow:
-    """A half-open range of grid rows and columns; starts may be negative for padded reads."""
-
-    row_start: int
-    row_stop: int
-    col_start: int
-    col_stop: int
-
-    @classmethod
-    def whole(cls, shape: Sequence[int]) -> Self:
-        """The window of a whole array, given its shape, which ends in height and width."""
-        return cls(0, shape[-2], 0, shape[-1])
-
-    @property
-    def height_px(self) -> int:
-        """Number of rows that it covers."""
-        return self.row_stop - self.row_start
-
-    @property
-    def width_px(self) -> int:
-        """Number of columns that it covers."""
-        return self.col_stop - self.col_start
-
-    def holds(self, x: float, y: float) -> bool:
-        """Whether a point in grid pixels lies in the window."""
-        return self.col_start <= x < self.col_stop and self.row_start <= y < self.row_stop
-
-    def cut_to(self, other: PixelWindow) -> PixelWindow | None:
-        """The part that lies in another window; None where that is nothing."""
-        low, high = max(self.row_start, other.row_start), min(self.row_stop, other.row_stop)
-        left, right = max(self.col_start, other.col_start), min(self.col_stop, other.col_stop)
-        return PixelWindow(low, high, left, right) if low < high and left < right else None
-
-    def slices_within(self, outer: PixelWindow) -> tuple[slice, slice]:
-        """Row and column slices that cut this window out of an array covering `outer`."""
-        return (
-            slice(self.row_start - outer.row_start, self.row_stop - outer.row_start),
-            slice(self.col_start - outer.col_start, self.col_stop - outer.col_start),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class TileWindow:
-    """One tile of the layout.
-
-    Attributes:
-        index: Position in raster order, from 0; the tile's identity within a run.
-        row: Row in the layout of tiles, from 0.
-        col: Column in the layout of tiles, from 0.
-        read: The square of pixels the model sees; may reach past the grid, where it is padded.
-        core: The part of `read` whose answers are kept; cores cover each grid pixel exactly once.
-    """
-
-    index: int
-    row: int
-    col: int
-    read: PixelWindow
-    core: PixelWindow
-
-    @property
-    def name(self) -> str:
-        """The tile's name in outputs, such as `r3c12`."""
-        return f"r{self.row}c{self.col}"
-
-
-class GridCell(NamedTuple):
-    """One of the 3x3 cells a tile's read window is divided into."""
-
-    row: int
-    col: int
-
-    @property
-    def name(self) -> str:
-        """`top-left` ... `bottom-right`; the middle is `center-center`, as in the data."""
-        return f"{('top', 'center', 'bottom')[self.row]}-{('left', 'center', 'right')[self.col]}"
-
-    @property
-    def compass(self) -> str:
-        """`north-west` ... `south-east`, where the north is on top; the middle is `center`."""
-        parts = (("north", "", "south")[self.row], ("west", "", "east")[self.col])
-        return "-".join(part for part in parts if part) or "center"
-
-
-GRID_CELLS = tuple(GridCell(row, col) for row in range(3) for col in range(3))  # in raster order
 CELL_AREA_SHARE = 0.05
 """A grid cell counts as changed when more than this share of its pixels changed (ChangeChat)."""
 
@@ -138,24 +54,57 @@ DisplayRanges = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A tile of a pair, with its pixels at both dates.
+    """A tile with its pixels at one or more dates.
 
     Attributes:
         window: The tile's window.
-        before: `(bands, height, width)`; uint8 0-255 when the model asked for `display` pixels,
-            float32 in source units when it asked for `values`. Invalid pixels are 0.
-        after: As `before`, on the same grid.
-        valid: `(height, width)` bool; true where both dates have data inside the area of interest.
+        dates: The pixels at each date, the earliest first, `(bands, height, width)` each on the
+            same grid; uint8 0-255 when the model asked for `display` pixels, float32 in source
+            units when it asked for `values`. Invalid pixels are 0. Mostly two: before and after.
+        valid: `(height, width)` bool; true where all dates have data inside the area of interest.
         clue: A sentence that goes behind each question; mostly empty.
         display_ranges: Of each date, what `display` pixels of 0 and 255 show; None if unknown.
     """
 
     window: TileWindow
-    before: NDArray[Any]
-    after: NDArray[Any]
+    dates: tuple[NDArray[Any], ...]
     valid: NDArray[np.bool_]
     clue: str = ""
-    display_ranges: tuple[DisplayRanges, DisplayRanges] | None = None
+    display_ranges: tuple[DisplayRanges, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.dates, tuple) or not self.dates:
+            raise TypeError("Tile takes its dates as one tuple: Tile(window, (before, after), ...)")
+
+    @property
+    def before(self) -> NDArray[Any]:
+        """The pixels at the first date."""
+        return self.dates[0]
+
+    @property
+    def after(self) -> NDArray[Any]:
+        """The pixels at the last date."""
+        if len(self.dates) == 1:
+            raise ValueError("a tile of one date has nothing after it")
+        return self.dates[-1]
+
+    @classmethod
+    def of_dates(
+        cls,
+        dates: Iterable[NDArray[Any]],
+        valid: NDArray[np.bool_] | None = None,
+        index: int = 0,
+    ) -> Self:
+        """Whole images of one place as one tile, the earliest first.
+
+        All of it is valid without `valid`; `index` is the tile's number.
+        """
+        import numpy as np
+
+        dates = tuple(dates)
+        full_window = PixelWindow.whole(dates[0].shape)
+        valid = np.ones(dates[0].shape[-2:], np.bool_) if valid is None else valid
+        return cls(TileWindow(index, 0, 0, full_window, full_window), dates, valid)
 
     @classmethod
     def of_pair(
@@ -165,20 +114,45 @@ class Tile:
         valid: NDArray[np.bool_] | None = None,
         index: int = 0,
     ) -> Self:
-        """A whole pair as one tile, all of it valid without `valid`; `index` is its number."""
-        import numpy as np
+        """A whole pair as one tile; see `of_dates`."""
+        return cls.of_dates((before, after), valid, index)
 
-        full_window = PixelWindow.whole(before.shape)
-        valid = np.ones(before.shape[-2:], np.bool_) if valid is None else valid
-        return cls(TileWindow(index, 0, 0, full_window, full_window), before, after, valid)
+    @classmethod
+    def of_image(
+        cls, image: NDArray[Any], valid: NDArray[np.bool_] | None = None, index: int = 0
+    ) -> Self:
+        """A whole image of one date as one tile; see `of_dates`."""
+        return cls.of_dates((image,), valid, index)
+
+
+class Span(NamedTuple):
+    """Two dates of a series between which a change is looked for.
+
+    Attributes:
+        start: Number of the earlier date, from 0.
+        end: Number of the later date.
+    """
+
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about each tile; `text` is its prompt in words."""
+    """A question about each tile.
+
+    Attributes:
+        task: The task that it belongs to.
+        text: Its prompt in words.
+        span: The dates that it is about; None for the first and the last. Only models that take
+            more than two dates are asked about others.
+        classes: The classes that it asks about; empty for those of the data, roads and buildings.
+    """
 
     task: Task
     text: str
+    span: Span | None = None
+    classes: tuple[AskedClass, ...] = ()
 
 
 class Exchange(NamedTuple):
@@ -215,15 +189,31 @@ class Counts:
     changes: Mapping[str, Change] = field(default_factory=dict)
 
 
+class Direction(NamedTuple):
+    """The direction of a change, and its probability among the three, 0-1; None if not measured."""
+
+    change: Change
+    probability: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """Changed cells of the 3x3 grid per class, each with a probability 0-1.
+    """Changed cells of the 3x3 grid per class.
 
-    `changes` holds the direction of a class where the model tells it; else it is `altered`.
+    Attributes:
+        cells: Each with a probability 0-1; None where the model only names it.
+        changes: The direction of a class where the model tells it; else it is `altered`.
+        directions: The direction of single cells where the model tells it; it goes before that of
+            their class.
     """
 
-    cells: Mapping[str, Mapping[GridCell, float]]
+    cells: Mapping[str, Mapping[GridCell, float | None]]
     changes: Mapping[str, Change] = field(default_factory=dict)
+    directions: Mapping[str, Mapping[GridCell, Direction]] = field(default_factory=dict)
+
+    def direction(self, class_name: str, cell: GridCell) -> Direction | None:
+        """The direction of a cell; None where only that of its class is told, or none."""
+        return self.directions.get(class_name, {}).get(cell)
 
 
 class Box(NamedTuple):
@@ -232,12 +222,14 @@ class Box(NamedTuple):
     Attributes:
         window: The box within the tile's read window, in grid pixels.
         grid_cell: The cell of the tile's 3x3 grid that it lies in.
-        probability: Probability of change, 0-1.
+        probability: Probability of change, 0-1; None where it was not measured.
+        direction: The direction of this box; None where only that of its class is told, or none.
     """
 
     window: PixelWindow
     grid_cell: GridCell
-    probability: float
+    probability: float | None
+    direction: Direction | None = None
 
 
 @dataclass(frozen=True, slots=True)

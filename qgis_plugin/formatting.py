@@ -49,9 +49,13 @@ def formatted_number(number: float, decimals: int = 0) -> str:
     return str(locale.toString(float(number), "f", decimals))
 
 
-def formatted_share(share: float) -> str:
-    """A share of 0 to 1 in percent: `53 %`."""
-    return f"{formatted_number(100 * share)} %"
+UNKNOWN = "\N{EN DASH}"
+"""Stands for a number that is not known."""
+
+
+def formatted_share(share: float | None) -> str:
+    """A share of 0 to 1 in percent: `53 %`; a dash for one that is not known."""
+    return UNKNOWN if share is None else f"{formatted_number(100 * share)} %"
 
 
 def formatted_area(area_m2: float) -> str:

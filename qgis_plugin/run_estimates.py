@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
+from geochg_qgis.link.run_times import RunTime, corrected_time, with_run
+from geochg_qgis.run_options import model_text
 from geochg_qgis.settings import store_setting, stored_setting
 
-_SETTING = "time_ratios"
-_NEW_SHARE = 0.5
-"""Weight of the last run among those before."""
+_SETTING = "run_times"
 
-_LEAST_S = 2.0
-"""Runs shorter than this tell nothing: starting the worker takes longer."""
 
-_GREATEST_RATIO = 20.0
+class RunExpectation(NamedTuple):
+    """What the worker expects of a run.
+
+    Attributes:
+        key: Model and device.
+        seconds: Time that the run takes on a machine of which nothing was learned.
+    """
+
+    key: str
+    seconds: float
 
 
 class RunEstimates:
-    """Learns by which factor runs of a model take longer than the worker expects.
+    """Learns how long runs of a model take that the worker expects to take a time.
 
     Args:
         clock: Function that gives the time in seconds.
@@ -27,57 +35,58 @@ class RunEstimates:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._expected_s: float | None = None
-        self._run: tuple[str, float, float] | None = None
-        self._may_resume = False
+        self._expectation: RunExpectation | None = None
+        self._run: tuple[RunExpectation, float] | None = None
 
-    def corrected(self, key: str, expected_s: float) -> float:
-        """The time that a run takes by what was learned, in seconds.
+    @property
+    def expectation(self) -> RunExpectation | None:
+        """What is expected of a run of what is chosen; None where that is not known."""
+        return self._expectation
 
-        Args:
-            key: Model and device.
-            expected_s: Time that the worker expects, in seconds; a run that begins next is
-                compared with it.
-        """
-        self._expected_s = expected_s
-        return expected_s * _ratios().get(key, 1.0)
+    def corrected(self, expectation: RunExpectation) -> float:
+        """The time that a run takes by what was learned, in seconds."""
+        self._expectation = expectation
+        return corrected_time(expectation.seconds, _stored_runs().get(expectation.key, ()))
 
     def forget(self) -> None:
         """Forgets what was expected: the choices are others now."""
-        self._expected_s = None
+        self._expectation = None
 
-    def begin(self, key: str) -> None:
-        """Notes that a run begins; one after a run that was not done may go on with that."""
-        is_comparable = self._expected_s is not None and not self._may_resume
-        self._run = (key, self._expected_s, self._clock()) if is_comparable else None
-        self._may_resume = False
+    def begin(self, expectation: RunExpectation | None) -> None:
+        """Notes that a run begins; None where nothing is learned of it, as it is resumed."""
+        self._run = None if expectation is None else (expectation, self._clock())
 
     def abandon(self) -> None:
-        """Notes that a run ended before it was done, or that an unfinished one goes on."""
-        self._run, self._may_resume = None, True
+        """Notes that the run ended before it was done."""
+        self._run = None
 
     def end(self) -> None:
         """Learns from the run that began, which is done."""
         run, self._run = self._run, None
         if run is None:
             return
-        key, expected_s, start_s = run
-        taken_s = self._clock() - start_s
-        if taken_s < _LEAST_S:
-            return
-        ratio = min(max(taken_s / expected_s, 1 / _GREATEST_RATIO), _GREATEST_RATIO)
-        ratios = _ratios()
-        former = ratios.get(key)
-        if former is not None:
-            # The mean of ratios is that of their logarithms.
-            ratio = former ** (1 - _NEW_SHARE) * ratio**_NEW_SHARE
-        store_setting(_SETTING, json.dumps({**ratios, key: ratio}))
+        (key, expected_s), start_s = run
+        runs = _stored_runs()
+        runs[key] = with_run(runs.get(key, ()), RunTime(expected_s, self._clock() - start_s))
+        store_setting(_SETTING, json.dumps(runs))
 
 
-def _ratios() -> dict[str, float]:
+def estimate_key(options: Mapping[str, Any]) -> str:
+    """What the time of a run depends on, beside the pair."""
+    return f"{model_text(options)} {options.get('device')}"
+
+
+def _stored_runs() -> dict[str, list[RunTime]]:
+    """The runs by model and device; settings that make no sense count as none."""
     try:
-        ratios = json.loads(stored_setting(_SETTING, "{}"))
-    except ValueError:
+        entries = json.loads(stored_setting(_SETTING, "{}"))
+        return {str(key): _runs(times) for key, times in entries.items()}
+    except (ValueError, TypeError, AttributeError):
         return {}
-    entries = ratios.items() if isinstance(ratios, dict) else ()
-    return {str(key): float(ratio) for key, ratio in entries if isinstance(ratio, (int, float))}
+
+
+def _runs(times: Iterable[tuple[float, float]]) -> list[RunTime]:
+    runs: list[RunTime] = []
+    for expected_s, taken_s in times:
+        runs = with_run(runs, RunTime(float(expected_s), float(taken_s)))
+    return runs

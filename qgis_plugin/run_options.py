@@ -20,8 +20,10 @@ _SETTING, _MODELS = "options", "models"
 _USUAL_MODELS = "builtin,irmad,cva"
 _COMMANDS = ("analyze", "info", "ask")
 
-SET_ELSEWHERE = frozenset({"model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite"})
-"""Options that the panel and Processing set by fields of their own."""
+SET_ELSEWHERE = frozenset(
+    {"model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite", "in_turn"}
+)
+"""Options that the panel and Processing set by fields of their own, or that are not for pairs."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,13 @@ def run_options(hello: Mapping[str, Any], command: str) -> list[RunOption]:
     entries = hello.get("options") or _stored_options() or _packaged_options()
     options = [RunOption.of(entry) for entry in entries if entry.get("type") != "object"]
     return [o for o in options if o.name not in SET_ELSEWHERE and command in o.commands]
+
+
+def model_text(options: Mapping[str, Any]) -> str:
+    """The model of a run's options, with its adapter."""
+    model, own_options = str(options.get("model", "")), options.get("model_options")
+    adapter = own_options.get("adapter") if isinstance(own_options, dict) else ""
+    return f"{model} + {adapter}" if adapter else model
 
 
 def option_labels() -> dict[str, str]:

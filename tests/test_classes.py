@@ -37,7 +37,8 @@ import numpy as np
 from geochg.datasets.captions.facts import Fact
 from geochg.datasets.captions.sentences import CaptionWriter
 from geochg.datasets.captions.truth import CLASS_NAMES
-from geochg.models.clip.classes import LandClass, usual_classes
+from geochg.class_list import ListedClass
+from geochg.models.clip.classes import usual_classes
 from geochg.records import Change, Counts, Task
 from geochg.tasks import SPECS
 from geochg.tasks.lexicon import COUNTABLE, NOUNS
@@ -61,8 +62,8 @@ print(json.dumps({
     "parsed": SPECS[Task.COUNT].parse(text).counts.get("greenhouse"),
     "caption": CaptionWriter(np.random.default_rng(0)).caption([fact]),
     "mask": [module.MASK_CLASSES[7], CLASS_NAMES[7], CLASS_NAMES[:7]],
-    "clip": [item.prompt for item in usual_classes() if item.class_name == "greenhouse"],
-    "clip_file": LandClass.from_dict(
+    "clip": [item.phrase for item in usual_classes().classes if item.class_name == "greenhouse"],
+    "clip_file": ListedClass.from_dict(
         {"name": "x", "prompt": "an x", "class": "greenhouse"}, "file"
     ).class_name,
     "hello": hello(None)["classes"],

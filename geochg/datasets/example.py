@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from geochg.errors import InputError
@@ -80,6 +81,7 @@ class Example:
         scene_window: Window it was cut from, for tiles of a larger pair.
         location: Id of the place it shows, which other pairs may show too; empty where unknown.
         origin: The row it was read from.
+        columns: Short values of the row that have no meaning here, such as a sensor, by name.
     """
 
     id: str
@@ -94,6 +96,7 @@ class Example:
     scene_window: SceneWindow | None = None
     location: str = ""
     origin: Origin | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.datasets.example import Example, ExampleTurn, Origin, SceneWindow
+from geochg.datasets.group_columns import group_columns
 from geochg.datasets.picture_paths import PicturePaths
 from geochg.datasets.question_tasks import answers_change, task_asked, without_marks
 from geochg.datasets.splits import split_of_name, usual_split
@@ -27,6 +28,14 @@ _TURNS_HINT = 'each is {"from": "human" or "gpt", "value": "..."}, in turns'
 _LINE_HINT = "mend that line, or copy the file again"
 
 Row = Mapping[str, Any]
+
+_NO_COLUMNS = frozenset(
+    """
+    id imgid image image_A image_B video filename filepath changeflag conversations captions
+    sentences window task
+    """.split()
+)
+"""Keys of a row that name no group of pairs."""
 
 
 def json_examples(source: Path, paths: PicturePaths) -> Iterator[Example]:
@@ -134,6 +143,7 @@ def _example(
         scene_window=_scene_window(row, origin),
         location=_location(row),
         origin=origin,
+        columns=group_columns({n: value for n, value in row.items() if n not in _NO_COLUMNS}),
     )
 
 

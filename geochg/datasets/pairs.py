@@ -8,13 +8,14 @@ and a mask. Where a pair has one label for the whole picture, a CSV file with th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geochg.datasets.frames import check_sizes, open_picture, picture, upright_pixels
+from geochg.datasets.group_columns import group_columns
 from geochg.datasets.picture_paths import pictures_by_side
 from geochg.datasets.splits import connected_groups
 from geochg.datasets.table import TRUTH
@@ -39,7 +40,9 @@ class PairFiles:
         before: The earlier picture.
         after: The later picture.
         label: The mask; None where the whole pair has a label.
-        changed: Label of the whole pair; None where there is a mask.
+        changed: Label of the whole pair; None where there is a mask, or no label at all.
+        columns: Further columns of its row in a table, by name.
+        partner: Name of the pair which the later picture is of, where these were exchanged.
     """
 
     name: str
@@ -48,6 +51,13 @@ class PairFiles:
     after: Path
     label: Path | None = None
     changed: bool | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    partner: str = ""
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it is known if the pair changed."""
+        return self.label is not None or self.changed is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +68,7 @@ class LabelledPair:
         before: `(3, height, width)` uint8: red, green, blue.
         after: As `before`.
         mask: `(height, width)` bool, true where it changed; everywhere or nowhere where the whole
-            pair has a label.
+            pair has a label, nowhere where it has none.
     """
 
     before: NDArray[np.uint8]
@@ -66,17 +76,21 @@ class LabelledPair:
     mask: NDArray[np.bool_]
 
 
-def pair_files(source: Path) -> list[PairFiles]:
+def pair_files(source: Path, *, needs_labels: bool = True) -> list[PairFiles]:
     """The pairs of a folder or CSV file, by name.
+
+    Args:
+        source: The folder or file.
+        needs_labels: Refuse pairs without a label.
 
     Raises:
         InputError: If there is no such folder or file, it has no pairs, or a file of a pair is
             missing.
     """
     if source.is_dir():
-        pairs = _of_folder(source)
+        pairs = _of_folder(source, needs_labels)
     elif source.is_file():
-        pairs = _of_table(source)
+        pairs = _of_table(source, needs_labels)
     else:
         raise InputError(f"there is no folder or file {source}", "check the path")
     if not pairs:
@@ -103,35 +117,41 @@ def read_pair(files: PairFiles) -> LabelledPair:
 # --- folders -------------------------------------------------------------------------------------
 
 
-def _of_folder(folder: Path) -> list[PairFiles]:
-    sides = (BEFORE, AFTER, LABEL)
+def _of_folder(folder: Path, needs_labels: bool) -> list[PairFiles]:
+    has_labels = needs_labels or (folder / LABEL).is_dir()
+    sides = (BEFORE, AFTER, LABEL) if has_labels else (BEFORE, AFTER)
     if missing := [side for side in sides if not (folder / side).is_dir()]:
         splits = sorted(path.name for path in folder.iterdir() if (path / BEFORE).is_dir())
         hint = f"name one of its splits: {', '.join(splits)}" if splits else _LAYOUT_HINT
         raise InputError(f"{folder} has no folder {missing[0]}", hint)
-    before, after, label = pictures_by_side(folder, sides, _LAYOUT_HINT).values()
-    return [PairFiles(name, name, before[name], after[name], label=label[name]) for name in before]
+    by_side = pictures_by_side(folder, sides, _LAYOUT_HINT)
+    labels = by_side.get(LABEL, {})
+    return [
+        PairFiles(name, name, before, by_side[AFTER][name], label=labels.get(name))
+        for name, before in by_side[BEFORE].items()
+    ]
 
 
 # --- tables --------------------------------------------------------------------------------------
 
 
-def _of_table(table: Path) -> list[PairFiles]:
+def _of_table(table: Path, needs_labels: bool) -> list[PairFiles]:
     rows = read_table(table)
-    if missing := set(COLUMNS) - set(rows.columns):
+    needed_columns = set(COLUMNS if needs_labels else COLUMNS[:2])
+    if missing := needed_columns - set(rows.columns):
         raise InputError(
             f"{table} has no column {min(missing)!r}", f"columns: {', '.join(COLUMNS)}"
         )
     pairs = [
-        replace(_of_row(table, line, row), name=f"{number:06d}")
+        replace(_of_row(table, line, row, needs_labels), name=f"{number:06d}")
         for number, (line, row) in enumerate(rows.rows(), start=1)
     ]
     return _with_groups(pairs)
 
 
-def _of_row(table: Path, line: int, row: Mapping[str, str]) -> PairFiles:
-    before, after, changed = (row[name] for name in COLUMNS)
-    if changed.lower() not in TRUTH:
+def _of_row(table: Path, line: int, row: Mapping[str, str], needs_label: bool) -> PairFiles:
+    before, after, changed = (row.get(name, "") for name in COLUMNS)
+    if changed.lower() not in TRUTH and (changed or needs_label):
         raise InputError(
             f"{table}, line {line}: changed is {changed!r}", f"write {' or '.join(TRUTH)}"
         )
@@ -142,7 +162,9 @@ def _of_row(table: Path, line: int, row: Mapping[str, str]) -> PairFiles:
                 f"{table}, line {line}: there is no file {name!r}",
                 "paths are relative to the table",
             )
-    return PairFiles("", "", paths[0], paths[1], changed=TRUTH[changed.lower()])
+    columns = {name: value for name, value in row.items() if name not in COLUMNS}
+    label = TRUTH.get(changed.lower())
+    return PairFiles("", "", paths[0], paths[1], changed=label, columns=group_columns(columns))
 
 
 def _with_groups(pairs: list[PairFiles]) -> list[PairFiles]:

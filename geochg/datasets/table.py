@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from geochg.datasets.example import Example, ExampleTurn, Origin
+from geochg.datasets.group_columns import group_columns
 from geochg.datasets.picture_paths import PicturePaths
 from geochg.datasets.question_tasks import answers_change, task_asked
 from geochg.datasets.splits import split_of_name, usual_split
@@ -16,6 +17,8 @@ from geochg.tasks import SPECS
 
 TABLE_SUFFIX = ".csv"
 TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_NO_COLUMNS = frozenset(("before", "after", "changed", "question", "answer", "id", "task"))
+"""Columns that name no group of pairs."""
 _COLUMNS_HINT = "columns: before, after, question, answer; or before, after, changed"
 
 
@@ -59,6 +62,7 @@ def _example(row: Mapping[str, str], origin: Origin, paths: PicturePaths) -> Exa
         split=usual_split(row.get("split", "")) or split_of_name(origin.file.stem),
         location=row.get("location_id", ""),
         origin=origin,
+        columns=group_columns({n: value for n, value in row.items() if n not in _NO_COLUMNS}),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -12,8 +12,14 @@ import numpy as np
 
 from geochg.datasets.examples import PICTURES, load_pair
 from geochg.errors import ModelError, RunError
+from geochg.evaluation.agreement import tells_change
 from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
 from geochg.evaluation.collect_presence import load_surveyless
+from geochg.evaluation.exchange_answers import (
+    ExchangedPairs,
+    exchange_question,
+    exchanged_rows,
+)
 from geochg.evaluation.items import Item, ItemSet
 from geochg.evaluation.options import ExampleOptions
 from geochg.evaluation.partial_answers import PartialAnswers
@@ -70,7 +76,9 @@ def collect_answers(
         OptionError: If the model refuses its options, or `resume` finds another run.
         RunError: If the model fails or nothing can be written.
     """
+    pairs = ExchangedPairs.of(item_set.items, options.seed) if options.exchange else None
     model = load_surveyless(options, options.model_options)
+    question = None if pairs is None else exchange_question(model, options)
     scored_items = [
         (number, item)
         for number, item in enumerate(item_set.items)
@@ -82,14 +90,23 @@ def collect_answers(
             f"the model {model.name} does not take what the rows ask: {tasks}",
             "choose another, see `geochg models`",
         )
-    with PartialAnswers(
-        target, _head(item_set, options, model, scored_items), resume=resume
-    ) as partial:
+    head = _head(item_set, options, model, scored_items)
+    if pairs is not None:
+        head = replace(head, exchange={"seed": options.seed, **pairs.counts})
+    with PartialAnswers(target, head, resume=resume) as partial:
         done_items = {row.item for row in partial.rows}
         left = [(number, item) for number, item in scored_items if number not in done_items]
         with closing(answer_rows(left, model, options.batch_size, listener)) as rows_of_pairs:
             for rows in rows_of_pairs:
                 partial.add(rows)
+        if pairs is not None and question is not None:
+            # They are asked in one order, so those that are kept come first.
+            rest = pairs.pairs[len(partial.exchanged) :]
+            with closing(
+                exchanged_rows(rest, model, question, options.batch_size, listener)
+            ) as batches:
+                for batch in batches:
+                    partial.add_exchanged(batch)
         return partial.finish()
 
 
@@ -146,6 +163,7 @@ def _head(
         len(scored_items),
         item_set.unreadable,
         {task: left.count(task) for task in dict.fromkeys(left)},
+        options.wording(),
     )
 
 
@@ -254,9 +272,18 @@ def _answer_rows(
             item.truth,
             answer(number, item),
             difference,
+            _own_view(item, by_question, tile) if outlines is not None else None,
+            item.example.columns,
         )
         for number, item in pair.items
     ]
+
+
+def _own_view(item: Item, by_question: Mapping[Question, Answer], tile: Tile) -> bool | None:
+    """Whether the model itself tells a change, where its outlines are scored."""
+    if item.before or item.question.task not in (Task.PRESENCE, Task.LOCATE):
+        return None
+    return tells_change(by_question[item.question], tile)
 
 
 def _scored_answer(

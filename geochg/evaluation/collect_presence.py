@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from geochg.datasets.examples import PICTURES
+from geochg.datasets.frames import picture_size
 from geochg.datasets.pairs import LabelledPair, PairFiles, read_pair
-from geochg.errors import ModelError
+from geochg.errors import ModelError, OptionError
+from geochg.evaluation.agreement import VIEWS, tells_change
+from geochg.evaluation.exchange import exchange_partners
 from geochg.evaluation.options import AskOptions, EvaluateOptions
 from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, backend_errors
+from geochg.models.loading import with_clues
 from geochg.models.registry import find_backend
 from geochg.pipeline.batching import answered_ahead
-from geochg.records import Outlines, PixelWindow, Presence, Task, Tile, TileAnswers
+from geochg.records import (
+    Outlines,
+    PixelWindow,
+    Presence,
+    Question,
+    Task,
+    Tile,
+    TileAnswers,
+    TileFailure,
+)
 from geochg.tasks import ask
+from geochg.tasks.prompts import CLUE, check_prompts
 from geochg.tiling.layout import Layout
 
 
@@ -43,19 +57,31 @@ def collect_presence(
         OptionError: If the model refuses its options.
         RunError: If the model fails.
     """
+    check_prompts(options.prompts)
+    exchanged = _exchanged_files(pairs, options.seed) if options.exchange else []
     backend, _ = find_backend(options.model)
     backend_options = backend.options_type.from_dict(options.model_options)
     lowest = backend.presence_options(backend_options, 0.0) if options.fit_threshold else {}
     model = load_surveyless(options, {**options.model_options, **lowest}, _check_presence)
-    rows = _collect_predictions(pairs, model, options, listener)
+    questions = _questions(model, options)
+    progress = _PairProgress(listener, len(pairs) + len(exchanged))
+    rows = _collect_predictions(pairs, model, questions, options, progress)
+    # Of exchanged pairs, only the presence is asked.
+    exchanged_rows = _collect_predictions(exchanged, model, questions[:1], options, progress)
     shaping = options.shaping()
+    probing = {"seed": options.seed, "left_out": len(pairs) - len(exchanged)}
     return Predictions(
         options.model,
         dict(options.model_options),
         bool(lowest),
         asdict(model.identity),
-        {name: shaping[name] for name in ("tile_size_px", "overlap_px", "changed_share")},
+        {
+            **{name: shaping[name] for name in ("tile_size_px", "overlap_px", "changed_share")},
+            **options.wording(),
+            **({"exchange": probing} if options.exchange else {}),
+        },
         merged_by_item(rows),
+        merged_by_item(exchanged_rows),
     )
 
 
@@ -67,7 +93,7 @@ def load_surveyless(
     """Loads a model that can be asked about single pictures, which it need not survey.
 
     Args:
-        options: Model and device.
+        options: Model, device, clues and prompts.
         model_options: The backend's own options.
         check: Refuses models by name and capabilities: those of the backend before a model is
             loaded, and once more those of the model.
@@ -82,6 +108,7 @@ def load_surveyless(
     model = backend.load(source, backend.options_type.from_dict(model_options), options.device)
     refuse_surveys(model.name, model.capabilities)
     check(model.name, model.capabilities)
+    model = with_clues(model, options)
     with backend_errors(model):
         model.survey(PICTURES, [])
     return model
@@ -109,18 +136,72 @@ def _check_presence(name: str, capabilities: Capabilities) -> None:
         )
 
 
+# --- questions -----------------------------------------------------------------------------------
+
+
+def _questions(model: ChangeModel, options: EvaluateOptions) -> list[Question]:
+    """What is asked: first what tells whether something changed, then what it is compared with."""
+    able = model.capabilities
+    # What a model outlines tells whether anything changed, as in `analyze`.
+    outlines = able.location == "mask" and Task.LOCATE in able.tasks
+    tasks = [Task.LOCATE if outlines else Task.PRESENCE]
+    if options.agreement:
+        tasks += [task for task in VIEWS if task in able.tasks and task not in tasks]
+        if len(tasks) < 2:
+            raise ModelError(
+                f"the model {model.name} answers in one way only, so nothing can disagree",
+                "leave out --agreement",
+            )
+    needs_caption = Task.CAPTION in tasks or bool(options.clue or options.clue_model)
+    askable = {*map(str, tasks), CLUE, *([str(Task.CAPTION)] if needs_caption else ())}
+    if idle := sorted(options.prompts.keys() - askable):
+        raise OptionError(
+            f"the prompt {idle[0]!r} is not asked here",
+            "leave it out"
+            if options.agreement
+            else "leave it out, or add --agreement, which asks for more than presence",
+        )
+    return [ask(task, options.prompts.get(task)) for task in tasks]
+
+
+def _exchanged_files(pairs: Sequence[PairFiles], seed: int) -> list[PairFiles]:
+    """The pairs with after images of others; a pair keeps its name, label and columns."""
+    sizes = [picture_size(files.before) for files in pairs]
+    partners = exchange_partners(sizes, [files.group for files in pairs], seed)
+    return [
+        replace(pairs[number], after=pairs[partner].after, partner=pairs[partner].name)
+        for number, partner in partners.items()
+    ]
+
+
+@dataclass
+class _PairProgress:
+    """Tells how many pairs are done, over several passes."""
+
+    listener: Listener
+    total: int
+    done: int = 0
+
+    def tell(self, done_in_pass: int) -> None:
+        self.listener(Progress("evaluate", self.done + done_in_pass, self.total))
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
 def _collect_predictions(
-    pairs: Sequence[PairFiles], model: ChangeModel, options: EvaluateOptions, listener: Listener
+    pairs: Sequence[PairFiles],
+    model: ChangeModel,
+    questions: Sequence[Question],
+    options: EvaluateOptions,
+    progress: _PairProgress,
 ) -> list[Prediction]:
     # The number of a tile's pair, and its prediction before it is answered.
     truths: list[tuple[int, Prediction]] = []
-    # What a model outlines tells whether anything changed, as in `analyze`.
-    outlines = model.capabilities.location == "mask" and Task.LOCATE in model.capabilities.tasks
-    question = ask(Task.LOCATE if outlines else Task.PRESENCE)
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         with backend_errors(model):
-            return model.answer(tiles, [question])
+            return model.answer(tiles, questions)
 
     def numbered_tiles() -> Generator[Tile, None, None]:
         for number, files in enumerate(pairs):
@@ -130,7 +211,7 @@ def _collect_predictions(
 
     batch_tiles = options.batch_size or model.capabilities.tiles_at_once(options.tile_size_px)
     rows: list[Prediction] = []
-    listener(Progress("evaluate", 0, len(pairs)))
+    progress.tell(0)
     with (
         closing(numbered_tiles()) as tiles,
         closing(answered_ahead(tiles, batch_tiles, answers)) as batches,
@@ -138,9 +219,11 @@ def _collect_predictions(
         for batch, batch_answers in batches:
             for tile, answer in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
-                rows.append(_with_answer(truths[tile.window.index][1], tile, answer))
-            listener(Progress("evaluate", truths[batch[-1].window.index][0], len(pairs)))
-    listener(Progress("evaluate", len(pairs), len(pairs)))
+                row = truths[tile.window.index][1]
+                rows.append(_with_answers(row, tile, questions, answer))
+            progress.tell(truths[batch[-1].window.index][0])
+    progress.tell(len(pairs))
+    progress.done += len(pairs)
     return rows
 
 
@@ -163,26 +246,42 @@ def _tiles(
         )
         tile = Tile(
             window,
-            np.pad(before, ((0, 0), *padding)).astype(dtype),
-            np.pad(after, ((0, 0), *padding)).astype(dtype),
+            (
+                np.pad(before, ((0, 0), *padding)).astype(dtype),
+                np.pad(after, ((0, 0), *padding)).astype(dtype),
+            ),
             np.pad(np.ones(mask.shape, bool), padding),
         )
         alone = files.label is None or len(layout) == 1
         item = files.name if alone else f"{files.name}/{window.name}"
-        changed = bool(mask.mean() > options.changed_share)
+        changed = bool(mask.mean() > options.changed_share) if files.is_labelled else None
         difference = float(np.abs(after.astype(np.int16) - before).mean())
-        yield tile, Prediction(item, files.group, changed, None, None, difference)
+        columns = files.columns
+        yield (
+            tile,
+            Prediction(item, files.group, changed, None, None, difference, files.partner, columns),
+        )
 
 
-def _with_answer(row: Prediction, tile: Tile, answers: TileAnswers) -> Prediction:
+def _with_answers(
+    row: Prediction, tile: Tile, questions: Sequence[Question], answers: TileAnswers
+) -> Prediction:
     """The prediction with its answer; a failure and an answer that makes no sense are none."""
-    answer = answers[0] if isinstance(answers, Sequence) else None
-    if isinstance(answer, Outlines):
-        answer = presence_of(answer, tile.valid)
-    if not isinstance(answer, Presence):
+    if isinstance(answers, TileFailure):
         return row
-    likely = None if answer.probability is None else float(answer.probability)
-    return replace(row, answer=answer.changed, probability=likely)
+    if len(questions) > 1:
+        views = {
+            question.task: tells_change(answer, tile)
+            for question, answer in zip(questions, answers, strict=True)
+        }
+        row = replace(row, views=(views,))
+    first = answers[0]
+    if isinstance(first, Outlines):
+        first = presence_of(first, tile.valid)
+    if not isinstance(first, Presence):
+        return row
+    likely = None if first.probability is None else float(first.probability)
+    return replace(row, answer=first.changed, probability=likely)
 
 
 def threshold_options(

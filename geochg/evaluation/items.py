@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from geochg.datasets.example import Example
 from geochg.datasets.question_tasks import task_asked
 from geochg.datasets.splits import usual_split
-from geochg.errors import InputError
+from geochg.errors import InputError, OptionError
 from geochg.evaluation.options import ExampleOptions
 from geochg.evaluation.values import TRUTHS, References, Truth, comparable_answer, truth_values
 from geochg.records import Exchange, Question, Task, Unparsed
 from geochg.tasks import SPECS, TURN_BREAK
+from geochg.tasks.prompts import CLUE, check_prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +78,25 @@ def item_set(examples: Sequence[Example], options: ExampleOptions) -> ItemSet:
     Raises:
         InputError: If there is nothing to ask, rows of several splits are there and none was
             chosen, or an answer is outside the grammar of its task.
+        OptionError: If a prompt makes no sense, or is of a task that no row asks.
     """
+    check_prompts(options.prompts)
     chosen_examples = _of_tasks(_of_split(examples, options.split), options.tasks)
-    items, faults = readable_items(chosen_examples)
+    _check_prompts_are_asked(chosen_examples, options)
+    items, faults = readable_items(chosen_examples, options.prompts)
     if faults and (not options.skip_unreadable or not items):
         raise _first_fault(faults)
     return ItemSet(items, len(faults))
 
 
-def readable_items(examples: Iterable[Example]) -> tuple[tuple[Item, ...], list[InputError]]:
+def readable_items(
+    examples: Iterable[Example], prompts: Mapping[str, str] = MappingProxyType({})
+) -> tuple[tuple[Item, ...], list[InputError]]:
     """The questions of examples as `item_set` orders them, and why some rows are not among them.
 
     Args:
         examples: Examples of any split and task.
+        prompts: Words, by task, that are asked instead of those of the rows.
 
     Returns:
         The questions; one error for each row whose own answer is outside the grammar of its task.
@@ -96,10 +104,23 @@ def readable_items(examples: Iterable[Example]) -> tuple[tuple[Item, ...], list[
     items, faults = list[Item](), list[InputError]()
     for example in examples:
         try:
-            items += _items(example)
+            items += [_in_own_words(item, prompts) for item in _items(example)]
         except InputError as fault:
             faults.append(fault)
     return tuple(_by_pair(items)), faults
+
+
+def _in_own_words(item: Item, prompts: Mapping[str, str]) -> Item:
+    text = prompts.get(item.question.task)
+    return item if text is None else replace(item, question=SPECS[item.question.task].ask(text))
+
+
+def _check_prompts_are_asked(examples: Sequence[Example], options: ExampleOptions) -> None:
+    tasks = {str(_task(example)) for example in examples} | {CLUE}
+    if options.clue or options.clue_model:
+        tasks.add(Task.CAPTION)
+    if idle := sorted(options.prompts.keys() - tasks):
+        raise OptionError(f"no row asks for the prompt {idle[0]!r}", "leave it out")
 
 
 def _of_split(examples: Sequence[Example], split: str) -> list[Example]:

@@ -17,10 +17,14 @@ from geochg.errors import (
     OptionError,
     RunError,
 )
+from geochg.evaluation.column_groups import ColumnScores, group_indexes
+from geochg.evaluation.exchange_scores import ExchangeScores
+from geochg.evaluation.histogram import ScoreHistogram
+from geochg.evaluation.intervals import ROUNDS
+from geochg.evaluation.map_exchange import check_exchange, map_exchange
 from geochg.evaluation.map_measures import MapMeasures, map_measures
 from geochg.evaluation.map_scores import (
     METRICS,
-    ROUNDS,
     ScoredPair,
     has_changed,
     score_lines,
@@ -29,8 +33,12 @@ from geochg.evaluation.map_scores import (
 from geochg.evaluation.reliability import Reliability, reliability
 from geochg.evaluation.tables import ScoreTable, lines_to_dict
 from geochg.events import Event, Listener, Notice, Progress, ignore
+from geochg.models.base import ChangeModel
 from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
+
+HIGHEST_HEAT = 254
+"""Value of a heatmap that stands for a probability of 1."""
 
 ALL, CHANGED, UNCHANGED = "all pairs", "changed pairs", "unchanged pairs"
 
@@ -62,6 +70,8 @@ class KindScores:
         pairs: Measures of the pairs that were scored.
         failed: Pairs that were not scored.
         tables: All pairs; where pairs with and without change occur, each also by themselves.
+        scored: The pairs with differencing at its best thresholds.
+        exchange: The exchange of after images; None where none was asked for or none was mapped.
     """
 
     kind: Kind
@@ -69,6 +79,8 @@ class KindScores:
     pairs: Sequence[MapMeasures] = ()
     failed: Sequence[NotScored] = ()
     tables: Sequence[ScoreTable] = ()
+    scored: Sequence[ScoredPair] = ()
+    exchange: ExchangeScores | None = None
 
     @property
     def name(self) -> str:
@@ -110,8 +122,39 @@ class KindScores:
         """The share of right features in each bin of confidence."""
         return reliability([pair.scored_features for pair in self.pairs])
 
+    def histogram(self) -> ScoreHistogram | None:
+        """The histogram of the heat of cells, 0-1, by label; None where no pair was scored."""
+        if not self.pairs:
+            return None
+        heat = np.concatenate([pair.heat for pair in self.pairs]) / HIGHEST_HEAT
+        labels = np.concatenate([pair.truth for pair in self.pairs]).tolist()
+        return ScoreHistogram.of(heat, labels, "mean heat of cells")
+
+    def by_column(self, name: str, columns: Mapping[str, Mapping[str, str]]) -> ColumnScores:
+        """The scores of the groups of a column.
+
+        Args:
+            name: Name of the column.
+            columns: Columns of each pair, by its name.
+
+        Raises:
+            OptionError: If no pair has the column, or it has too many values.
+        """
+        groups = group_indexes([columns[pair.measures.pair.name] for pair in self.scored], name)
+        parts = {value: [self.scored[i] for i in indexes] for value, indexes in groups.items()}
+        note = f"in brackets: 95 % of {ROUNDS:,} bootstrap samples of the pairs"
+        return ColumnScores(
+            self.name,
+            name,
+            [_table(value, part) for value, part in parts.items()],
+            list(parts),
+            {value: len(part) for value, part in parts.items()},
+            [note],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The scores as plain JSON values, as fractions."""
+        histogram = self.histogram()
         return {
             "kind": self.name,
             "classes": list(self.classes),
@@ -119,6 +162,8 @@ class KindScores:
                 {"group": table.group, "pairs": table.items, "scores": lines_to_dict(table)}
                 for table in self.tables
             ],
+            **({"exchange": self.exchange.to_dict()} if self.exchange is not None else {}),
+            "histogram": None if histogram is None else histogram.to_dict(),
             "reliability": [asdict(bin_) for bin_ in self.reliability],
             "pairs": [_facts(pair) for pair in self.pairs],
             "failed": [failure.to_dict() for failure in self.failed],
@@ -139,7 +184,11 @@ class KindsReport:
 
 
 def kinds_report(
-    kinds: Sequence[Kind], options: AnalyzeOptions, listener: Listener = ignore
+    kinds: Sequence[Kind],
+    options: AnalyzeOptions,
+    listener: Listener = ignore,
+    *,
+    exchange_seed: int | None = None,
 ) -> KindsReport:
     """Maps what changed in each pair as `analyze` does, and scores the maps.
 
@@ -151,12 +200,16 @@ def kinds_report(
         options: Options of the analysis. Where they keep no classes, those are kept that the masks
             of a kind cover.
         listener: Receives progress in pairs and notices, on the calling thread.
+        exchange_seed: Seed of the exchange of after images; None for no exchange.
 
     Raises:
         GeochgError: If no pair could be scored: an `InputError`, `OptionError` or `ModelError`
             because of the input or an option, else a `RunError`.
     """
-    run = _KindScorer(options, listener, sum(len(kind.pairs) for kind in kinds))
+    if exchange_seed is not None:
+        for kind in kinds:
+            check_exchange(kind.pairs)
+    run = _KindScorer(options, listener, sum(len(kind.pairs) for kind in kinds), exchange_seed)
     scores = [run.scores(kind) for kind in kinds]
     if not any(kind.pairs for kind in scores):
         raise _nothing_scored([failure for kind in scores for failure in kind.failed])
@@ -170,6 +223,7 @@ class _KindScorer:
     options: AnalyzeOptions
     listener: Listener
     total: int
+    exchange_seed: int | None = None
     done: int = 0
     identity: dict[str, str] = field(default_factory=dict)
 
@@ -195,8 +249,33 @@ class _KindScorer:
             except GeochgError as error:
                 failures.append(self._not_scored(kind, pair.name, error))
             self._advance(1)
-        tables = _tables(scored_pairs(measures)) if measures else []
-        return KindScores(kind, classes, measures, failures, tables)
+        if not measures:
+            return KindScores(kind, classes, measures, failures)
+        scored = scored_pairs(measures)
+        exchange = self._exchange(kind, measures, model, options)
+        return KindScores(kind, classes, measures, failures, _tables(scored), scored, exchange)
+
+    def _exchange(
+        self,
+        kind: Kind,
+        measures: Sequence[MapMeasures],
+        model: ChangeModel,
+        options: AnalyzeOptions,
+    ) -> ExchangeScores | None:
+        if self.exchange_seed is None:
+            return None
+
+        def listener_of(pair: MaskedPair) -> Listener:
+            return self._listener_of(kind, replace(pair, name=f"{pair.name}, exchanged"))
+
+        name = f"{kind.name}, exchange"
+        try:
+            scores = map_exchange(measures, model, options, self.exchange_seed, listener_of)
+        except InputError as error:
+            # Some pairs could not be mapped, and the others are too few.
+            self.listener(Notice(f"{name} is left out: {error.message}", warning=True))
+            return None
+        return None if scores is None else replace(scores, name=name, heading=name)
 
     def _advance(self, pairs: int) -> None:
         self.done += pairs

@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.evaluation.intervals import PERCENTILES, ROUNDS
 from geochg.evaluation.map_measures import (
     MapMeasures,
     PixelCounts,
@@ -26,10 +27,6 @@ METRICS = ("cell_auroc", "cell_f1", "pixel_f1", "false_area")
 THRESHOLDS = 60
 HIGHEST_QUANTILE = 0.995
 """Thresholds tried for differencing: quantiles of it, from the least value to this."""
-
-ROUNDS = 1000
-PERCENTILES = (2.5, 97.5)
-"""Bootstrap samples behind an interval, and the ends of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

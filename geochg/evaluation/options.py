@@ -26,10 +26,18 @@ class AskOptions(Options):
     Attributes:
         model: `name` or `name:source`, see `geochg models`.
         model_options: The backend's own options.
+        clue: Whether the model describes each tile first, for a clue.
+        clue_model: Model that gives the clue, if another.
+        clue_options: Its own options.
+        prompts: Prompts in the user's own words, by task; see `tasks.prompts`.
     """
 
     model: str = "builtin"
     model_options: Mapping[str, Any] = field(default_factory=dict)
+    clue: bool = False
+    clue_model: str = ""
+    clue_options: Mapping[str, Any] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
     device: str = option("auto", "Device that the model runs on.", shapes_result=False, commands=())
     batch_size: int | None = option(
         None,
@@ -39,6 +47,23 @@ class AskOptions(Options):
         usual="the model's choice",
         shapes_result=False,
     )
+    exchange: bool = option(
+        False,
+        "Also exchange the after images among pairs of one size, and tell how many of these the "
+        "model calls changed.",
+    )
+    seed: int = option(
+        0,
+        "Seed of the choice of the pairs to fit on, and of the exchange.",
+        least=0,
+        greatest=2**62,
+    )
+
+    def wording(self) -> dict[str, Any]:
+        """The clues and prompts of the run, those that there are."""
+        values = self.to_dict()
+        names = ("clue", "clue_model", "clue_options", "prompts")
+        return {name: values[name] for name in names if values[name]}
 
 
 @dataclass(frozen=True)
@@ -93,7 +118,11 @@ class EvaluateOptions(AskOptions):
     fit_metric: FitMetric = option(
         FitMetric.BALANCED_ACCURACY, "Metric that the fitted threshold maximises."
     )
-    seed: int = option(0, "Seed of the choice of the pairs to fit on.", least=0, greatest=2**62)
+    agreement: bool = option(
+        False,
+        "Pairs: also ask for counts, places and a caption, and tell on how many pairs the answers "
+        "agree with each other.",
+    )
 
     def __post_init__(self) -> None:
         check_tiles(self.tile_size_px, self.overlap_px)

@@ -13,7 +13,7 @@ from typing import IO, Any, Self
 
 from geochg.errors import InputError, RunError
 from geochg.evaluation.answers import AnswerRow, AnswerSet, AnswerSetHead
-from geochg.evaluation.predictions import KIND
+from geochg.evaluation.predictions import KIND, Prediction, prediction_line
 from geochg.files.same_run import refuse_another_run
 from geochg.writers.staging import write_output
 
@@ -41,15 +41,16 @@ class PartialAnswers:
     def __init__(self, target: Path | None, head: AnswerSetHead, *, resume: bool) -> None:
         self.head = head
         self.rows: list[AnswerRow] = []
+        self.exchanged: list[Prediction] = []
         self._target = target
         self._path = None if target is None else partial_path(target)
         self._file: IO[str] | None = None
         if self._path is not None:
             if _has_content(self._path):
-                self.rows = _resumable_rows(self._path, head, resume=resume)
+                self._go_on(self._path, resume=resume)
             elif resume and target is not None and target.is_file():
-                self.rows = _resumable_rows(target, head, resume=True)
-                if len(self.rows) == head.items:
+                self._go_on(target, resume=True)
+                if self._has_all():
                     return
                 # Somebody took lines out of it.
                 with _write_errors(self._path):
@@ -75,6 +76,25 @@ class PartialAnswers:
         self.rows += new
         self._write("".join(f"{row.line()}\n" for row in new))
 
+    def add_exchanged(self, rows: Iterable[Prediction]) -> None:
+        """Keeps answers about exchanged pairs; they are on disk when this returns.
+
+        Raises:
+            RunError: If they cannot be written.
+        """
+        new = list(rows)
+        self.exchanged += new
+        self._write("".join(f"{prediction_line(row)}\n" for row in new))
+
+    def _go_on(self, path: Path, *, resume: bool) -> None:
+        """Takes up the answers of an earlier run."""
+        answers = _resumable_answers(path, self.head, resume=resume)
+        self.rows, self.exchanged = list(answers.rows), list(answers.exchanged)
+
+    def _has_all(self) -> bool:
+        asked_pairs = self.head.exchange.get("pairs", 0)
+        return len(self.rows) == self.head.items and len(self.exchanged) == asked_pairs
+
     def finish(self) -> AnswerSet:
         """All answers; the file is where it was asked for.
 
@@ -86,7 +106,7 @@ class PartialAnswers:
             # What may be replaced was checked before anything was asked.
             write_output(self._target, partial(shutil.copyfile, self._path), overwrite=True)
             self._path.unlink()
-        return AnswerSet(self.head, tuple(self.rows))
+        return AnswerSet(self.head, tuple(self.rows), tuple(self.exchanged))
 
     def _open(self, path: Path) -> IO[str]:
         with _write_errors(path):
@@ -127,7 +147,7 @@ def _has_content(path: Path) -> bool:
     return bool(content)
 
 
-def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[AnswerRow]:
+def _resumable_answers(path: Path, head: AnswerSetHead, *, resume: bool) -> AnswerSet:
     partial = AnswerSet.read(path)
     if not resume:
         raise InputError(
@@ -135,7 +155,7 @@ def _resumable_rows(path: Path, head: AnswerSetHead, *, resume: bool) -> list[An
             "add --resume to finish it, or delete that file to start again",
         )
     refuse_another_run(_head_values(partial.head), _head_values(head), path)
-    return list(partial.rows)
+    return partial
 
 
 def _head_values(head: AnswerSetHead) -> dict[str, Any]:
@@ -146,6 +166,8 @@ def _head_values(head: AnswerSetHead) -> dict[str, Any]:
         "model options": values["model_options"],
         "rows": [values["asked"]],
         "tasks": values["unasked"],
+        "clues and prompts": values["wording"],
+        "exchange": values["exchange"],
     }
 
 

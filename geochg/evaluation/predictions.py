@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from geochg import __version__
 from geochg.errors import InputError
+from geochg.evaluation.agreement import VIEWS, Views
 from geochg.files.text_file import parsed_json, read_text
 from geochg.options import VERSION_KEY
+from geochg.records import Task
 
 KIND = "geochg predictions"
 """Kind of file that the first line names."""
 
-FORMAT = 2
-"""Format of the files written; 1 had no number and no `content`, and is still read."""
+FORMAT = 3
+"""Format of the files written; 1 had no number and no `content`, 2 no exchanged pairs, columns,
+views and pairs without labels. Both are still read."""
 
 CONTENT = "presence"
 """Content that the first line of a file about labelled pairs names; see also `answers`."""
@@ -26,8 +29,8 @@ HINT = "make it again with geochg evaluate --predictions"
 """Hint for a file that cannot be used."""
 
 
-_COUNT = "items"
-"""Key of the first line for the number of lines that follow."""
+_COUNT, _EXCHANGED = "items", "exchanged"
+"""Keys of the first line for the numbers of lines that follow: of pairs, of exchanged pairs."""
 
 _ATTRIBUTES = {"said": "answer"}
 """Names of attributes of `Prediction` that the file calls otherwise."""
@@ -40,18 +43,31 @@ class Prediction:
     Attributes:
         item: Name of the pair, or of a tile of a pair that has a mask.
         group: Group of pairs that share pictures, see `datasets.pairs`.
-        changed: Whether it changed in truth.
+        changed: Whether it changed in truth; None where that is not known. Of an exchanged pair it
+            is that of the pair which the before image is of.
         answer: Whether the model answers that it changed; None where it gave no answer.
         probability: The model's probability of change (0-1), None where it has none.
         difference: Mean absolute difference of the two dates, in 8-bit steps.
+        partner: Name of the pair which the after image is of, where it was exchanged; else empty.
+        columns: Further columns of the table of pairs, such as a sensor, by name.
+        views: Whether each of the model's answers tells a change, for each tile; empty where only
+            one question was asked.
     """
 
     item: str
     group: str
-    changed: bool
+    changed: bool | None
     answer: bool | None
     probability: float | None
     difference: float
+    partner: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    views: Sequence[Views] = ()
+
+    @property
+    def pair(self) -> str:
+        """Name of the pair, also of a tile of it."""
+        return self.item.partition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,7 @@ class Predictions:
         identity: `ModelIdentity` as plain values.
         options: Other options that shaped the answers.
         rows: One prediction for each item.
+        exchanged: One for each item of the exchanged pairs.
     """
 
     model: str
@@ -73,6 +90,7 @@ class Predictions:
     identity: Mapping[str, str]
     options: Mapping[str, Any]
     rows: Sequence[Prediction]
+    exchanged: Sequence[Prediction] = ()
 
     def write(self, path: Path) -> None:
         """Writes the file: a line of JSON about the model, then one for each item.
@@ -80,9 +98,10 @@ class Predictions:
         Raises:
             OSError: If it cannot be written.
         """
-        head = {name: value for name, value in vars(self).items() if name != "rows"}
-        rows = (json.dumps(_file_values(row), allow_nan=False) for row in self.rows)
-        lines = [head_line(CONTENT, {**head, _COUNT: len(self.rows)}), *rows]
+        head = {name: vars(self)[name] for name in _HEAD}
+        counts = {_COUNT: len(self.rows), _EXCHANGED: len(self.exchanged)}
+        lines = [head_line(CONTENT, {**head, **counts})]
+        lines += [prediction_line(row) for row in (*self.rows, *self.exchanged)]
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     @classmethod
@@ -96,23 +115,31 @@ class Predictions:
         head, *rows = json_lines(path)
         if head.get("content", CONTENT) != CONTENT:
             raise InputError(f"{path} holds no answers about labelled pairs", HINT)
-        types = {
-            "model": str,
-            "model_options": dict,
-            "opened": bool,
-            "identity": dict,
-            "options": dict,
-        }
-        check_head(head, types, path)
+        check_head(head, _HEAD, path)
         if not rows:
             raise InputError(f"{path} holds no answers", HINT)
-        predictions = tuple(_row(path, number, row) for number, row in enumerate(rows, start=2))
-        if head.get(_COUNT, len(rows)) != len(rows):
-            count = f"{head[_COUNT]}"[:20]
-            raise InputError(
-                f"{path} holds {len(rows)} answers, where its first line names {count}", HINT
-            )
-        return cls(**{name: head[name] for name in types}, rows=predictions)
+        predictions = [prediction_of(path, n, row) for n, row in enumerate(rows, start=2)]
+        exchanged = tuple(row for row in predictions if row.partner)
+        as_they_are = tuple(row for row in predictions if not row.partner)
+        for key, count in ((_COUNT, len(as_they_are)), (_EXCHANGED, len(exchanged))):
+            if head.get(key, count) != count:
+                named_count = f"{head[key]}"[:20]
+                raise InputError(
+                    f"{path} holds {count} answers, where its first line names {named_count}", HINT
+                )
+        if not as_they_are:
+            raise InputError(f"{path} holds no answers", HINT)
+        return cls(**{name: head[name] for name in _HEAD}, rows=as_they_are, exchanged=exchanged)
+
+
+_HEAD: Mapping[str, type] = {
+    "model": str,
+    "model_options": dict,
+    "opened": bool,
+    "identity": dict,
+    "options": dict,
+}
+"""Type of each attribute of `Predictions` in the first line of a file."""
 
 
 def head_line(content: str, head: Mapping[str, Any]) -> str:
@@ -165,10 +192,13 @@ def _merged_prediction(tiles: Sequence[Prediction]) -> Prediction:
     return Prediction(
         tiles[0].item,
         tiles[0].group,
-        any(row.changed for row in tiles),
+        None if tiles[0].changed is None else any(row.changed for row in tiles),
         True if True in answers else None if None in answers else False,
         max(likely) if len(likely) == len(tiles) else None,
         max(row.difference for row in tiles),
+        tiles[0].partner,
+        tiles[0].columns,
+        tuple(views for row in tiles for views in row.views),
     )
 
 
@@ -206,27 +236,63 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     return value
 
 
-def _file_values(row: Prediction) -> dict[str, Any]:
+def prediction_line(row: Prediction) -> str:
+    """A prediction as a line of JSON, without what is empty."""
     keys = {attribute: key for key, attribute in _ATTRIBUTES.items()}
-    return {keys.get(name, name): value for name, value in asdict(row).items()}
+    values: dict[str, Any] = {}
+    for of_row in fields(Prediction):
+        value = getattr(row, of_row.name)
+        is_needed = of_row.default is MISSING and of_row.default_factory is MISSING
+        if is_needed or value:
+            values[keys.get(of_row.name, of_row.name)] = value
+    return json.dumps(values, allow_nan=False)
 
 
-def _row(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
+def prediction_of(path: Path, number: int, values: Mapping[str, Any]) -> Prediction:
+    """The prediction of which `prediction_line` gave the values.
+
+    Args:
+        path: The file.
+        number: Number of the line.
+        values: Values of the line.
+
+    Raises:
+        InputError: If they are of no prediction.
+    """
+    given_values = {_ATTRIBUTES.get(name, name): value for name, value in values.items()}
     try:
-        row = Prediction(**{_ATTRIBUTES.get(name, name): v for name, v in values.items()})
+        row = Prediction(**given_values)
     except TypeError as error:
         raise InputError(f"{path}, line {number} has other keys than a prediction", HINT) from error
     sound = (
         isinstance(row.item, str)
         and isinstance(row.group, str)
-        and isinstance(row.changed, bool)
-        and (row.answer is None or isinstance(row.answer, bool))
+        and isinstance(row.changed, bool | None)
+        and isinstance(row.answer, bool | None)
         and (row.probability is None or _is_number(row.probability, 1.0))
         and _is_number(row.difference, 255.0)
+        and isinstance(row.partner, str)
+        and are_columns(row.columns)
+        and isinstance(row.views, list | tuple)
+        and all(map(_are_views, row.views))
     )
     if not sound:
         raise InputError(f"{path}, line {number} has a value that makes no sense", HINT)
-    return row
+    views = tuple({Task(name): view for name, view in of_tile.items()} for of_tile in row.views)
+    return replace(row, views=views)
+
+
+def are_columns(values: object) -> bool:
+    """Whether a JSON value is a table of texts, as columns are kept."""
+    return isinstance(values, dict) and all(isinstance(text, str) for text in values.values())
+
+
+def _are_views(values: object) -> bool:
+    return (
+        isinstance(values, dict)
+        and set(VIEWS) >= values.keys()
+        and all(isinstance(view, bool | None) for view in values.values())
+    )
 
 
 def _is_number(value: object, greatest: float) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from geochg.errors import InputError, OptionError, RunError
 from geochg.evaluation.collect_presence import threshold_options
-from geochg.evaluation.options import EvaluateOptions
+from geochg.evaluation.histogram import ScoreHistogram
+from geochg.evaluation.options import EvaluateOptions, FitMetric
 from geochg.evaluation.predictions import Prediction, Predictions
 from geochg.evaluation.scores import (
     MODEL,
@@ -43,12 +45,54 @@ class ThresholdFit:
     metric: str
 
 
+@dataclass(frozen=True, eq=False)
+class ScoredItems:
+    """Answered items; with a fit, only those it has not seen, answered by its threshold.
+
+    Attributes:
+        rows: `(items,)`, their predictions; with labels and without.
+        answers: `(items,)`, whether each is called changed.
+        likely: `(items,)`, the probability of change; None where the model gives none.
+    """
+
+    rows: Sequence[Prediction]
+    answers: NDArray[np.bool_]
+    likely: NDArray[np.float64] | None
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """`(items,)`, whether each changed; false where that is not known."""
+        return np.array([row.changed for row in self.rows], bool)
+
+    @cached_property
+    def difference(self) -> NDArray[np.float64]:
+        """`(items,)`, the mean absolute difference of the dates."""
+        return np.array([row.difference for row in self.rows], float)
+
+    @property
+    def groups(self) -> list[str]:
+        """`(items,)`, names of the groups of pairs that share pictures."""
+        return [row.group for row in self.rows]
+
+    def part(self, indexes: Iterable[int]) -> ScoredItems:
+        """Those of the items at some indexes."""
+        numbers = np.array(list(indexes), np.intp)
+        likely = None if self.likely is None else self.likely[numbers]
+        return ScoredItems([self.rows[number] for number in numbers], self.answers[numbers], likely)
+
+    def labelled(self) -> ScoredItems:
+        """Those of which it is known whether they changed."""
+        return self.part(n for n, row in enumerate(self.rows) if row.changed is not None)
+
+
 @dataclass(frozen=True)
 class PresenceReport:
     """The scores; with a fit, only of the items it has not seen.
 
     Attributes:
-        scores: Scores of the model and of each baseline, by name.
+        items: Items that are scored, and those without a label.
+        exchanged: Exchanged items.
+        scores: Scores of the model and of each baseline, by name; none without labels.
         changed: Number of items that changed.
         unchanged: Number of items that did not.
         unanswered: Number of items without an answer, which are in none of the scores.
@@ -57,6 +101,8 @@ class PresenceReport:
         fit: The fitted threshold; None where none was fitted.
     """
 
+    items: ScoredItems
+    exchanged: ScoredItems
     scores: Mapping[str, Scores]
     changed: int
     unchanged: int
@@ -66,10 +112,12 @@ class PresenceReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
+        histogram = self.histogram()
         return {
             "items": {
                 "changed": self.changed,
                 "unchanged": self.unchanged,
+                **({"unlabelled": self.unlabelled} if self.unlabelled else {}),
                 "unanswered": self.unanswered,
             },
             "scores": {
@@ -77,23 +125,42 @@ class PresenceReport:
             },
             "difference_threshold": self.difference,
             "fit": None if self.fit is None else vars(self.fit) | {"options": {**self.fit.options}},
+            "histogram": None if histogram is None else histogram.to_dict(),
         }
+
+    @property
+    def unlabelled(self) -> int:
+        """Number of answered items of which it is not known whether they changed."""
+        return len(self.items.rows) - self.changed - self.unchanged
+
+    def histogram(self) -> ScoreHistogram | None:
+        """The histogram of the probabilities by label; None where the model gives none."""
+        if self.items.likely is None:
+            return None
+        labels = [row.changed for row in self.items.rows]
+        return ScoreHistogram.of(self.items.likely, labels, "probability of change")
 
     def table(self) -> TaskScores:
         """The report as a table among those of other tasks; `unanswered` are its failed ones."""
         lines = [ScoreLine(name, scores.to_dict()) for name, scores in self.scores.items()]
         total = self.changed + self.unchanged
         notes = [f"{self.changed} changed, {self.unchanged} unchanged"]
+        if self.unlabelled:
+            notes.append(f"{self.unlabelled} without a label, in no score")
         if self.fit is not None:
             notes.append(f"held out; the threshold was fitted on {self.fit.items} others")
-        table = ScoreTable("", total, SHOWN, lines)
-        return TaskScores(str(Task.PRESENCE), total, 0, self.unanswered, [table], notes)
+        tables = [ScoreTable("", total, SHOWN, lines, in_fractions=True)] if lines else []
+        return TaskScores(str(Task.PRESENCE), total, 0, self.unanswered, tables, notes)
 
     def lines(self) -> list[str]:
         """The report as lines of a table."""
         held_out = "" if self.fit is None else f", held out; {self.fit.items} others to fit on"
         total = self.changed + self.unchanged
         counts = f"{total} scored: {self.changed} changed, {self.unchanged} unchanged{held_out}"
+        if self.unlabelled:
+            counts += f"; {self.unlabelled} without a label, in no score"
+        if not self.scores:
+            return [counts]
         names = [name.replace("_", " ").replace("auroc", "AUROC") for name in SHOWN]
         cells = [["", *names], *([name, *_cells(s)] for name, s in self.scores.items())]
         return [counts, *aligned_rows(cells, least_width=5)]
@@ -117,26 +184,27 @@ def presence_report(predictions: Predictions, options: EvaluateOptions) -> Prese
             f"the model gave no answer about any of {len(predictions.rows)} pairs",
             "look at its answers with geochg ask",
         )
-    unanswered = len(predictions.rows) - len(answered_rows)
+    exchanged_rows = [row for row in predictions.exchanged if row.answer is not None]
     if not options.fit_threshold:
         if predictions.opened:
             raise OptionError("the predictions were made to fit a threshold", "add --fit-threshold")
-        items = _PresenceColumns.of(answered_rows)
-        difference = difference_threshold(items.truth, items.difference, options.fit_metric)
-        return _report(items, difference, None, unanswered)
-    _check_fit(predictions, answered_rows)
-    groups = fit_groups(answered_rows, options.fit_share, options.seed)
-    fitted = _PresenceColumns.of([row for row in answered_rows if row.group in groups])
-    held_out = _PresenceColumns.of([row for row in answered_rows if row.group not in groups])
-    likely = fitted.fit_probabilities(predictions.opened)
+        items, exchanged = map(_as_answered, (answered_rows, exchanged_rows))
+        return _report(predictions, items, exchanged, items.labelled(), None, options.fit_metric)
+    labelled_rows = [row for row in answered_rows if row.changed is not None]
+    _check_fit(predictions, labelled_rows)
+    groups = fit_groups(labelled_rows, options.fit_share, options.seed)
+    fitted = _as_answered([row for row in labelled_rows if row.group in groups])
+    likely = _fit_probabilities(fitted, predictions.opened)
     threshold = best_threshold(fitted.truth, likely, options.fit_metric)
     model_options = threshold_options(
         predictions.model, predictions.model_options, threshold, was_opened=predictions.opened
     )
-    fit = ThresholdFit(threshold, model_options, len(fitted.truth), str(options.fit_metric))
-    answers = held_out.fit_probabilities(predictions.opened) > threshold
-    difference = difference_threshold(fitted.truth, fitted.difference, options.fit_metric)
-    return _report(replace(held_out, answers=answers), difference, fit, unanswered)
+    fit = ThresholdFit(threshold, model_options, len(fitted.rows), str(options.fit_metric))
+    items, exchanged = (
+        _answered_by_fit([row for row in rows if row.group not in groups], predictions, threshold)
+        for rows in (answered_rows, exchanged_rows)
+    )
+    return _report(predictions, items, exchanged, fitted, fit, options.fit_metric)
 
 
 def fit_groups(rows: Sequence[Prediction], share: float, seed: int) -> frozenset[str]:
@@ -174,29 +242,29 @@ def fit_groups(rows: Sequence[Prediction], share: float, seed: int) -> frozenset
     return frozenset(chosen_groups)
 
 
-@dataclass(frozen=True, eq=False)
-class _PresenceColumns:
-    """Columns of `(items,)`; `likely` is None where the model gives no probabilities."""
+def _as_answered(rows: Sequence[Prediction]) -> ScoredItems:
+    """Items with the answers that the model itself gave."""
+    likely = [row.probability for row in rows if row.probability is not None]
+    return ScoredItems(
+        rows,
+        np.array([row.answer for row in rows], bool),
+        np.array(likely, float) if len(likely) == len(rows) else None,
+    )
 
-    truth: NDArray[np.bool_]
-    answers: NDArray[np.bool_]
-    likely: NDArray[np.float64] | None
-    difference: NDArray[np.float64]
 
-    @classmethod
-    def of(cls, rows: Sequence[Prediction]) -> _PresenceColumns:
-        likely = [row.probability for row in rows if row.probability is not None]
-        return cls(
-            np.array([row.changed for row in rows], bool),
-            np.array([row.answer for row in rows], bool),
-            np.array(likely, float) if len(likely) == len(rows) else None,
-            np.array([row.difference for row in rows], float),
-        )
+def _answered_by_fit(
+    rows: Sequence[Prediction], predictions: Predictions, threshold: float
+) -> ScoredItems:
+    """Items with the answers of a fitted threshold."""
+    items = _as_answered([row for row in rows if row.probability is not None])
+    answers = _fit_probabilities(items, predictions.opened) > threshold
+    return ScoredItems(items.rows, answers, items.likely)
 
-    def fit_probabilities(self, was_opened: bool) -> NDArray[np.float64]:
-        """The probabilities; 0 where the model says no with its threshold as low as it goes."""
-        assert self.likely is not None
-        return np.where(self.answers, self.likely, 0.0) if was_opened else self.likely
+
+def _fit_probabilities(items: ScoredItems, was_opened: bool) -> NDArray[np.float64]:
+    """The probabilities; 0 where the model says no with its threshold as low as it goes."""
+    assert items.likely is not None
+    return np.where(items.answers, items.likely, 0.0) if was_opened else items.likely
 
 
 def _check_fit(predictions: Predictions, rows: Sequence[Prediction]) -> None:
@@ -218,14 +286,49 @@ def _check_fit(predictions: Predictions, rows: Sequence[Prediction]) -> None:
 
 
 def _report(
-    items: _PresenceColumns, difference: float | None, fit: ThresholdFit | None, unanswered: int
+    predictions: Predictions,
+    items: ScoredItems,
+    exchanged: ScoredItems,
+    of_difference: ScoredItems,
+    fit: ThresholdFit | None,
+    metric: FitMetric,
 ) -> PresenceReport:
-    by_name = {
-        MODEL: scores(items.truth, items.answers, items.likely),
-        **baseline_scores(items.truth, items.difference, difference),
+    """The report on items; the threshold of differencing is found on `of_difference`."""
+    scored = items.labelled()
+    truth = scored.truth
+    threshold = difference_threshold(of_difference.truth, of_difference.difference, metric)
+    changed = int(np.count_nonzero(truth))
+    unanswered = sum(row.answer is None for row in predictions.rows)
+    return PresenceReport(
+        items,
+        exchanged,
+        method_scores(scored, threshold) if len(truth) else {},
+        changed,
+        len(truth) - changed,
+        unanswered,
+        threshold,
+        fit,
+    )
+
+
+def method_scores(
+    items: ScoredItems, difference: float | None, indexes: Iterable[int] | None = None
+) -> dict[str, Scores]:
+    """The scores of the model and of each baseline, by name.
+
+    Args:
+        items: Items with labels.
+        difference: Threshold of differencing; None leaves it out.
+        indexes: Indexes of the items to score, which may occur more than once; None for all.
+    """
+    chosen_items = slice(None) if indexes is None else np.array(list(indexes), np.intp)
+    truth, likely = items.truth[chosen_items], items.likely
+    return {
+        MODEL: scores(
+            truth, items.answers[chosen_items], None if likely is None else likely[chosen_items]
+        ),
+        **baseline_scores(truth, items.difference[chosen_items], difference),
     }
-    changed = int(np.count_nonzero(items.truth))
-    return PresenceReport(by_name, changed, len(items.truth) - changed, unanswered, difference, fit)
 
 
 def _cells(row: Scores) -> list[str]:

@@ -54,7 +54,9 @@ class Reliability:
 
 
 def scored_features(features: gpd.GeoDataFrame, mask: GeoreferencedMask) -> ScoredFeatures:
-    """Which features of a map are right; those that cover no known pixel's centre are left out.
+    """Which features of a map are right.
+
+    Left out are those that cover no known pixel's centre, and those without a confidence.
 
     Args:
         features: In any CRS, with `confidence`.
@@ -63,8 +65,8 @@ def scored_features(features: gpd.GeoDataFrame, mask: GeoreferencedMask) -> Scor
     owners = numbers_on(features, mask)
     known_px = np.bincount(owners[mask.known], minlength=len(features) + 1)[1:]
     changed = np.bincount(owners[mask.known & mask.changed], minlength=len(features) + 1)[1:]
-    is_seen = known_px > 0
     confidence = features["confidence"].to_numpy(np.float64)
+    is_seen = (known_px > 0) & ~np.isnan(confidence)
     return ScoredFeatures(confidence[is_seen], changed[is_seen] > RIGHT_SHARE * known_px[is_seen])
 
 

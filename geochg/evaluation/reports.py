@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -72,6 +72,16 @@ def task_scores(
     ]
 
 
+def task_tables(task: Task, rows: Sequence[AnswerRow]) -> list[ScoreTable]:
+    """The tables of a task that is not about texts, one for each class where it has classes.
+
+    Args:
+        task: Presence, count or locate.
+        rows: Its answered rows; at least one.
+    """
+    return _TABLES[task](rows)[0]
+
+
 def _scores_of_task(
     task: Task,
     rows: Sequence[AnswerRow],
@@ -82,7 +92,7 @@ def _scores_of_task(
     unparsed = sum(isinstance(row.answer, Unparsed) for row in answered_rows)
     tables, notes = list[ScoreTable](), list[str]()
     if answered_rows:
-        score = {Task.PRESENCE: _presence, Task.COUNT: _count, Task.LOCATE: _locate}.get(task)
+        score = _TABLES.get(task)
         tables, notes = score(answered_rows) if score else _texts(task, answered_rows, optional)
     if not unparsed:
         notes = [note for note in notes if note not in _UNPARSED.values()]
@@ -231,19 +241,31 @@ def _classes(answers: Sequence[Mapping[str, object]]) -> list[str]:
 def _texts(
     task: Task, rows: Sequence[AnswerRow], optional: OptionalMetrics
 ) -> tuple[list[ScoreTable], list[str]]:
+    scored = text_scores_by_method(task, rows, optional)
+    tables = []
+    for group, indexes in _groups(task, rows).items():
+        lines = [ScoreLine(name, text_scores.of(indexes)) for name, text_scores in scored.items()]
+        tables.append(ScoreTable(group, len(indexes), list(lines[0].values), lines))
+    notes = [_TEXT_NOTE] if any(isinstance(r.answer, Unparsed) for r in rows) else []
+    return tables, [*notes, _COMMONEST_NOTE, *optional.notes]
+
+
+def text_scores_by_method(
+    task: Task, rows: Sequence[AnswerRow], optional: OptionalMetrics
+) -> dict[str, TextScores]:
+    """The scores of the model's texts and of those that are always the same, by name.
+
+    Args:
+        task: A task of `TEXTS`.
+        rows: Its answered rows; at least one.
+        optional: Optional metrics of this machine.
+    """
     metrics = CAPTION_METRICS if task is Task.CAPTION else DIALOGUE_METRICS
     references = ReferenceCorpus([truth.texts for truth in _truths(rows, References)])
     texts = {MODEL: [text_of(row.answer) for row in rows]}
     for name, text in _constant_texts(task, rows, references).items():
         texts[name] = [text] * len(rows)
-    scored = {n: TextScores(t, references, metrics, optional) for n, t in texts.items()}
-    tables = []
-    for group, indexes in _groups(task, rows).items():
-        lines = [ScoreLine(name, text_scores.of(indexes)) for name, text_scores in scored.items()]
-        columns = [name for name in metrics if name in lines[0].values]
-        tables.append(ScoreTable(group, len(indexes), columns, lines))
-    notes = [_TEXT_NOTE] if any(isinstance(r.answer, Unparsed) for r in rows) else []
-    return tables, [*notes, _COMMONEST_NOTE, *optional.notes]
+    return {n: TextScores(t, references, metrics, optional) for n, t in texts.items()}
 
 
 def _groups(task: Task, rows: Sequence[AnswerRow]) -> dict[str, list[int]]:
@@ -285,3 +307,11 @@ def _text_fit(text: str, references: ReferenceCorpus) -> tuple[float, float]:
         sum(references.cider.scores([text_words] * len(references.texts))),
         sum(coco_rouge_l(text_words, group) for group in references.words),
     )
+
+
+_TABLES: Mapping[Task, Callable[[Sequence[AnswerRow]], tuple[list[ScoreTable], list[str]]]] = {
+    Task.PRESENCE: _presence,
+    Task.COUNT: _count,
+    Task.LOCATE: _locate,
+}
+"""Tables and notes of each task that is not about texts."""

@@ -43,6 +43,8 @@ COLUMNS: Mapping[str, Column] = {
     "mae": Column("MAE", 1.0),
     "rmse": Column("RMSE", 1.0),
     "exact": Column("exact match"),
+    "called_changed": Column("called changed", 1.0, 3),
+    "agreement": Column("agree", 1.0, 3),
     "cell_auroc": Column("AUROC", 1.0, 3),
     "cell_f1": Column("cell F1", 1.0, 3),
     "pixel_f1": Column("pixel F1", 1.0, 3),
@@ -82,21 +84,27 @@ class ScoreTable:
         items: Number of items.
         columns: Names of the scores, among `COLUMNS`.
         lines: The model first, then the baselines.
+        detail: More on the items, behind their number.
+        in_fractions: Whether the table shows fractions, whatever the scales of its columns.
     """
 
     group: str
     items: int
     columns: Sequence[str]
     lines: Sequence[ScoreLine]
+    detail: str = ""
+    in_fractions: bool = False
 
     def cells(self) -> list[list[str]]:
         """The heading and the lines as text."""
-        head = ["", *(COLUMNS[name].title for name in self.columns)]
+        columns = {name: COLUMNS[name] for name in self.columns}
+        if self.in_fractions:
+            columns = {name: Column(column.title, 1.0, 3) for name, column in columns.items()}
         rows = [
-            [line.name, *(_with_interval(line, name) for name in self.columns)]
+            [line.name, *(_with_interval(line, name, column) for name, column in columns.items())]
             for line in self.lines
         ]
-        return [head, *rows]
+        return [["", *(column.title for column in columns.values())], *rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,25 @@ def published_scores() -> list[PublishedScores]:
     ]
 
 
+class TextTable(Protocol):
+    """Rows of text under a title."""
+
+    @property
+    def group(self) -> str:
+        """Name of the group or class; empty where there is but one group."""
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+
+    @property
+    def detail(self) -> str:
+        """More on the items, behind their number."""
+
+    def cells(self) -> list[list[str]]:
+        """The heading and the lines as text."""
+
+
 class Section(Protocol):
     """Tables under one name, with notes on them."""
 
@@ -154,7 +181,7 @@ class Section(Protocol):
         """What was scored, on one line."""
 
     @property
-    def tables(self) -> Sequence[ScoreTable]:
+    def tables(self) -> Sequence[TextTable]:
         """One table for each group."""
 
     @property
@@ -251,17 +278,16 @@ def one_line(text: str, longest: int = 48) -> str:
     return cleaned(text, longest)
 
 
-def _title(table: ScoreTable) -> str:
-    return f"{one_line(table.group)} ({table.items})" if table.group else ""
+def _title(table: TextTable) -> str:
+    return f"{one_line(table.group)} ({table.items}{table.detail})" if table.group else ""
 
 
 def _score_text(value: float | None, column: Column) -> str:
     return "-" if value is None else f"{value * column.scale:.{column.digits}f}"
 
 
-def _with_interval(line: ScoreLine, name: str) -> str:
+def _with_interval(line: ScoreLine, name: str, column: Column) -> str:
     """A score and, where it has one of some width, its interval, to a digit less."""
-    column = COLUMNS[name]
     score_text = _score_text(line.values.get(name), column)
     interval = line.intervals.get(name)
     if interval is None or interval.high - interval.low < 1e-9:

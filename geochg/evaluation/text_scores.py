@@ -96,6 +96,10 @@ class TextScores:
             scores["meteor"] = self._optional.meteor.score(texts, references)
         return {name: scores[name] for name in self._metrics if name in scores}
 
+    def of_items(self) -> dict[str, list[float]]:
+        """The score of each item, of the metrics whose score of a group is their mean."""
+        return self._by_item
+
     def _item_scores(self) -> dict[str, list[float]]:
         """The metrics whose score of a group is the mean over its items."""
         scores: dict[str, list[float]] = {}

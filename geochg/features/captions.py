@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from geochg.features.facts import Facts
+from geochg.noun_forms import singular_of
 from geochg.records import Change
 from geochg.tasks.quantities import area_in_words, number_in_words
 
@@ -99,11 +100,12 @@ def _roads(facts: Facts) -> _Words:
 
 
 def _stuff(facts: Facts) -> _Words:
-    """What is not counted: vegetation, water, ground, surface."""
+    """What is not counted: vegetation, water, ground, surface, and what others name."""
     name = facts.class_name
-    kind = name if name in ("vegetation", "water", "bare", "other") else "named"
+    if name not in ("vegetation", "water", "bare", "other"):
+        return _Words(facts, "named", name, is_plural=name != singular_of(name))
     subject = {"bare": "bare ground", "other": "the surface"}.get(name, name)
-    return _Words(facts, kind, subject, is_plural=False)
+    return _Words(facts, name, subject, is_plural=False)
 
 
 _WORDS = {"building": _buildings, "road": _roads}
@@ -147,7 +149,7 @@ _APPEARED = {
         "{what} has appeared{on} {where}{stood}{beside}",
         "{where}, the ground is now bare{on}{stood}{beside}",
     ),
-    "named": ("{what} has appeared{on} {where}{stood}{beside}",),
+    "named": ("{what} {has} appeared{on} {where}{stood}{beside}",),
     "other": ("something new has appeared{on} {where}{stood}{beside}",),
 }
 _DISAPPEARED = {

@@ -40,6 +40,7 @@ from geochg.records import (
     Change,
     Counts,
     Dialogue,
+    Direction,
     Locations,
     Missing,
     Outlines,
@@ -234,7 +235,7 @@ def _caption(by_kind: _AnswersByKind, *, changed: bool | None) -> str:
 
 
 def _heat(tile: Tile, by_kind: _AnswersByKind, evidence: _Evidence | None) -> NDArray[np.uint8]:
-    """`(core height, core width)` uint8; a presence without probability counts as 0 or 1."""
+    """`(core height, core width)` uint8; what was said without a probability counts as 0 or 1."""
     visible = _in_core(tile, _visible_pixels(tile, by_kind.outlines))
     if evidence:
         heat = np.rint(evidence.surface * HEAT_SCALE).astype(np.uint8)
@@ -310,7 +311,10 @@ def _changed_boxes(
 def _boxes_of(locations: Locations, read: PixelWindow) -> Boxes:
     """The cells of the 3x3 grid as boxes."""
     boxes = {
-        name: [Box(grid_box(read, cell), cell, class_boxes[cell]) for cell in sorted(class_boxes)]
+        name: [
+            Box(grid_box(read, cell), cell, class_boxes[cell], locations.direction(name, cell))
+            for cell in sorted(class_boxes)
+        ]
         for name, class_boxes in locations.cells.items()
     }
     return Boxes(boxes, locations.changes)
@@ -323,16 +327,23 @@ def _box_evidence(
     for class_name, boxes in class_boxes.boxes.items():
         if not settings.keeps(class_name):
             continue
-        change = changes.get(class_name, Change.ALTERED)
         for box in boxes:
-            for cell in _core_cells(tile, box, class_name, change):
-                cells.append(cell)
+            direction = _direction(box, class_name, changes)
+            for cell in _core_cells(tile, box, class_name, direction.change):
+                cells.append(replace(cell, change_probability=direction.probability))
                 inside = box.window.cut_to(tile.window.core)
                 assert inside is not None
                 part = inside.slices_within(tile.window.core)
-                surface[part] = np.maximum(surface[part], np.float32(box.probability))
-    highest = max((cell.probability for cell in cells), default=None)
+                likely = 1.0 if box.probability is None else box.probability
+                surface[part] = np.maximum(surface[part], np.float32(likely))
+    measured = [cell.probability for cell in cells if cell.probability is not None]
+    highest = max(measured, default=None)
     return _Evidence(tuple(cells), highest, surface)
+
+
+def _direction(box: Box, class_name: str, changes: Mapping[str, Change]) -> Direction:
+    """The direction of a box, else of its class, else `altered`."""
+    return box.direction or Direction(changes.get(class_name, Change.ALTERED))
 
 
 def _core_cells(tile: Tile, box: Box, class_name: str, change: Change) -> Iterator[Cell]:
@@ -359,8 +370,8 @@ def _votes(tile: Tile, by_kind: _AnswersByKind, settings: CellSettings) -> Itera
     changes = by_kind.changes()
     for class_name, boxes in by_kind.boxes.boxes.items() if by_kind.boxes else ():
         if settings.keeps(class_name):
-            change = changes.get(class_name, Change.ALTERED)
             for box in boxes:
+                change = _direction(box, class_name, changes).change
                 if tile.valid[box.window.slices_within(tile.window.read)].any():
                     yield Vote(class_name, change, box)
 

@@ -51,7 +51,8 @@ class FeatureSettings:
 
     Attributes:
         geometry: `outline` smooths the staircases of pixel outlines, `cells` leaves boxes alone.
-        min_confidence: Features below this (0-1) are dropped.
+        min_confidence: Features below this (0-1) are dropped; those whose confidence was not
+            measured are kept.
         min_area_m2: Features below this geodesic area are dropped. None drops those below
             `least_px` where the model tells land cover, and else nothing.
         max_area_m2: Features above this geodesic area are dropped; None for no limit.
@@ -59,6 +60,7 @@ class FeatureSettings:
             tells land cover, smaller features join one that they touch.
         classes: Classes that were asked for; empty for all.
         pixel_area_m2: Ground area of a pixel; not a number where it is not known.
+        keeps_names: Whether the model's classes stand, whatever its land cover bears out.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -68,14 +70,19 @@ class FeatureSettings:
     least_px: int = 0
     classes: tuple[str, ...] = ()
     pixel_area_m2: float = math.nan
+    keeps_names: bool = False
 
     @property
     def leaves_doubt(self) -> bool:
         """Whether changes whose class is in doubt are kept under that of `land_cover.OTHER`."""
+        if self.keeps_names:
+            return False
         return not self.classes or OTHER.class_name in self.classes
 
     @classmethod
-    def of(cls, options: AnalyzeOptions, pixel_area_m2: float) -> Self:
+    def of(
+        cls, options: AnalyzeOptions, pixel_area_m2: float, *, keeps_names: bool = False
+    ) -> Self:
         """What a run's options say of its features, at the ground area of a pixel."""
         return cls(
             geometry=options.geometry,
@@ -83,8 +90,9 @@ class FeatureSettings:
             min_area_m2=options.min_area_m2,
             max_area_m2=options.max_area_m2,
             least_px=least_size_px(pixel_area_m2),
-            classes=options.classes,
+            classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
+            keeps_names=keeps_names,
         )
 
 
@@ -101,7 +109,13 @@ class Changes(NamedTuple):
     in_tiles: dict[int, list[ChangeTotal]] | None
 
 
-def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSettings) -> Changes:
+def changes_of(
+    results: Iterable[TileResult],
+    grid: GeoBox,
+    settings: FeatureSettings,
+    layer: FeatureLayer | None = None,
+    period: int = 0,
+) -> Changes:
     """The features of a run and what of them lies in each tile.
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
@@ -114,28 +128,33 @@ def changes_of(results: Iterable[TileResult], grid: GeoBox, settings: FeatureSet
             cells as soon as their features are made.
         grid: The common grid, which gives the place of pixels and the CRS.
         settings: Shape and filters.
+        layer: The layer that takes the features; a new one when None.
+        period: Number of their period in that layer.
 
     Raises:
         RunError: If the temporary file of the features cannot be written.
     """
-    layer, totals, tells_land_cover = FeatureLayer(grid), TileTotals(), False
+    layer = FeatureLayer(grid) if layer is None else layer
+    totals, tells_land_cover = TileTotals(), False
     is_outline = settings.geometry is Geometry.OUTLINE
     for collection in closed_batches(results, REACH_PX if is_outline else 0.0):
         batch = _Batch.of(collection, settings)
-        layer.add(_rows(batch, grid, settings, totals))
+        layer.add(_rows(batch, grid, settings, totals), period)
         tells_land_cover |= collection.tells_land_cover
     return Changes(layer, totals.by_tile() if tells_land_cover else None)
 
 
-def layer_caption(layer: FeatureLayer, not_seen_m2: float | None = None) -> str:
+def layer_caption(layer: FeatureLayer, not_seen_m2: float | None = None, period: int = -1) -> str:
     """What changed in the whole area, in a sentence or two.
 
     Args:
         layer: The features of `changes_of`.
         not_seen_m2: Ground that the model did not see; None for models that cannot tell.
+        period: Number of the period; the last is the pair, or the whole series.
     """
     kinds = [
-        ChangeTotal(total.class_name, total.change, total.area_m2, None) for total in layer.totals()
+        ChangeTotal(total.class_name, total.change, total.area_m2, None)
+        for total in layer.totals(period)
     ]
     return pair_caption(kinds, not_seen_m2 or 0.0)
 
@@ -196,8 +215,9 @@ def _rows(
     is_outline = settings.geometry is Geometry.OUTLINE
     located_polygons = on_ground(_shapes(batch, grid, settings), grid)
     area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
-    confidence = np.array([entry.confidence for entry in batch.entries]).round(4)
-    keep = (confidence >= settings.min_confidence) & _of_wanted_size(batch, area_m2, settings)
+    confidence = np.array([entry.confidence for entry in batch.entries], np.float64).round(4)
+    is_doubtful = confidence < settings.min_confidence  # not so where it is NaN: not measured
+    keep = ~is_doubtful & _of_wanted_size(batch, area_m2, settings)
     order = np.flatnonzero(keep).tolist()
     objects = _objects(batch, order) if is_outline else dict.fromkeys(order)
     if batch.collection.tells_land_cover:
@@ -217,7 +237,8 @@ def _rows(
             str(fact.change),
             fact.before,
             fact.after,
-            float(confidence[i]),
+            None if np.isnan(confidence[i]) else float(confidence[i]),
+            None if entry.change_confidence is None else round(entry.change_confidence, 4),
             _caption(entry, fact),
             fact.count,
             rounded_value(area, 1),

@@ -161,7 +161,9 @@ class FeatureSummary(NamedTuple):
     """What a feature takes over from its cells.
 
     Attributes:
-        confidence: 0-1, weighted by area and read off the calibration.
+        confidence: 0-1, weighted by area and read off the calibration; None where no probability
+            of its cells was measured.
+        change_confidence: Likewise of its direction; None where that was not measured.
         caption: The model's sentence; empty where it has none for the place, None where its
             sentence is about a tile with several features, and so about none of them.
         objects: How many were counted in its tiles, or by the model where its count is of this
@@ -171,7 +173,8 @@ class FeatureSummary(NamedTuple):
         cells: Names such as `r0c1/top-left`.
     """
 
-    confidence: float
+    confidence: float | None
+    change_confidence: float | None
     caption: str | None
     objects: int | None
     ground: Ground | None
@@ -204,8 +207,6 @@ def feature_summaries(
         for i in members:
             share[tile[i]] = share.get(tile[i], 0.0) + area_px[i]
         main = max(share, key=share.__getitem__)
-        weighted = sum(area_px[i] * collection.cells[i].probability for i in members)
-        mean = weighted / sum(share.values())
         calibration = collection.tiles[main].calibration
         ground = None
         if any(collection.cells[i].ground is not None for i in members):
@@ -213,7 +214,13 @@ def feature_summaries(
             ground = Ground(*rows) if is_known[number] else Ground()
         entries.append(
             FeatureSummary(
-                confidence=float(np.interp(mean, *calibration)) if calibration else mean,
+                confidence=_calibrated(
+                    _mean((area_px[i], collection.cells[i].probability) for i in members),
+                    calibration,
+                ),
+                change_confidence=_mean(
+                    (area_px[i], collection.cells[i].change_probability) for i in members
+                ),
                 caption=_caption(collection, members, area_px, main),
                 objects=_count(collection, members, list(share)),
                 ground=ground,
@@ -222,6 +229,19 @@ def feature_summaries(
             )
         )
     return entries
+
+
+def _mean(weighted: Iterable[tuple[float, float | None]]) -> float | None:
+    """The mean of the values that are known, by their weights; None where none is."""
+    measured = [(weight, value) for weight, value in weighted if value is not None]
+    total = sum(weight for weight, _ in measured)
+    return sum(weight * value for weight, value in measured) / total if total else None
+
+
+def _calibrated(mean: float | None, calibration: Calibration | None) -> float | None:
+    if mean is None or calibration is None:
+        return mean
+    return float(np.interp(mean, *calibration))
 
 
 def _caption(

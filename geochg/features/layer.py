@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 FRAME_ROWS = 2_000
 """Features of a table that is made to be written and let go."""
 
+_NUMBERED = "step"
 _DTYPES = {
     "id": "int64",
     "class": "string",
     "change": "string",
     "before_class": "string",
     "after_class": "string",
+    "from_date": "string",
+    "to_date": "string",
+    _NUMBERED: "Int64",
     "confidence": "float64",
+    "change_confidence": "float64",
     "caption": "string",
     "count": "Int64",
     "area_m2": "float64",
@@ -32,7 +37,26 @@ _DTYPES = {
     "cells": "object",
 }
 _LISTS = ("tiles", "cells")
-_ORDER = "row_px, col_px, class_name, change"
+_TOLD = (
+    *("class", "change", "before_class", "after_class", "confidence", "change_confidence"),
+    *("caption", "count", "area_m2", "tiles", "cells"),
+)
+"""Columns that fields of `FeatureRow` go into, in their order."""
+_ORDER = "period, row_px, col_px, class_name, change"
+
+
+class ChangePeriod(NamedTuple):
+    """Two dates between which features changed.
+
+    Attributes:
+        from_date: The earlier date, `2020-06-01`, `2020-06` or `2020`; None where it is not known.
+        to_date: The later date.
+        step: Number of the step of a series, from 1; None for the whole series, and of a pair.
+    """
+
+    from_date: str | None = None
+    to_date: str | None = None
+    step: int | None = None
 
 
 class FeatureRow(NamedTuple):
@@ -45,7 +69,8 @@ class FeatureRow(NamedTuple):
         change: One of `Change`.
         before_class: Land cover of most of it at the earlier date; None where that is not known.
         after_class: Land cover at the later date.
-        confidence: 0-1.
+        confidence: 0-1; None where it was not measured.
+        change_confidence: Likewise of the direction.
         caption: A sentence.
         objects: Number of separate objects; None for what is not counted.
         area_m2: Geodesic area.
@@ -60,7 +85,8 @@ class FeatureRow(NamedTuple):
     change: str
     before_class: str | None
     after_class: str | None
-    confidence: float
+    confidence: float | None
+    change_confidence: float | None
     caption: str
     objects: int | None
     area_m2: float
@@ -79,19 +105,26 @@ class KindTotal(NamedTuple):
 
 
 class FeatureLayer:
-    """Features in order of their first pixel, then class and direction, in the grid's CRS.
+    """Features by period, then in order of their first pixel, class and direction.
 
-    They lie in a temporary file of SQLite, which is gone when nobody holds the layer any more.
+    They are in the grid's CRS and lie in a temporary file of SQLite, which is gone when nobody
+    holds the layer any more.
 
     Args:
         grid: The common grid, which gives the CRS.
+        periods: The periods in which features changed: one for a pair; of a series its steps, and
+            then the whole.
     """
 
-    def __init__(self, grid: GeoBox) -> None:
+    def __init__(self, grid: GeoBox, periods: Sequence[ChangePeriod] = (ChangePeriod(),)) -> None:
+        self.periods = tuple(periods)
         self._grid = grid
-        self._totals: dict[tuple[str, str], KindTotal] = {}
+        self._totals: dict[tuple[int, str, str], KindTotal] = {}
+        self.unmeasured = 0
+        """Features without a confidence."""
         self._database = _new_database()
-        self._database.execute(f"CREATE TABLE feature ({', '.join(FeatureRow._fields)})")
+        columns = ("period", *FeatureRow._fields)
+        self._database.execute(f"CREATE TABLE feature ({', '.join(columns)})")
 
     def __len__(self) -> int:
         """Number of features."""
@@ -106,28 +139,37 @@ class FeatureLayer:
         vars(self).update(state, _database=_new_database())
         self._database.deserialize(state["_database"])
 
-    def totals(self) -> list[KindTotal]:
-        """Number and area of the features of each class and direction, in their order."""
-        return [self._totals[kind] for kind in sorted(self._totals)]
+    def totals(self, period: int = -1) -> list[KindTotal]:
+        """Number and area of the features of each class and direction, in their order.
 
-    def add(self, rows: Iterable[FeatureRow]) -> None:
-        """Takes features, in any order.
+        Args:
+            period: Number of the period; the last is the pair, or the whole series.
+        """
+        number = range(len(self.periods))[period]
+        return [self._totals[key] for key in sorted(self._totals) if key[0] == number]
+
+    def add(self, rows: Iterable[FeatureRow], period: int = 0) -> None:
+        """Takes features of a period, in any order.
 
         Raises:
             RunError: If the temporary file cannot be written.
         """
         rows = list(rows)
+        marks = ", ".join("?" * (1 + len(FeatureRow._fields)))
         with _failures_named():
             self._database.executemany(
-                f"INSERT INTO feature VALUES ({', '.join('?' * len(FeatureRow._fields))})", rows
+                f"INSERT INTO feature VALUES ({marks})", ((period, *row) for row in rows)
             )
-        areas: dict[tuple[str, str], list[float]] = {}
+        self.unmeasured += sum(row.confidence is None for row in rows)
+        areas: dict[tuple[int, str, str], list[float]] = {}
         for row in rows:
-            areas.setdefault((row.class_name, row.change), []).append(row.area_m2)
-        for kind, kind_areas in areas.items():
-            former = self._totals.get(kind, KindTotal(*kind, 0, 0.0))
-            self._totals[kind] = KindTotal(
-                *kind, former.features + len(kind_areas), math.fsum([former.area_m2, *kind_areas])
+            areas.setdefault((period, row.class_name, row.change), []).append(row.area_m2)
+        for key, kind_areas in areas.items():
+            former = self._totals.get(key, KindTotal(*key[1:], 0, 0.0))
+            self._totals[key] = KindTotal(
+                *key[1:],
+                former.features + len(kind_areas),
+                math.fsum([former.area_m2, *kind_areas]),
             )
 
     def frame(self) -> GeoDataFrame:
@@ -135,12 +177,15 @@ class FeatureLayer:
 
         One row a feature. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and
         `after_class` (land cover of most of it at either date, missing where the model cannot
-        tell), `confidence` (0-1, weighted by area, 4 decimals), `caption` (about the feature where
-        it was outlined or shares its tile, else the model's about the tile), `count` (Int64; of
-        outlined features the separate buildings, or the stretches of road; else the model's count
-        where the feature is the only one of its class in its only tile, or missing), `area_m2`
-        (geodesic, 1 decimal, of tiny ones 3 figures), `tiles` and `cells` (lists of names such as
-        `r0c1` and `r0c1/top-left`), `geometry` (polygons).
+        tell), `from_date` and `to_date` (ISO 8601, to the day at most, missing where not known),
+        of a series `step` (Int64, from 1; missing for the whole), `confidence` (0-1, weighted by
+        area, 4 decimals, missing where the model gives no probability), `change_confidence`
+        (likewise of the direction), `caption` (about the feature where it was outlined or shares
+        its tile, else the model's about the tile), `count` (Int64; of outlined features the
+        separate buildings, or the stretches of road; else the model's count where the feature is
+        the only one of its class in its only tile), `area_m2` (geodesic, 1 decimal, of tiny ones 3
+        figures), `tiles` and `cells` (lists of names such as `r0c1` and `r0c1/top-left`),
+        `geometry` (polygons).
         """
         (frame,) = self.frames(max(len(self), 1))
         return frame
@@ -162,13 +207,21 @@ class FeatureLayer:
         import numpy as np
         import shapely
 
-        fields = list(zip(*rows, strict=True)) if rows else [()] * len(FeatureRow._fields)
-        values = [range(start + 1, start + len(rows) + 1), *fields[2:-1]]
+        numbers, *fields = zip(*rows, strict=True) if rows else [()] * (1 + len(FeatureRow._fields))
+        periods = [self.periods[number] for number in numbers]
+        values = {
+            "id": range(start + 1, start + len(rows) + 1),
+            **{column: fields[2 + place] for place, column in enumerate(_TOLD)},
+            **{
+                name: [getattr(period, name) for period in periods] for name in ChangePeriod._fields
+            },
+        }
         columns = {
             name: table_column(
-                [text.split() for text in column] if name in _LISTS else column, dtype
+                [text.split() for text in values[name]] if name in _LISTS else values[name], dtype
             )
-            for (name, dtype), column in zip(_DTYPES.items(), values, strict=True)
+            for name, dtype in _DTYPES.items()
+            if name != _NUMBERED or len(self.periods) > 1
         }
         polygons = shapely.from_wkb(np.array(fields[-1], dtype=object))
         return layer_frame(columns, polygons, self._grid)

@@ -16,7 +16,7 @@ from geochg.records import Box, Calibration, Change, Missing, Task, TileWindow
 HEAT_SCALE = 254
 """Heat is probability times this, rounded."""
 HEAT_NODATA = 255
-"""Heat where the tile is not valid, or where the model gave no probability."""
+"""Heat where the tile is not valid, or where the model said nothing that tells."""
 
 
 class Ground(NamedTuple):
@@ -46,22 +46,25 @@ class Cell:
     Attributes:
         class_name: What changed.
         change: How it changed.
-        probability: Mean probability of change over the piece, 0-1.
+        probability: Mean probability of change over the piece, 0-1; None where not measured.
         polygon: In pixel coordinates of the grid (x = column, y = row).
         grid_cells: Names of the 3x3 cells of the tile that the piece lies in, in raster order.
         caption: The model's sentence about this piece; empty where it has one for the tile only.
         ground: What lies under and around what was outlined; None where nothing was.
         objects: Separate objects in it; None where they are not counted in tiles.
+        change_probability: Probability of `change` among the directions, 0-1; None where it was
+            not measured.
     """
 
     class_name: str
     change: Change
-    probability: float
+    probability: float | None
     polygon: Polygon
     grid_cells: tuple[str, ...]
     caption: str = ""
     ground: Ground | None = None
     objects: int | None = None
+    change_probability: float | None = None
 
 
 class Vote(NamedTuple):

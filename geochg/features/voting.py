@@ -8,7 +8,9 @@ All edges of boxes and tiles cut the ground into pieces. A piece counts as chang
 half of the tiles that see it say so, class by class; its direction is the one with the most
 probability behind it. Tiles that saw no change say no; a tile that failed, or whose answer made no
 sense, has no vote. The probability of a piece, which becomes confidence and heat, is the mean of
-what all these tiles say: that of their box there, or 0.
+what all these tiles say: that of their box there, or 0. A box without a probability counts as 1, so
+that the mean is the share of the tiles that name the class; where a single tile sees the piece,
+that is no share, and its probability stays unknown.
 
 The mean does not decide, because models leave out what they hold for unlikely: counted as 0, it
 pulls the mean below one half where three of four tiles are sure enough, the more so after closer
@@ -175,31 +177,59 @@ class _Tally:
 
     Attributes:
         agreeing: `(rows, cols)` number of tiles that say it changed.
-        total: `(changes, rows, cols)` sum of probabilities for each direction.
+        unmeasured: `(rows, cols)` how many of them give no probability.
+        total: `(rows, cols)` sum of their probabilities.
+        directed: `(changes, rows, cols)` likewise for each direction, times the direction's own.
+        undirected: `(rows, cols)` how many give no probability of their direction.
         surest: `(rows, cols)` highest probability; above one where the core's own tile votes.
         strongest_voter: `(rows, cols)` index of the voter with that probability.
     """
 
     shape: tuple[int, int]
     agreeing: NDArray[np.int64] = field(init=False)
+    unmeasured: NDArray[np.int64] = field(init=False)
+    undirected: NDArray[np.int64] = field(init=False)
+    directed: NDArray[np.float64] = field(init=False)
     total: NDArray[np.float64] = field(init=False)
     surest: NDArray[np.float64] = field(init=False)
     strongest_voter: NDArray[np.intp] = field(init=False)
 
     def __post_init__(self) -> None:
         self.agreeing = np.zeros(self.shape, np.int64)
-        self.total = np.zeros((len(_CHANGES), *self.shape))
+        self.unmeasured = np.zeros(self.shape, np.int64)
+        self.undirected = np.zeros(self.shape, np.int64)
+        self.total = np.zeros(self.shape)
+        self.directed = np.zeros((len(_CHANGES), *self.shape))
         self.surest = np.zeros(self.shape)
         self.strongest_voter = np.zeros(self.shape, np.intp)
 
     def add(self, vote: Vote, part: tuple[slice, slice], voter: int, *, is_own: bool) -> None:
         """Counts a vote on some pieces."""
+        likely = 1.0 if vote.box.probability is None else vote.box.probability
+        directed = vote.box.direction.probability if vote.box.direction else None
         self.agreeing[part] += 1
-        self.total[_CHANGES.index(vote.change)][part] += vote.box.probability
-        weight = 2.0 if is_own else vote.box.probability
+        self.unmeasured[part] += vote.box.probability is None
+        self.undirected[part] += directed is None
+        self.total[part] += likely
+        self.directed[_CHANGES.index(vote.change)][part] += likely * (
+            1.0 if directed is None else directed
+        )
+        weight = 2.0 if is_own else likely
         surer = weight > self.surest[part]
         self.strongest_voter[part][surer] = voter
         self.surest[part][surer] = weight
+
+    def likely(self, seen_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """`(rows, cols)` the probability of each piece; NaN where it is not known."""
+        share = np.minimum(self.total / np.maximum(seen_counts, 1), 1.0)
+        return np.where((self.unmeasured > 0) & (seen_counts == 1), np.nan, share)
+
+    def directions(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """`(rows, cols)` index and probability of the direction; NaN where that is not known."""
+        highest = self.directed.max(axis=0)
+        share = np.divide(highest, self.total, out=np.zeros(self.shape), where=self.total > 0)
+        is_unknown = (self.undirected > 0) & (self.agreeing == 1)
+        return self.directed.argmax(axis=0), np.where(is_unknown, np.nan, np.minimum(share, 1.0))
 
 
 def _tallies(
@@ -238,8 +268,7 @@ def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
     for cell, part in own_cells:
         names[pieces.within(part)] = cell.name
     for class_name, tally in tallies.items():
-        share = tally.total.sum(axis=0) / np.maximum(seen_counts, 1)
-        direction = tally.total.argmax(axis=0)
+        probability, (direction, directed) = tally.likely(seen_counts), tally.directions()
         for row, col in np.argwhere((2 * tally.agreeing > seen_counts) & valid).tolist():
             strongest = voters[int(tally.strongest_voter[row, col])].result
             low, left = int(pieces.rows[row]), int(pieces.cols[col])
@@ -247,11 +276,16 @@ def _cells(result: TileResult, voters: Sequence[_Voter]) -> Iterator[Cell]:
             yield Cell(
                 class_name,
                 _CHANGES[int(direction[row, col])],
-                min(float(share[row, col]), 1.0),
+                _known(probability[row, col]),
                 shapely.box(left, low, right, high),
                 (str(names[row, col]),),
                 "" if strongest is result else strongest.caption,
+                change_probability=_known(directed[row, col]),
             )
+
+
+def _known(probability: np.float64) -> float | None:
+    return None if np.isnan(probability) else float(probability)
 
 
 def _heat(result: TileResult, voters: Sequence[_Voter]) -> NDArray[np.uint8]:
@@ -259,7 +293,7 @@ def _heat(result: TileResult, voters: Sequence[_Voter]) -> NDArray[np.uint8]:
     tallies, seen_counts = _tallies(voters, result, pieces)
     highest = np.zeros(pieces.shape)
     for tally in tallies.values():
-        highest = np.maximum(highest, tally.total.sum(axis=0))
+        highest = np.maximum(highest, tally.total)
     share = np.minimum(highest / np.maximum(seen_counts, 1), 1.0)
     values = np.where(seen_counts, np.rint(share * HEAT_SCALE), HEAT_NODATA).astype(np.uint8)
     heat = pieces.pixel_values(values)

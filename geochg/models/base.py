@@ -1,8 +1,8 @@
 """The contract of a change model.
 
 A backend is a class derived from `ChangeModel` and named by an entry point of the group
-`geochg.models`; ours use the same door. It answers a batch of tile pairs for a list of questions
-in one call, so that it can encode each pair once, batch across tiles and questions, and leave out
+`geochg.models`; ours use the same door. It answers a batch of tiles for a list of questions
+in one call, so that it can encode each tile once, batch across tiles and questions, and leave out
 what is not needed.
 """
 
@@ -12,8 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, get_args
 
+from geochg.class_list import ClassList
 from geochg.classes import CLASSES
 from geochg.errors import GeochgError, ModelError, RunError
 from geochg.options import Options
@@ -62,12 +64,20 @@ class Capabilities:
         survey_tiles: Most tiles of that sample.
         survey_is_optional: Whether it can answer about single tiles without that pass, each a scene
             of its own.
-        video: Whether it can take more than two dates.
+        fewest_dates: Least number of dates in a tile: 1 for models that tell of one image too.
+        most_dates: Greatest number of dates in a tile. Series of more are shown to it in pairs, one
+            step after the other.
         streams: Whether it can stream text.
         clues: Whether it reads `Tile.clue`.
         asked_in_words: The tasks for which the words of the question matter.
+        free_classes: Whether it takes any words for classes: `Question.classes`, and for models
+            that are not asked in words `ChangeModel.class_options`.
+        asked_by_class: The tasks that it may be asked about class by class, by patterns with
+            `{thing}` or `{things}` in a prompt.
         tells_land_cover: Whether its outlines tell the land cover, from which counts and captions
             of features follow, so that it need not be asked about them.
+        keeps_names: Whether classes of its outlines stand as they are; else changes whose class
+            their land cover does not bear out are of class `other`, see `features.naming`.
         batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
             tiles it is given fewer, so that the pixels stay as many.
     """
@@ -81,11 +91,15 @@ class Capabilities:
     surveys: bool = False
     survey_tiles: int = 256
     survey_is_optional: bool = False
-    video: bool = False
+    fewest_dates: int = 2
+    most_dates: int = 2
     streams: bool = False
     clues: bool = False
     asked_in_words: frozenset[Task] = frozenset()
+    free_classes: bool = False
+    asked_by_class: frozenset[Task] = frozenset()
     tells_land_cover: bool = False
+    keeps_names: bool = False
     batch_tiles: int = 16
 
     @property
@@ -165,6 +179,8 @@ class ChangeModel(ABC, Generic[OptionsT]):
     """Capabilities of the backend's models, as far as they are known before one is loaded."""
     options_type: ClassVar[type[Options]]
     """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
+    folder_types: ClassVar[frozenset[str]] = frozenset()
+    """The `model_type`s, as `config.json` names them, of the model folders that it opens."""
 
     def __init_subclass__(cls, **settings: Any) -> None:
         """Takes the class of options of the bases' parameters.
@@ -210,6 +226,15 @@ class ChangeModel(ABC, Generic[OptionsT]):
         """
 
     @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Capabilities of the model in a folder of one of `folder_types`; loads no weights.
+
+        Raises:
+            ModelError: If the model cannot be used, as far as its files tell.
+        """
+        return cls.backend_capabilities
+
+    @classmethod
     def presence_options(cls, options: OptionsT, probability: float) -> Mapping[str, Any]:
         """The options with which a tile changed only above another probability of presence.
 
@@ -222,6 +247,22 @@ class ChangeModel(ABC, Generic[OptionsT]):
 
         Returns:
             The options that change; empty where the model has no such option.
+        """
+        return {}
+
+    @classmethod
+    def class_options(cls, options: OptionsT, class_list: ClassList) -> Mapping[str, Any]:
+        """The options with which a model tells the classes of a user apart.
+
+        Only for backends with `free_classes`; those that are asked in words need none, since each
+        question carries its classes.
+
+        Args:
+            options: An instance of `options_type`.
+            class_list: The classes of the user.
+
+        Returns:
+            The options that change.
         """
         return {}
 

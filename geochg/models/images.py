@@ -32,13 +32,13 @@ def rgb_image(values: NDArray[np.uint8]) -> Image:
     return Image.fromarray(np.ascontiguousarray(rgb(values).transpose(1, 2, 0)))
 
 
-def date_images(tile: Tile) -> tuple[Image, Image]:
-    """Both dates of a tile as Pillow images."""
-    return rgb_image(tile.before), rgb_image(tile.after)
+def date_images(tile: Tile) -> tuple[Image, ...]:
+    """The dates of a tile as Pillow images, the earliest first."""
+    return tuple(rgb_image(date) for date in tile.dates)
 
 
 def all_date_images(tiles: Iterable[Tile]) -> list[Image]:
-    """Before and after of each tile, one after the other."""
+    """All dates of each tile, one tile after the other."""
     return [date for tile in tiles for date in date_images(tile)]
 
 

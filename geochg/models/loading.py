@@ -1,19 +1,45 @@
 """The model of a run, with clues and closer looks where the options ask for them."""
 
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 from geochg.errors import OptionError
 from geochg.models.base import ChangeModel
-from geochg.models.registry import load_model
+from geochg.models.registry import find_backend, load_model, models_of_any_words
 from geochg.models.wrappers.clue import CluedModel
 from geochg.models.wrappers.refine import RefinedModel
 from geochg.options import AnalyzeOptions, Sensitivity
-from geochg.records import Question, Task
+from geochg.records import AskedClass, Question, Task
 from geochg.tasks import ask
+from geochg.tasks.patterns import CELL_FIELD, CLASS_FIELDS, fields_of
 from geochg.tasks.prompts import CLUE, check_prompts
 
 MAPPED_TASKS = (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)
 """The tasks whose answers become features, in the order they are asked."""
+
+
+class ClueOptions(Protocol):
+    """Options that say what is put around the words of a question."""
+
+    @property
+    def device(self) -> str:
+        """The device of both models."""
+
+    @property
+    def clue(self) -> bool:
+        """Whether the model describes each tile first."""
+
+    @property
+    def clue_model(self) -> str:
+        """Model that does so instead; empty for none."""
+
+    @property
+    def clue_options(self) -> Mapping[str, Any]:
+        """Options of that model's own."""
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """Prompts in the user's own words, by task."""
 
 
 def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
@@ -34,14 +60,32 @@ def load_configured_model(options: AnalyzeOptions) -> ChangeModel:
             model does not answer by the 3x3 grid and `refine` or `vote` need that.
     """
     check_prompts(options.prompts)
-    model = _with_clues(load_model(options.model, options.model_options, options.device), options)
+    model = load_model(options.model, _own_options(options), options.device)
+    model = with_clues(model, options)
     _check_grid(options, model)
     if not options.refine:
         return model
-    return RefinedModel(model, options.refine, options.classes, options.batch_size)
+    return RefinedModel(model, options.refine, options.wanted_classes, options.batch_size)
 
 
-def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
+def _own_options(options: AnalyzeOptions) -> Mapping[str, Any]:
+    """The model's own options, with the user's classes where it takes any."""
+    if options.class_list is None:
+        return options.model_options
+    backend, _ = find_backend(options.model)
+    if not backend.backend_capabilities.free_classes:
+        return options.model_options
+    own_options = backend.options_type.from_dict(options.model_options)
+    return {**options.model_options, **backend.class_options(own_options, options.class_list)}
+
+
+def with_clues(model: ChangeModel, options: ClueOptions) -> ChangeModel:
+    """The model with clues where the options ask for them.
+
+    Raises:
+        ModelError: If two models do not go together.
+        OptionError: If a prompt would never be used.
+    """
     has_clue = options.clue or bool(options.clue_model)
     _check_prompts(options.prompts, model, has_clue=has_clue)
     if not has_clue:
@@ -52,22 +96,27 @@ def _with_clues(model: ChangeModel, options: AnalyzeOptions) -> ChangeModel:
     return CluedModel(model, captioner, options.prompts)
 
 
-def mapped_questions(model: ChangeModel, prompts: Mapping[str, str]) -> list[Question]:
+def mapped_questions(model: ChangeModel, options: AnalyzeOptions) -> list[Question]:
     """The questions about every tile: of the tasks that become features and that a model knows.
 
     A model that tells land cover is only asked where it changed: the rest follows from its map.
 
     Args:
         model: The model.
-        prompts: Prompts in the user's own words, by task.
+        options: Of them, `prompts` are prompts in the user's own words, and `class_list` and
+            `wanted_classes` the classes that a model of any words is asked about.
     """
     able = model.capabilities
+    classes: tuple[AskedClass, ...] = ()
+    if options.class_list is not None and able.free_classes and able.asked_in_words:
+        class_list = options.class_list.of_outputs(options.wanted_classes, "the class list")
+        classes = class_list.asked_classes()
     known_tasks = [
         task
         for task in MAPPED_TASKS
         if task in able.tasks and (not able.tells_land_cover or task is Task.LOCATE)
     ]
-    return [ask(task, prompts.get(task)) for task in known_tasks]
+    return [ask(task, options.prompts.get(task), classes) for task in known_tasks]
 
 
 def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:
@@ -80,6 +129,14 @@ def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: 
             f"{model.name} is not asked about {idle[0]} in words",
             f"it is asked about {', '.join(sorted(worded_tasks)) or 'nothing'}; leave out the rest",
         )
+    for name, text in prompts.items():
+        fields = sorted(fields_of(text) & (CLASS_FIELDS | {CELL_FIELD}))
+        if fields and name not in able.asked_by_class:
+            raise OptionError(
+                f"{model.name} is not asked about each class by itself, so the prompt {name!r} "
+                f"cannot hold {{{fields[0]}}}",
+                "write {classes}, which stands for all of them",
+            )
     if CLUE in prompts and not has_clue:
         raise OptionError("there is a prompt 'clue', but no clue", "add --clue or --clue-model")
 
@@ -119,9 +176,17 @@ def check_classes(options: AnalyzeOptions, model: ChangeModel) -> None:
     Raises:
         OptionError: Naming those it knows.
     """
-    known_classes = model.capabilities.classes
+    able, known_classes = model.capabilities, model.capabilities.classes
+    if able.free_classes:
+        return
+    others = ", ".join(models_of_any_words()) or "none"
+    if options.classes_file:
+        raise OptionError(
+            f"{model.name} takes no class file: it knows {', '.join(known_classes)}",
+            f"choose of these with --classes, or a model that takes any words: {others}",
+        )
     if unknown := [name for name in options.classes if name not in known_classes]:
         raise OptionError(
             f"{model.name} knows no class {', '.join(map(repr, unknown))}",
-            f"its classes: {', '.join(known_classes)}",
+            f"its classes: {', '.join(known_classes)}; models that take any words: {others}",
         )

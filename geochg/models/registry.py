@@ -16,8 +16,8 @@ GROUP = "geochg.models"
 """The entry-point group; each entry names a class derived from `ChangeModel`."""
 
 _SHOWN = (
-    *("tasks", "location", "pixels", "bands", "surveys", "video", "streams", "clues"),
-    *("asked_in_words", "batch_tiles"),
+    *("tasks", "location", "pixels", "bands", "surveys", "fewest_dates", "most_dates"),
+    *("streams", "clues", "asked_in_words", "batch_tiles", "classes", "free_classes"),
 )
 """The capabilities that `geochg models --json` lists."""
 
@@ -43,7 +43,7 @@ class BackendInfo:
         return {
             "name": self.name,
             "summary": self.summary,
-            "capabilities": _plain(self.capabilities) if self.capabilities else None,
+            "capabilities": shown_capabilities(self.capabilities) if self.capabilities else None,
             "broken": self.broken,
         }
 
@@ -55,6 +55,15 @@ class _BrokenBackendError(Exception):
 def backends() -> list[BackendInfo]:
     """All registered backends by name; importing them loads nothing heavy (see `ChangeModel`)."""
     return [_backend_info(name, entries) for name, entries in sorted(_entries().items())]
+
+
+def models_of_any_words() -> list[str]:
+    """Names of the backends that take any words for classes."""
+    return [
+        backend.name
+        for backend in backends()
+        if backend.capabilities is not None and backend.capabilities.free_classes
+    ]
 
 
 def load_model(
@@ -147,7 +156,8 @@ def _checked_class(name: str, backend: object) -> type[ChangeModel]:
     return backend
 
 
-def _plain(capabilities: Capabilities) -> dict[str, Any]:
+def shown_capabilities(capabilities: Capabilities) -> dict[str, Any]:
+    """Capabilities as plain JSON values, those that `geochg models --json` lists."""
     values = {name: getattr(capabilities, name) for name in _SHOWN}
     return {
         name: sorted(map(str, value)) if isinstance(value, frozenset) else value

@@ -1,66 +1,36 @@
-"""The whole way from two files to a layer: joins the stages and says how far it is."""
+"""The whole way from files to a layer: joins the stages and says how far it is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Sequence
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from odc.geo.geobox import GeoBox
 
-from geochg.classes import CLASSES
-from geochg.events import Listener, Notice, Progress, ignore
-from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
-from geochg.features.layer import FeatureLayer
-from geochg.features.tiles import tile_features
-from geochg.features.voting import voted_heat, voted_results
+from geochg.events import Listener, ignore
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
 from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
 from geochg.options import AnalyzeOptions
-from geochg.pipeline.imagery import pair_for
-from geochg.pipeline.journal import Journal
-from geochg.pipeline.journal_file import journal_path
+from geochg.pipeline.finish import ChangeResult, begin_journal, finish
 from geochg.pipeline.outputs import Outputs
-from geochg.pipeline.provenance import fingerprint, metadata
-from geochg.pipeline.run import Run, kept_preparation
-from geochg.records import TileFailure
+from geochg.pipeline.series import (
+    answer_spans,
+    check_count,
+    is_shown_together,
+    placed_dates,
+    runs_of,
+    tell_series,
+)
 from geochg.tiling.gdal import gdal_settings
-from geochg.tiling.pair import nothing_valid, place_pair, tiles_of
-from geochg.tiling.preparation import Preparation
-from geochg.writers.heatmap import write_heatmap
-from geochg.writers.layers import write_frames
-from geochg.writers.staging import Staging
+from geochg.tiling.pair import tiles_of
 
 if TYPE_CHECKING:
-    import geopandas as gpd
-
     from geochg.tiling.raster_input import RasterLike
 
-
-@dataclass(frozen=True)
-class ChangeResult:
-    """The result of a run.
-
-    Attributes:
-        layer: The features, which are not in memory as long as nobody asks for them.
-        metadata: The `geochg` member that goes into the outputs: version, model, sources,
-            options, alignment, counts of tiles.
-        outputs: The files written.
-    """
-
-    layer: FeatureLayer
-    metadata: dict[str, Any]
-    outputs: Outputs
-
-    @cached_property
-    def features(self) -> gpd.GeoDataFrame:
-        """The change layer in the grid's CRS, with the properties of the output contract."""
-        return self.layer.frame()
+__all__ = ["ChangeResult", "analyze", "analyze_series"]
 
 
 def analyze(
@@ -102,96 +72,76 @@ def analyze(
         RunError: If the run fails otherwise.
         CancelledRunError: If it was cancelled; the journal is kept.
     """
+    return _result((before, after), options, geobox, outputs, listener, cancel, model)
+
+
+def analyze_series(
+    images: Sequence[RasterLike],
+    options: AnalyzeOptions | None = None,
+    *,
+    geobox: GeoBox | None = None,
+    outputs: Outputs | None = None,
+    listener: Listener = ignore,
+    cancel: Flag | None = None,
+    model: ChangeModel | None = None,
+) -> ChangeResult:
+    """Finds what changed between each two consecutive rasters of one place, and over all of them.
+
+    Features have the dates between which they changed, `from_date` and `to_date`, and the number
+    of the `step`, from 1; those of the whole, from the first date to the last, have no step.
+
+    Args:
+        images: The rasters, the earliest first, as `analyze` takes them. Two are a pair.
+        options: The options of the run; the defaults when None.
+        geobox: Grid of the numpy arrays among them.
+        outputs: Files to write, as for `analyze`; a heatmap is of the whole.
+        listener: A function that is called on the calling thread with progress and notices.
+        cancel: A flag; once it is set, the run stops at the next tile.
+        model: The model that `load_configured_model` gives for these options; loaded when None.
+
+    Returns:
+        The features and the facts about the run.
+
+    Raises:
+        InputError: If a raster, the area or an output cannot be used, or the images are not in the
+            order of their dates.
+        OptionError: If an option makes no sense for the series, or the model takes fewer dates.
+        GeochgError: Otherwise as `analyze` does.
+    """
+    return _result(images, options, geobox, outputs, listener, cancel, model)
+
+
+def _result(
+    images: Sequence[RasterLike],
+    options: AnalyzeOptions | None,
+    geobox: GeoBox | None,
+    outputs: Outputs | None,
+    listener: Listener,
+    cancel: Flag | None,
+    model: ChangeModel | None,
+) -> ChangeResult:
+    """The result of a pair or a series; see `analyze_series`."""
     options, outputs = options or AnalyzeOptions(), outputs or Outputs()
+    check_count(images)
     area = [file_of(options.aoi)] if options.aoi else []
-    names = [os.fspath(date) for date in (before, after) if isinstance(date, str | os.PathLike)]
+    names = [os.fspath(image) for image in images if isinstance(image, str | os.PathLike)]
     outputs.check([*names, *area], options)
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
-        placed_pair = place_pair(before, after, options, geobox=geobox)
-        tiles_of(placed_pair.grid, options)
+        series = placed_dates(images, options, geobox)
+        tiles_of(series.grid, options)
     model = model or load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
+    together = is_shown_together(len(images), model.capabilities, options)
     with gdal_settings():
-        pair = pair_for(placed_pair, options, model)
-        outputs.check(pair.files(), options)
-        run = Run(pair, options, outputs, model, listener, cancel or Flag())
-        with _begin_journal(run) as journal:
-            failures = run.answer_tiles(journal)
-            run.refuse_failures(failures)
-            result = _finish(run, journal, failures)
+        runs = runs_of(series, options, outputs, model, listener, cancel or Flag())
+        outputs.check([name for source in series.sources for name in source.files], options)
+        between = series.sources[1:-1]
+        with begin_journal(runs[-1], between, parts=len(runs)) as journal:
+            if between and not journal.count():
+                tell_series(series, model, listener, together=together)
+            spans = answer_spans(series, runs, journal, together=together)
+            result = finish(spans, series.sources, together=together)
             journal.remove()
     return result
-
-
-def _begin_journal(run: Run) -> Journal:
-    paths = run.outputs.paths()
-    facts = fingerprint(run.pair, run.options, run.model, heatmap=run.outputs.heatmap is not None)
-    path = journal_path(paths[0]) if paths else None
-    classes = {*CLASSES, *run.model.capabilities.classes}
-    journal = Journal.begin(path, run.layout, facts, resume=run.options.resume, classes=classes)
-    if not journal.has_locks:
-        text = f"the folder of {path} has no file locks: start no other run with this output"
-        run.listener(Notice(text, warning=True))
-    return journal
-
-
-def _finish(run: Run, journal: Journal, failures: Sequence[TileFailure]) -> ChangeResult:
-    """Merges the finished tiles into layers and writes them."""
-    tallies = journal.tallies()
-    if not tallies.read and not failures:
-        raise nothing_valid(run.pair)
-    run.tell_gaps(tallies)
-    run.listener(Progress("write", 0, 1))
-    options, pair = run.options, run.pair
-    settings = FeatureSettings.of(options, pair.facts.pixel_area_m2)
-    results = run.until_cancelled(journal.results())
-    changes = changes_of(voted_results(results) if options.vote else results, pair.grid, settings)
-    run.tell_dropped(tallies, len(changes.layer))
-    preparation = kept_preparation(journal) or Preparation()
-    facts = metadata(pair, options, run.model, run.questions, preparation, tallies, failures)
-    facts["caption"] = layer_caption(changes.layer, facts["not_seen_m2"])
-    _write_outputs(run, journal, failures, changes, facts)
-    run.listener(Progress("write", 1, 1))
-    return ChangeResult(changes.layer, facts, run.outputs)
-
-
-def _write_outputs(
-    run: Run,
-    journal: Journal,
-    failures: Sequence[TileFailure],
-    changes: Changes,
-    facts: Mapping[str, Any],
-) -> None:
-    """Writes the files of a run, all or none."""
-    options, outputs = run.options, run.outputs
-    with Staging(overwrite=options.overwrite) as staging:
-        run.stop_if_cancelled()
-        if outputs.features is not None:
-            with staging.write(outputs.features, options.layer) as path:
-                frames = run.until_cancelled(changes.layer.frames())
-                write_frames(frames, path, facts, layer=options.layer)
-        if outputs.tiles is not None:
-            tiles = tile_features(
-                journal.results(),
-                run.pair.grid,
-                failures=failures,
-                skipped=journal.skipped_tiles(),
-                in_tiles=changes.in_tiles,
-            )
-            with staging.write(outputs.tiles, options.tiles_layer) as path:
-                write_frames([tiles], path, facts, layer=options.tiles_layer)
-        if outputs.heatmap is not None:
-            with staging.write(outputs.heatmap) as path:
-                _write_heatmap(run, journal, path, facts)
-        run.stop_if_cancelled()
-        staging.commit()
-
-
-def _write_heatmap(run: Run, journal: Journal, path: Path, facts: Mapping[str, Any]) -> None:
-    """Writes the heatmap as the before raster lies, so that it lies pixel on pixel on it."""
-    heat = voted_heat(journal.results()) if run.options.vote else journal.heat()
-    turn, grid = run.pair.turn_to_before, run.pair.grid
-    height_px, width_px = grid.shape
-    write_heatmap(turn.blocks(heat, (height_px, width_px)), turn.grid(grid), path, facts)

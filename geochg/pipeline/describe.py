@@ -1,12 +1,15 @@
-"""The description of a pair, before it is analysed."""
+"""The description of a pair or a series, before it is analysed."""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import Any
+
+from odc.geo.geobox import GeoBox
 
 from geochg.errors import CancelledRunError
 from geochg.features.cells import CellSettings, tile_result
@@ -16,17 +19,20 @@ from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
 from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.run import reading_threads
+from geochg.pipeline.series import check_count, is_shown_together
 from geochg.records import Tile, TileFailure
 from geochg.tasks.quantities import rounded_value
 from geochg.tiling.gdal import gdal_settings
+from geochg.tiling.grid import pixel_area_m2
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import RasterPair, place_pair, tiles_of
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
 from geochg.tiling.read import ReadPlan, read_ahead
+from geochg.tiling.series import PlacedSeries, place_series
 from geochg.tiling.source import RasterSource, can_open
 
-__all__ = ["PairDescription", "can_open", "describe"]
+__all__ = ["PairDescription", "SeriesDescription", "can_open", "describe", "describe_series"]
 
 _TIMED_TILES = 8
 
@@ -55,18 +61,11 @@ class PairDescription:
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain JSON values."""
-        height_px, width_px = self.pair.grid.shape
         area_m2 = self.pair.facts.pixel_area_m2
         return {
             "before": _source_facts(self.pair.before),
             "after": _source_facts(self.pair.after),
-            "grid": {
-                "crs": str(self.pair.grid.crs),
-                "width_px": width_px,
-                "height_px": height_px,
-                "pixel_m": rounded_value(area_m2**0.5, 3),
-                "overlap_km2": rounded_value(area_m2 * height_px * width_px / 1e6, 4),
-            },
+            "grid": _grid_facts(self.pair.grid),
             "bands": list(self.pair.bands.names),
             "note": "; ".join(remark.text for remark in self.remarks),
             "remarks": [remark.to_dict() for remark in self.remarks],
@@ -117,6 +116,109 @@ def describe(
     return PairDescription(pair, preparation, len(layout), seconds)
 
 
+@dataclass(frozen=True)
+class SeriesDescription:
+    """What is known of three images or more before they are analysed.
+
+    Attributes:
+        series: The images on their common grid.
+        bands: Names of the bands in use.
+        preparations: What was measured on the two dates of each step, and of the whole.
+        tiles: Number of tiles of one step.
+        seconds: Time a run is expected to take; see `PairDescription`.
+        together: Whether the model is shown all dates at once.
+    """
+
+    series: PlacedSeries
+    bands: tuple[str, ...]
+    preparations: tuple[Preparation, ...]
+    tiles: int
+    seconds: float | None
+    together: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain JSON values."""
+        series = self.series
+        area_m2 = pixel_area_m2(series.grid)
+        remarks = dict.fromkeys(
+            [*series.remarks, *(remark for p in self.preparations for remark in p.remarks())]
+        )
+        spans = zip(series.spans, self.preparations, strict=True)
+        return {
+            "images": [
+                {**_source_facts(source), "date": date or None}
+                for source, date in zip(series.sources, series.dates, strict=True)
+            ],
+            "grid": _grid_facts(series.grid),
+            "bands": list(self.bands),
+            "remarks": [remark.to_dict() for remark in remarks],
+            "shown": "together" if self.together else "in pairs",
+            "spans": [
+                {
+                    "from_date": series.dates[span.start] or None,
+                    "to_date": series.dates[span.end] or None,
+                    "step": None if number == len(series.spans) else number,
+                    "alignment": preparation.alignment(area_m2**0.5),
+                    "matching": preparation.matching(),
+                }
+                for number, (span, preparation) in enumerate(spans, start=1)
+            ],
+            "tiles": self.tiles * len(series.spans),
+            "seconds": self.seconds,
+        }
+
+
+def describe_series(
+    images: Sequence[str | os.PathLike[str]],
+    options: AnalyzeOptions | None = None,
+    *,
+    cancel: Flag | None = None,
+) -> PairDescription | SeriesDescription:
+    """Opens images, measures their shifts, and times the model on a few tiles of the whole.
+
+    Args:
+        images: The rasters, the earliest first; two are a pair.
+        options: As for `analyze_series`; the defaults when None.
+        cancel: When set, it stops at its next step.
+
+    Raises:
+        GeochgError: As `analyze_series` does before its first tile, but for what `remarks` tells.
+        CancelledRunError: If it was cancelled.
+    """
+    options, cancel = options or AnalyzeOptions(), cancel or Flag()
+    check_count(images)
+    if len(images) == 2:
+        before, after = images
+        return describe(before, after, options, cancel=cancel)
+    start = time.perf_counter()
+    with gdal_settings():
+        series = place_series(images, options, refusing=False)
+        layout = tiles_of(series.grid, options)
+    _stop_if_set(cancel)
+    model = load_configured_model(options)
+    together = is_shown_together(len(images), model.capabilities, options)
+    preparations = []
+    with gdal_settings():
+        for span in series.spans:
+            _stop_if_set(cancel)
+            pair = pair_for(series.pair(span), options, model, refusing=False)
+            preparations.append(
+                prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
+            )
+        preparing_s = time.perf_counter() - start
+        plan = preparations[-1].plan(pair)
+        tiles_s = _expected_seconds(pair, plan, model, layout, options, cancel)
+    seconds = None if tiles_s is None else preparing_s + tiles_s * len(series.spans)
+    return SeriesDescription(
+        replace(series, remarks=(*series.remarks, *pair.remarks)),
+        pair.bands.names,
+        tuple(preparations),
+        len(layout),
+        None if seconds is None else float(f"{seconds:.2g}"),
+        together,
+    )
+
+
 def _stop_if_set(cancel: Flag) -> None:
     if cancel.is_set():
         raise CancelledRunError("cancelled", "ask again")
@@ -145,9 +247,9 @@ def _expected_seconds(
     fitting_s = time.perf_counter() - start
     _stop_if_set(cancel)
     start = time.perf_counter()
-    settings = CellSettings(options.geometry, options.classes, ballot=options.vote)
+    settings = CellSettings(options.geometry, options.wanted_classes, ballot=options.vote)
     with backend_errors(model):
-        tile_answers = model.answer(tiles, mapped_questions(model, options.prompts))
+        tile_answers = model.answer(tiles, mapped_questions(model, options))
     for tile, answers in zip(tiles, tile_answers, strict=True):
         if not isinstance(answers, TileFailure):
             tile_result(tile, answers, settings)
@@ -156,6 +258,18 @@ def _expected_seconds(
         min(model.capabilities.survey_tiles, len(layout)) if model.capabilities.surveys else 0
     )
     return surveyed * reading_s + fitting_s + len(layout) * (reading_s + answering_s)
+
+
+def _grid_facts(grid: GeoBox) -> dict[str, Any]:
+    height_px, width_px = grid.shape
+    area_m2 = pixel_area_m2(grid)
+    return {
+        "crs": str(grid.crs),
+        "width_px": width_px,
+        "height_px": height_px,
+        "pixel_m": rounded_value(area_m2**0.5, 3),
+        "overlap_km2": rounded_value(area_m2 * height_px * width_px / 1e6, 4),
+    }
 
 
 def _source_facts(source: RasterSource) -> dict[str, Any]:

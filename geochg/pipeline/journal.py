@@ -11,6 +11,7 @@ import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +36,7 @@ from geochg.pipeline.journal_record import parsed_object, record_of, result_of, 
 from geochg.records import PixelWindow, TileWindow
 from geochg.tiling.layout import Layout
 
+_OWN = "number >= ? AND number < ?"
 _INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -72,6 +74,8 @@ class Journal:
     Args:
         path: Where the journal lies; None for a temporary one, for runs without an output file.
         layout: The tiles of the run.
+        parts: How often each tile is answered: once for a pair, and once for each span of a
+            series. See `part`.
 
     Attributes:
         has_locks: Whether other runs are kept from it; False in folders that know no locks.
@@ -80,9 +84,12 @@ class Journal:
         InputError: If the file cannot be opened, is no journal, is damaged, or is another run's.
     """
 
-    def __init__(self, path: Path | None, layout: Layout) -> None:
+    def __init__(self, path: Path | None, layout: Layout, parts: int = 1) -> None:
         self._path = path
         self._layout = layout
+        self._parts = parts
+        self._numbers = range(parts * len(layout))
+        self._prefix = ""
         self._open = True
         self._database, self._is_begun, self.has_locks = open_journal(path)
 
@@ -95,6 +102,7 @@ class Journal:
         *,
         resume: bool,
         classes: Collection[str] = CLASSES,
+        parts: int = 1,
     ) -> Self:
         """Starts a journal or goes on with the one that lies there.
 
@@ -105,6 +113,7 @@ class Journal:
                 refused.
             resume: Whether to go on with an unfinished run.
             classes: Classes that the model of the run can name.
+            parts: As for the class.
 
         Raises:
             InputError: If an unfinished run lies there and `resume` is not set, or the file is no
@@ -113,7 +122,7 @@ class Journal:
         """
         is_new = path is not None and not has_content(path)
         try:
-            journal = cls(path, layout)
+            journal = cls(path, layout, parts)
         except InputError as error:
             if is_new and path is not None and not is_held(error.__cause__):
                 remove_journal(path)
@@ -124,7 +133,8 @@ class Journal:
                 journal._start(fingerprint)
             elif not resume:
                 raise InputError(
-                    f"{path} holds an unfinished run ({journal.count()} of {len(layout)} tiles)",
+                    f"{path} holds an unfinished run ({journal.count()} of {len(journal._numbers)}"
+                    " tiles)",
                     "add --resume to finish it, or delete that file to start again",
                 )
             else:
@@ -139,6 +149,13 @@ class Journal:
 
     def __enter__(self) -> Self:
         return self
+
+    def part(self, number: int) -> Self:
+        """The answers about one span of a series, from 0; it is closed with the journal itself."""
+        part, count = copy(self), len(self._layout)
+        part._numbers = range(number * count, (number + 1) * count)
+        part._prefix = f"{number}:" if self._parts > 1 else ""
+        return part
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         # Wrong input will be wrong again, and a run that has nothing yet has nothing to keep.
@@ -178,6 +195,7 @@ class Journal:
             *(_row(result) for result in results),
             *((window.index, *[None] * 7) for window in skipped),
         ]
+        rows = [(self._numbers.start + index, *values) for index, *values in rows]
         with self._name_write_errors():
             self._database.execute("BEGIN")
             self._database.executemany(_INSERT_TILE, rows)
@@ -191,7 +209,8 @@ class Journal:
         """
         with self._name_write_errors():
             self._database.execute(
-                "INSERT OR REPLACE INTO measured VALUES (?, ?)", (name, json.dumps(value))
+                "INSERT OR REPLACE INTO measured VALUES (?, ?)",
+                (self._prefix + name, json.dumps(value)),
             )
 
     def measurement(self, name: str) -> dict[str, Any] | None:
@@ -201,54 +220,74 @@ class Journal:
             InputError: If it is damaged.
         """
         with self._name_damage():
-            for (value,) in self._rows("SELECT value FROM measured WHERE name = ?", name):
+            for (value,) in self._rows(
+                "SELECT value FROM measured WHERE name = ?", self._prefix + name
+            ):
                 return parsed_object(value)
         return None
 
     def finished_tiles(self) -> set[int]:
         """Indexes of the tiles that need not be read again."""
-        return {number for (number,) in self._rows("SELECT number FROM tile")}
+        rows = self._rows(f"SELECT number FROM tile WHERE {_OWN}", *self._own)
+        return {self._index(number) for (number,) in rows}
 
     def count(self) -> int:
         """Number of tiles that need not be read again."""
-        ((count,),) = self._rows("SELECT count(*) FROM tile")
+        ((count,),) = self._rows(f"SELECT count(*) FROM tile WHERE {_OWN}", *self._own)
         return int(count)
 
     def tallies(self) -> Tallies:
         """Counts over all tiles, without reading what was said about them."""
         ((count, read, hidden_px, *totals),) = self._rows(
             "SELECT count(*), count(record), sum(not_seen), total(changed), total(unparsed),"
-            " total(incomplete), total(not_seen > 0) FROM tile"
+            f" total(incomplete), total(not_seen > 0) FROM tile WHERE {_OWN}",
+            *self._own,
         )
         changed, unparsed, incomplete, hidden = map(int, totals)
         return Tallies(
-            len(self._layout), read, changed, unparsed, count - read, incomplete, hidden, hidden_px
+            len(self._numbers), read, changed, unparsed, count - read, incomplete, hidden, hidden_px
         )
 
     def results(self) -> Iterator[TileResult]:
         """The answered tiles in raster order, one at a time, without their heat."""
         for number, record, valid in self._rows(
-            "SELECT number, record, valid FROM tile WHERE record IS NOT NULL ORDER BY number"
+            f"SELECT number, record, valid FROM tile WHERE {_OWN} AND record IS NOT NULL"
+            " ORDER BY number",
+            *self._own,
         ):
             with self._name_damage():
-                result = result_of(self._layout[number], record, valid)
+                result = result_of(self._layout[self._index(number)], record, valid)
             yield result
 
     def heat(self) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
         """Core and heat of the answered tiles in raster order, one at a time."""
-        rows = self._rows("SELECT number, heat FROM tile WHERE heat IS NOT NULL ORDER BY number")
+        rows = self._rows(
+            f"SELECT number, heat FROM tile WHERE {_OWN} AND heat IS NOT NULL ORDER BY number",
+            *self._own,
+        )
         for number, packed in rows:
-            core = self._layout[number].core
+            core = self._layout[self._index(number)].core
             with self._name_damage():
                 heat = unpacked_bytes(packed, core.height_px * core.width_px)
             yield core, np.frombuffer(heat, np.uint8).reshape(core.height_px, core.width_px)
 
     def skipped_tiles(self) -> list[TileWindow]:
         """The tiles with no valid pixel in their core, in raster order."""
-        rows = self._rows("SELECT number FROM tile WHERE record IS NULL ORDER BY number")
-        return [self._layout[number] for (number,) in rows]
+        rows = self._rows(
+            f"SELECT number FROM tile WHERE {_OWN} AND record IS NULL ORDER BY number", *self._own
+        )
+        return [self._layout[self._index(number)] for (number,) in rows]
 
-    def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
+    @property
+    def _own(self) -> tuple[int, int]:
+        """The numbers that `_OWN` asks for."""
+        return self._numbers.start, self._numbers.stop
+
+    def _index(self, number: int) -> int:
+        """The index of a tile in the layout, by its number among all parts."""
+        return number % len(self._layout)
+
+    def _rows(self, query: str, *values: str | int) -> Iterator[tuple[Any, ...]]:
         """What a query gives, row by row."""
         try:
             # Not `yield from`, which would close the cursor, maybe after the database.
@@ -260,7 +299,7 @@ class Journal:
     def _check(self, classes: Collection[str]) -> None:
         """Looks at all that is to be gone on with."""
         with self._name_damage():
-            check_numbers(self._database, self._layout)
+            check_numbers(self._database, self._layout, self._parts)
             for result in self.results():
                 check_result(result, classes)
             for _ in self.heat():

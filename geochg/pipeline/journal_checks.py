@@ -60,7 +60,7 @@ def check_database(database: sqlite3.Connection) -> bool:
     return True
 
 
-def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
+def check_numbers(database: sqlite3.Connection, layout: Layout, parts: int = 1) -> None:
     """Refuses a journal of tiles that the layout has not, or with values of other types.
 
     Raises:
@@ -76,7 +76,7 @@ def check_numbers(database: sqlite3.Connection, layout: Layout) -> None:
         " OR changed NOT IN (0, 1) OR unparsed NOT IN (0, 1) OR incomplete NOT IN (0, 1)"
         " OR not_seen < 0 OR not_seen > ?"
         " OR (record IS NULL AND (changed IS NOT NULL OR heat IS NOT NULL))",
-        (len(layout), layout.tile_size_px**2),
+        (parts * len(layout), layout.tile_size_px**2),
     )
     _require(not strange, "it holds tiles that the run does not have")
     ((runs,),) = database.execute("SELECT count(*) FROM run WHERE typeof(fingerprint) = 'text'")
@@ -90,7 +90,7 @@ def check_result(result: TileResult, classes: Collection[str]) -> None:
         ValueError: If a part of the result makes no sense.
     """
     _require(isinstance(result.changed, bool | None), "changed is neither true nor false")
-    _require(result.probability is None or _is_share(result.probability), _NO_PROBABILITY)
+    _require(_is_share_or_none(result.probability), _NO_PROBABILITY)
     _require(isinstance(result.caption, str), "a caption is not a text")
     _require(isinstance(result.counts, Mapping), "the counts are no object")
     for name, count in result.counts.items():
@@ -126,7 +126,8 @@ def _check_seen(result: TileResult) -> None:
 def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None:
     _require(cell.class_name in classes, "a class is not one that the model knows")
     _require(isinstance(cell.change, Change), "a change is not one of the directions")
-    _require(_is_share(cell.probability), _NO_PROBABILITY)
+    _require(_is_share_or_none(cell.probability), _NO_PROBABILITY)
+    _require(_is_share_or_none(cell.change_probability), _NO_PROBABILITY)
     _require(isinstance(cell.caption, str), "a caption is not a text")
     _require(set(cell.grid_cells) <= _NAMES, "a cell of the 3x3 grid has an unknown name")
     ground = cell.ground or ()
@@ -149,14 +150,21 @@ def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None
 
 
 def _check_vote(vote: Vote, read: PixelWindow, classes: Collection[str]) -> None:
-    window, grid_cell, probability = vote.box
+    window, grid_cell, probability, direction = vote.box
     _require(vote.class_name in classes, "a class is not one that the model knows")
-    _require(_is_share(probability), _NO_PROBABILITY)
+    _require(_is_share_or_none(probability), _NO_PROBABILITY)
+    directed = None if direction is None else direction.probability
+    _require(_is_share_or_none(directed), _NO_PROBABILITY)
     _require(grid_cell in GRID_CELLS, "a cell of the 3x3 grid has an unknown name")
     edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
     _require(all(type(edge) is int for edge in edges), "a box is not four whole numbers")
     is_within = window.height_px > 0 and window.width_px > 0 and window.cut_to(read) == window
     _require(is_within, "a box lies outside its tile")
+
+
+def _is_share_or_none(value: object) -> bool:
+    """Whether a value is a number from 0 to 1, or there is none."""
+    return value is None or _is_share(value)
 
 
 def _is_share(value: object) -> bool:

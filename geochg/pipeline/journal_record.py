@@ -16,6 +16,7 @@ from geochg.records import (
     Box,
     Calibration,
     Change,
+    Direction,
     GridCell,
     Missing,
     PixelWindow,
@@ -36,6 +37,7 @@ def record_of(result: TileResult) -> str:
             "caption": cell.caption,
             "ground": cell.ground,
             "objects": cell.objects,
+            "change_probability": cell.change_probability,
         }
         for cell in result.cells
     ]
@@ -59,9 +61,9 @@ def record_of(result: TileResult) -> str:
 
 def _vote_values(vote: Vote) -> list[Any]:
     """What `_vote` reads."""
-    window, grid_cell, probability = vote.box
+    window, grid_cell, probability, direction = vote.box
     edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
-    return [vote.class_name, vote.change, edges, grid_cell, probability]
+    return [vote.class_name, vote.change, edges, grid_cell, probability, direction]
 
 
 def result_of(window: TileWindow, record: str, valid: bytes | None) -> TileResult:
@@ -111,8 +113,12 @@ def _ballot(core: PixelWindow, votes: list[Any] | None, valid: bytes) -> Ballot:
 
 
 def _vote(values: list[Any]) -> Vote:
-    class_name, change, edges, grid_cell, probability = values
-    box = Box(PixelWindow(*edges), GridCell(*grid_cell), probability)
+    class_name, change, edges, grid_cell, probability, direction_values = values
+    direction = None
+    if direction_values is not None:
+        box_change, directed = direction_values
+        direction = Direction(Change(box_change), directed)
+    box = Box(PixelWindow(*edges), GridCell(*grid_cell), probability, direction)
     return Vote(class_name, Change(change), box)
 
 
@@ -130,6 +136,7 @@ def _cells(records: list[Mapping[str, Any]]) -> tuple[Cell, ...]:
             caption=values["caption"],
             ground=None if values["ground"] is None else Ground(*map(tuple, values["ground"])),
             objects=values["objects"],
+            change_probability=values["change_probability"],
         )
         for values, polygon in zip(records, polygons, strict=True)
     )

@@ -20,17 +20,30 @@ from geochg.safety.untrusted_text import storable, without_secrets
 from geochg.tasks.quantities import rounded_value
 from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
+from geochg.tiling.series_dates import date_of
 from geochg.tiling.source import RasterSource
 
 _SIDECAR_SUFFIX = ".aux.xml"
 
 
 def fingerprint(
-    pair: RasterPair, options: AnalyzeOptions, model: ChangeModel, *, heatmap: bool
+    pair: RasterPair,
+    options: AnalyzeOptions,
+    model: ChangeModel,
+    *,
+    heatmap: bool,
+    between: Sequence[RasterSource] = (),
 ) -> dict[str, Any]:
     """What a journal must have in common with a run to be resumed by it.
 
     Keys are what a refusal names; values are plain JSON.
+
+    Args:
+        pair: The pair, or the first and the last date of a series.
+        options: The options of the run.
+        model: The model.
+        heatmap: Whether there is a heatmap.
+        between: Other dates of a series.
     """
     # Coordinates have no files.
     area_files = files_behind(file_of(options.aoi)) if options.aoi else []
@@ -38,9 +51,11 @@ def fingerprint(
         "the version of geochg": __version__,
         "the before image": _input_facts(pair.before),
         "the after image": _input_facts(pair.after),
+        **{f"image {n}": _input_facts(source) for n, source in enumerate(between, start=2)},
         "the model": asdict(model.identity),
         "the area of interest": _states(map(str, area_files)),
         "whether there is a heatmap": heatmap,
+        "the classes": options.class_list.to_dict() if options.class_list else None,
         **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
     }
 
@@ -50,22 +65,44 @@ def metadata(
     options: AnalyzeOptions,
     model: ChangeModel,
     questions: Iterable[Question],
-    preparation: Preparation,
-    tallies: Tallies,
-    failures: Sequence[TileFailure],
+    span: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-    counts = asdict(tallies)
-    del counts["not_seen_px"]
+    """The `geochg` member of the outputs; nothing in it differs between equal runs.
+
+    Args:
+        pair: The pair, or the first and the last date of a series.
+        options: The options of the run.
+        model: The model.
+        questions: The questions about each tile.
+        span: What `span_facts` tells of the pair.
+    """
     facts: dict[str, Any] = storable(
         {
             "version": __version__,
             "model": asdict(model.identity),
             "questions": {question.task: model.prompt(question) for question in questions},
-            "sources": {"before": pair.before.to_dict(), "after": pair.after.to_dict()},
+            "sources": {"before": _source_facts(pair.before), "after": _source_facts(pair.after)},
             "options": _shaping_options(options, model),
-            "bands": list(pair.bands.names),
+            **_class_facts(options, model),
             "grid": _grid_facts(pair.grid),
+            **span,
+        }
+    )
+    return facts
+
+
+def span_facts(
+    pair: RasterPair,
+    preparation: Preparation,
+    tallies: Tallies,
+    failures: Sequence[TileFailure],
+) -> dict[str, Any]:
+    """What was measured, read and answered of two dates, as plain JSON values."""
+    counts = asdict(tallies)
+    del counts["not_seen_px"]
+    facts: dict[str, Any] = storable(
+        {
+            "bands": list(pair.bands.names),
             "alignment": preparation.alignment(math.sqrt(pair.facts.pixel_area_m2)),
             "matching": preparation.matching(),
             "tiles": {**counts, "failed": len(failures)},
@@ -74,6 +111,42 @@ def metadata(
         }
     )
     return facts
+
+
+def series_facts(
+    sources: Iterable[RasterSource], steps: Iterable[Mapping[str, Any]], *, together: bool
+) -> dict[str, Any]:
+    """The member `series` of the outputs of three dates or more, as plain JSON values.
+
+    Args:
+        sources: The images, the earliest first.
+        steps: What `span_facts` tells of each step, and its dates.
+        together: Whether the model was shown all dates at once.
+    """
+    facts: dict[str, Any] = storable(
+        {
+            "dates": [_source_facts(source) for source in sources],
+            "shown": "together" if together else "in pairs",
+            "steps": [dict(step) for step in steps],
+        }
+    )
+    return facts
+
+
+def _source_facts(source: RasterSource) -> dict[str, Any]:
+    """A source as outputs tell it; `date` is its day, as far as it is known."""
+    return {**source.to_dict(), "date": date_of(source).text or None}
+
+
+def _class_facts(options: AnalyzeOptions, model: ChangeModel) -> dict[str, Any]:
+    """The classes of the user, and the color of each; nothing for models that know their own."""
+    if options.class_list is None or not model.capabilities.free_classes:
+        return {}
+    colors = options.class_list.colors
+    return {
+        "classes": options.class_list.to_dict()["classes"],
+        "colors": {name: colors[name] for name in options.wanted_classes},
+    }
 
 
 def _input_facts(source: RasterSource) -> list[Any]:

@@ -14,6 +14,7 @@ from geochg.errors import CancelledRunError, RunError, TilesFailedError
 from geochg.events import Listener, Notice, Progress
 from geochg.features.cells import CellSettings, missing_answer, tile_result
 from geochg.features.changes import FILTERS
+from geochg.features.layer import FeatureLayer
 from geochg.features.tile_results import TileResult
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
@@ -89,14 +90,14 @@ class Run:
     @cached_property
     def questions(self) -> list[Question]:
         """The questions about each tile."""
-        return mapped_questions(self.model, self.options.prompts)
+        return mapped_questions(self.model, self.options)
 
     def answer_tiles(self, journal: Journal) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold, and returns those that failed."""
-        done_indices = journal.finished_tiles()
+        done_indices = self._finished_tiles(journal)
         if len(done_indices) == len(self.layout):
             return []
-        plan = self._preparation(journal).plan(self.pair)
+        plan = self._plan(journal)
         self._survey(plan, journal)
         failures: list[TileFailure] = []
         finished = len(done_indices)
@@ -161,7 +162,34 @@ class Run:
             )
             self.listener(Notice(text, warning=True))
 
-    def _preparation(self, journal: Journal) -> Preparation:
+    def tell_unmeasured(self, layer: FeatureLayer) -> str:
+        """Tells where confidence was not measured; gives what the outputs say of it, or nothing."""
+        if not layer.unmeasured:
+            return ""
+        filter_text = ""
+        if self.options.min_confidence:
+            filter_text = ", and are kept whatever --min-confidence says"
+        self.listener(
+            Notice(
+                f"{layer.unmeasured} of {len(layer)} features have no confidence, as the model"
+                f" gives no probability of them{filter_text}; with --vote, confidence is the share"
+                " of the tiles that agree",
+                warning=True,
+            )
+        )
+        if layer.unmeasured == len(layer):
+            return "not measured"
+        return f"not measured for {layer.unmeasured} of {len(layer)} features"
+
+    def _finished_tiles(self, journal: Journal) -> set[int]:
+        """Indexes of the tiles that need not be read again."""
+        return journal.finished_tiles()
+
+    def _plan(self, journal: Journal) -> ReadPlan:
+        """How its tiles are read."""
+        return self.prepare(journal).plan(self.pair)
+
+    def prepare(self, journal: Journal) -> Preparation:
         """The measurements of this run: made once, kept in the journal, and told."""
         known_preparation = kept_preparation(journal)
         if known_preparation is not None:
@@ -247,7 +275,7 @@ class Run:
         pixel_area_m2 = self.pair.facts.pixel_area_m2
         return CellSettings(
             geometry=self.options.geometry,
-            classes=self.options.classes,
+            classes=self.options.wanted_classes,
             heat=self.outputs.heatmap is not None and not self.options.vote,
             ballot=self.options.vote,
             sensitivity=self.options.sensitivity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 
 import numpy as np
@@ -61,6 +61,10 @@ def _senseless(answer: Outlines) -> str:
     return "" if is_sound and in_range else NO_CALIBRATION
 
 
+def _measured(probabilities: Iterable[float | None]) -> Iterator[tuple[float, float]]:
+    yield from ((float(likely),) * 2 for likely in probabilities if likely is not None)
+
+
 def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:
     """Least and greatest of the numbers of an answer."""
     if isinstance(answer, Presence):
@@ -72,10 +76,13 @@ def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:
         yield from ((float(number),) * 2 for number in answer.counts.values())
     elif isinstance(answer, Locations):
         for cells in answer.cells.values():
-            yield from ((float(likely),) * 2 for likely in cells.values())
+            yield from _measured(cells.values())
+        for directions in answer.directions.values():
+            yield from _measured(direction.probability for direction in directions.values())
     elif isinstance(answer, Boxes):
         for boxes in answer.boxes.values():
-            yield from ((float(box.probability),) * 2 for box in boxes)
+            yield from _measured(box.probability for box in boxes)
+            yield from _measured(box.direction.probability for box in boxes if box.direction)
     elif isinstance(answer, Outlines):
         # Layers that are made later are looked at then, see `geometry.hysteresis`.
         layers = None if callable(answer.probability) else answer.probability

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from geochg.records import Question, Task
+from geochg.records import AskedClass, Question, Task
 from geochg.tasks import caption, count, dialogue, locate, presence, question
 from geochg.tasks.base import TURN_BREAK, TaskSpec
 
@@ -21,14 +21,15 @@ SPECS: Mapping[Task, TaskSpec[Any]] = {
 """Specification of each task: prompts, text form and parser."""
 
 
-def ask(task: Task, text: str | None = None) -> Question:
+def ask(task: Task, text: str | None = None, classes: tuple[AskedClass, ...] = ()) -> Question:
     """The question of a task, in the words of the data or in those that are given.
 
     Args:
         task: The task.
         text: The prompt in words; that of the task when None.
+        classes: The classes that it asks about; roads and buildings where it is empty.
 
     Raises:
         ValueError: If the task has no words of its own and none are given.
     """
-    return SPECS[task].ask(text)
+    return SPECS[task].ask(text, classes)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from geochg.records import Caption, Task
 from geochg.safety.untrusted_text import LONGEST_TEXT, printable
 from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.lexicon import Lexicon
 from geochg.tasks.reply_text import changed_members, plain_text, refusal, sentences
 from geochg.tasks.statements import Verdict, leading_answer, verdict
 
 PROMPT = "Please briefly describe the changes in these two images."
+
+CLASS_PROMPT = "Please briefly describe the changes in {classes} in these two images."
 
 
 def render(caption: Caption) -> str:
@@ -19,7 +22,7 @@ def render(caption: Caption) -> str:
     return text
 
 
-def read_caption(text: str) -> Caption:
+def read_caption(text: str, lexicon: Lexicon) -> Caption:
     """The caption and whether it tells a change.
 
     It tells none when it is one of the five sentences of the data (`NO_CHANGE_SENTENCES`), as
@@ -32,7 +35,7 @@ def read_caption(text: str) -> Caption:
             not changed.
     """
     line = _one_line(text)
-    body = plain_text(line)
+    body = lexicon.marked(plain_text(line))
     if refusal_text := refusal(body):
         raise NonsenseError(f"no description: '{refusal_text}'")
     parts = [leading_answer(sentence) for sentence in sentences(body)]
@@ -64,4 +67,4 @@ def _one_line(text: str) -> str:
     return " ".join([*closed, *lines[-1:]])
 
 
-SPEC: TaskSpec[Caption] = TaskSpec(Task.CAPTION, (PROMPT,), render, read_caption)
+SPEC: TaskSpec[Caption] = TaskSpec(Task.CAPTION, (PROMPT,), (CLASS_PROMPT,), render, read_caption)

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from geochg.records import Change, Counts, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
-from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE
+from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE, Lexicon
 from geochg.tasks.mentions import MOST_OBJECTS, Mention, mentions_in
 from geochg.tasks.reply_text import doubt, plain_text, sentences
 from geochg.tasks.statements import Verdict, leading_answer, verdict
 
 PROMPT = "Please determine how many roads and buildings have changed?"
 """The wording kept of the several in the data."""
+
+CLASS_PROMPT = "Please determine how many {classes} have changed, with a number for each."
 
 NO_CHANGE = "There are no changes in roads or buildings."
 
@@ -61,19 +63,20 @@ def _statement(class_name: str, number: int) -> str:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read_counts(text: str) -> Counts:
+def read_counts(text: str, lexicon: Lexicon) -> Counts:
     """Counts and directions in the words of a model.
 
     Takes digits and the words to twenty; roads, buildings, houses and the like; "new", "built",
     "removed", ... as directions ("changed" tells none); "no new roads, but 3 new buildings";
     `Roads: 2, buildings: 0`. A class that is not mentioned is left out. A class mentioned with two
-    directions keeps the sum and loses the direction. A plain "no change" is 0 roads, 0 buildings.
+    directions keeps the sum and loses the direction. A plain "no change" is 0 of each that was
+    asked about. Where the user named classes, the others are understood and left out.
 
     Raises:
         NonsenseError: If a class has no number or two, if a number counts nothing known, is
             negative, broken or absurd, or if the answer contradicts itself or doubts.
     """
-    body = plain_text(text)
+    body = lexicon.marked(plain_text(text))
     if doubted := doubt(body):
         raise NonsenseError(f"no count: '{doubted}'")
     denied, mentions = False, list[Mention]()
@@ -81,22 +84,22 @@ def read_counts(text: str) -> Counts:
         answer, statement = leading_answer(sentence)
         is_nothing = verdict(statement) is Verdict.UNCHANGED or statement in {"none", "nothing"}
         denied |= is_nothing or answer is False
-        mentions += [] if is_nothing else mentions_in(statement)
-    return _counts(mentions, denied)
+        mentions += [] if is_nothing else mentions_in(statement, lexicon)
+    return _counts(mentions, denied, lexicon)
 
 
-def _counts(mentions: Iterable[Mention], denied: bool) -> Counts:
+def _counts(mentions: Iterable[Mention], denied: bool, lexicon: Lexicon) -> Counts:
     facts: dict[str, list[Mention]] = {}
     for mention in mentions:
         if mention.number is not None:
             facts.setdefault(mention.class_name, []).append(mention)
-        elif mention.class_name in ASKED:
+        elif mention.class_name in lexicon.asked:
             raise NonsenseError(f"no number of class '{mention.class_name}'")
-    totals = {name: _total(facts[name]) for name in COUNTABLE if name in facts}
+    totals = {name: _total(facts[name]) for name in lexicon.countable if name in facts}
     if denied and any(number for number, _ in totals.values()):
         raise NonsenseError("counts changes and says that there are none")
     if denied:
-        totals = dict.fromkeys(ASKED, (0, None)) | totals
+        totals = dict.fromkeys(lexicon.asked, (0, None)) | totals
     if not totals:
         raise NonsenseError("nothing is counted")
     return Counts(
@@ -147,4 +150,4 @@ def _refuse_denied(
         raise NonsenseError("counts a class and says that there are none of it")
 
 
-SPEC: TaskSpec[Counts] = TaskSpec(Task.COUNT, (PROMPT,), render, read_counts)
+SPEC: TaskSpec[Counts] = TaskSpec(Task.COUNT, (PROMPT,), (CLASS_PROMPT,), render, read_counts)

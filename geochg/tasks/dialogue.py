@@ -5,11 +5,18 @@ from __future__ import annotations
 from geochg.records import Caption, Counts, Dialogue, Presence, Task, Unparsed
 from geochg.tasks import caption, count, presence
 from geochg.tasks.base import TURN_BREAK, NonsenseError, TaskSpec
+from geochg.tasks.lexicon import Lexicon
 
 PROMPTS = (
     presence.PROMPT,
     "If changes have occurred, count the number of road and building changes separately.",
     "Based on the above analysis, please describe the changes of these two images in detail.",
+)
+
+CLASS_PROMPTS = (
+    presence.CLASS_PROMPT,
+    "If changes have occurred, count the changes in {classes} separately.",
+    "Based on the above analysis, please describe the changes in {classes} in detail.",
 )
 
 
@@ -26,7 +33,7 @@ def render(dialogue: Dialogue) -> str:
     return TURN_BREAK.join((presence.SPEC.render(dialogue.presence), counts, description))
 
 
-def read_dialogue(text: str) -> Dialogue:
+def read_dialogue(text: str, lexicon: Lexicon) -> Dialogue:
     """The three turns of a dialogue, given one a line (`TaskSpec.joined_turns`).
 
     Counts are None when that turn makes no sense; the rest of the dialogue still does.
@@ -38,9 +45,9 @@ def read_dialogue(text: str) -> Dialogue:
     turns = text.split(TURN_BREAK, 2)
     if len(turns) != 3:
         raise NonsenseError(f"{len(turns)} of 3 turns")
-    changed = presence.SPEC.parse(turns[0])
-    counts = count.SPEC.parse(turns[1])
-    description = caption.SPEC.parse(turns[2])
+    changed = presence.SPEC.parse_with(lexicon, turns[0])
+    counts = count.SPEC.parse_with(lexicon, turns[1])
+    description = caption.SPEC.parse_with(lexicon, turns[2])
     if isinstance(changed, Unparsed):
         raise NonsenseError(f"first turn: {changed.reason}")
     if isinstance(description, Unparsed):
@@ -56,4 +63,4 @@ def _dialogue(changed: Presence, counts: Counts | None, description: Caption) ->
     return Dialogue(changed, counts, description.text)
 
 
-SPEC: TaskSpec[Dialogue] = TaskSpec(Task.DIALOGUE, PROMPTS, render, read_dialogue)
+SPEC: TaskSpec[Dialogue] = TaskSpec(Task.DIALOGUE, PROMPTS, CLASS_PROMPTS, render, read_dialogue)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from geochg.records import GRID_CELLS, Change, GridCell, Locations, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
-from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE, DIRECTIONS, NOUNS
+from geochg.tasks.lexicon import ADJECTIVE, ASKED, COUNTABLE, DIRECTIONS, Lexicon
 from geochg.tasks.reply_text import plain_text
 from geochg.tasks.statements import all_unchanged
 
@@ -15,6 +16,13 @@ PROMPT = (
     "Please indicate the locations where changes have occurred in the buildings and roads, using"
     " a 3x3 grid (namely, 'top', 'center', and 'bottom' vertically and 'left', 'center', 'right'"
     " horizontally)."
+)
+
+CLASS_PROMPT = (
+    "Please indicate the locations where changes have occurred in {classes}, using a 3x3 grid"
+    " (namely, 'top', 'center', and 'bottom' vertically and 'left', 'center', 'right'"
+    " horizontally). Write for each its name, a colon, and in brackets the list of its cells, which"
+    " may be empty."
 )
 
 _HEADINGS = {name: f"{name}s" if name in ASKED else name for name in COUNTABLE}
@@ -71,25 +79,36 @@ _CELL = re.compile(
     + r")\b"
 )
 _LIKE_CELL = re.compile(r"\b(?:top|bottom|upper|lower|left|right|cent(?:er|re)|middle)\b|\[")
-_CLASSES = {form: class_name for form, (class_name, _) in NOUNS.items()} | {
-    name: name for name in COUNTABLE
-}
-_HEADING = re.compile(
-    rf"(?:\b(?P<direction>{'|'.join(DIRECTIONS)})\s+)?\b(?P<noun>{'|'.join(_CLASSES)})"
-    r"(?:\s+(?:areas?|land|ground|bod(?:y|ies)|objects?|changes?))?"
-    r"['\"]?\s*(?:[:=]|-(?=\s)|(?=\[))\s*"
-)
-_PREAMBLE = re.compile(
-    r"(?:\b(?:here|are|is|the|locations?|of|where|changes?|changed|have|has|occurred|in|grid|3x3"
-    r"|as|follows|following|based|on|two|images|and|buildings?|roads?|for|each|cells?)\b"
-    r"|[\s.,;:{(\"'-])*"
-)
+_NAMES = {name: name for name in COUNTABLE}
+
+
+@cache
+def _heading(nouns: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches what stands before a list: a class, and a direction where it is told."""
+    return re.compile(
+        rf"(?:\b(?P<direction>{'|'.join(DIRECTIONS)})\s+)?\b(?P<noun>{'|'.join(nouns)})"
+        r"(?:\s+(?:areas?|land|ground|bod(?:y|ies)|objects?|changes?))?"
+        r"['\"]?\s*(?:[:=]|-(?=\s)|(?=\[))\s*"
+    )
+
+
+@cache
+def _preamble(nouns: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches what may stand before the first list."""
+    return re.compile(
+        r"(?:\b(?:here|are|is|the|locations?|of|where|changes?|changed|have|has|occurred|in|grid"
+        r"|3x3|as|follows|following|based|on|two|images|and|buildings?|roads?|for|each|cells?"
+        rf"{''.join(f'|{noun}' for noun in nouns)})\b"
+        r"|[\s.,;:{(\"'-])*"
+    )
+
+
 _EMPTY = re.compile(r"\W*(?:none|no|no changes?|nothing|n/?a|null|empty|unchanged)\W*")
 _BETWEEN = re.compile(r"(?:[\s,;/|&'\"]|\band\b)*")
 
 
-def read_locations(text: str) -> Locations:
-    """The cells of each class, each with probability 1.
+def read_locations(text: str, lexicon: Lexicon) -> Locations:
+    """The cells of each class, without probabilities.
 
     Takes `roads: ['top-left']. buildings: [].` with or without quotes, colons and full stops (the
     released text processor drops `:` and `.`), the same as JSON or without brackets, the codes
@@ -101,32 +120,40 @@ def read_locations(text: str) -> Locations:
         NonsenseError: If no class is given cells, a cell is unknown, a list is cut off, a class
             has two different lists, or something besides the lists speaks of cells.
     """
-    body = plain_text(text)
+    body = lexicon.marked(plain_text(text))
     if all_unchanged(body):
-        return Locations({class_name: {} for class_name in ASKED})
-    cells: dict[str, dict[GridCell, float]] = {}
+        return Locations({class_name: {} for class_name in lexicon.asked})
+    cells: dict[str, dict[GridCell, float | None]] = {}
     changes: dict[str, Change] = {}
-    for class_name, change, content in _entries(body):
-        named_cells = dict.fromkeys(_cells(content), 1.0)
+    for class_name, change, content in _entries(body, lexicon):
+        named_cells: dict[GridCell, float | None] = dict.fromkeys(_cells(content))
         if cells.setdefault(class_name, named_cells) != named_cells:
             raise NonsenseError(f"two lists of class '{class_name}'")
         if change and named_cells and changes.setdefault(class_name, change) is not change:
             raise NonsenseError(f"two directions of class '{class_name}'")
+    if not cells:
+        raise NonsenseError("no class that was asked about is given a list of cells")
     return Locations(cells, changes)
 
 
-def _entries(body: str) -> Iterator[tuple[str, Change | None, str]]:
-    """Class, direction and the text of the list, in the order given."""
-    headings = list(_HEADING.finditer(body))
+def _entries(body: str, lexicon: Lexicon) -> Iterator[tuple[str, Change | None, str]]:
+    """Class, direction and the text of the list, in the order given.
+
+    Classes that a user did not name are left out.
+    """
+    nouns = {form: class_name for form, (class_name, _) in lexicon.nouns.items()} | _NAMES
+    headings = list(_heading(tuple(nouns)).finditer(body))
     if not headings:
         raise NonsenseError("no class is given a list of cells")
-    if not _PREAMBLE.fullmatch(body[: headings[0].start()]):
+    if not _preamble(tuple(lexicon.marks.values())).fullmatch(body[: headings[0].start()]):
         raise NonsenseError("the answer does not begin with a list of cells")
     ends = [heading.start() for heading in headings[1:]] + [len(body)]
     for heading, end in zip(headings, ends, strict=True):
         direction = heading["direction"]
         content = _list(body[heading.end() : end])
-        yield _CLASSES[heading["noun"]], DIRECTIONS[direction] if direction else None, content
+        class_name = nouns[heading["noun"]]
+        if class_name in lexicon.countable:
+            yield class_name, DIRECTIONS[direction] if direction else None, content
 
 
 def _list(text: str) -> str:
@@ -154,4 +181,6 @@ def _cells(content: str) -> list[GridCell]:
     return [cell for cell in GRID_CELLS if cell in named_cells]
 
 
-SPEC: TaskSpec[Locations] = TaskSpec(Task.LOCATE, (PROMPT,), render, read_locations)
+SPEC: TaskSpec[Locations] = TaskSpec(
+    Task.LOCATE, (PROMPT,), (CLASS_PROMPT,), render, read_locations
+)

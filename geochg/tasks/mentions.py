@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 from geochg.records import Change
 from geochg.tasks.base import NonsenseError
-from geochg.tasks.lexicon import ADJECTIVES, ARTICLES, CHANGED, DIRECTIONS, NOUNS, NUMBERS
+from geochg.tasks.lexicon import (
+    ADJECTIVES,
+    ARTICLES,
+    CHANGED,
+    DIRECTIONS,
+    NUMBERS,
+    USUAL_LEXICON,
+    Lexicon,
+)
 
 MOST_OBJECTS = 10_000
 """More changed objects than this in one tile are not believed."""
@@ -81,8 +89,12 @@ class Mention:
     directions: set[Change] = field(default_factory=set)
 
 
-def mentions_in(sentence: str) -> list[Mention]:
+def mentions_in(sentence: str, lexicon: Lexicon = USUAL_LEXICON) -> list[Mention]:
     """The classes that one sentence of a `plain_text` mentions.
+
+    Args:
+        sentence: The sentence, with nouns as `Lexicon.marked` writes them.
+        lexicon: The nouns that are known.
 
     Raises:
         NonsenseError: If a part of it that matters is not understood.
@@ -93,7 +105,7 @@ def mentions_in(sentence: str) -> list[Mention]:
     for clause in _CLAUSE_BREAK.split(sentence):
         for phrase, meaning in _PHRASES:
             clause = phrase.sub(meaning, clause)
-        mentions += _Clause(_TOKEN.findall(clause)).read()
+        mentions += _Clause(_TOKEN.findall(clause), lexicon).read()
     return mentions
 
 
@@ -119,8 +131,9 @@ def number_in(token: str) -> int | None:
 class _Clause:
     """One pass over the tokens of a clause."""
 
-    def __init__(self, tokens: list[str]) -> None:
+    def __init__(self, tokens: list[str], lexicon: Lexicon) -> None:
         self.tokens = tokens
+        self.nouns = lexicon.nouns
         self.index = 0
         self.mentions: list[Mention] = []
         self.open: list[Mention] = []
@@ -145,7 +158,7 @@ class _Clause:
         number = number_in(token)
         if number is not None:
             self._read_number(token, number)
-        elif token in NOUNS:
+        elif token in self.nouns:
             self._read_noun()
         elif token in DIRECTIONS:
             self._read_direction(DIRECTIONS[token])
@@ -209,7 +222,7 @@ class _Clause:
         self.attributes = set()
 
     def _add(self, noun_index: int, number: int | None, directions: set[Change]) -> None:
-        class_name, noun = NOUNS[self.tokens[noun_index]]
+        class_name, noun = self.nouns[self.tokens[noun_index]]
         mention = Mention(class_name, noun, number, set(directions))
         if number is not None and self.coming is not None:
             mention.directions.add(self.coming)
@@ -248,7 +261,7 @@ class _Clause:
         return self._token(before) in _PLACES
 
     def _class(self, index: int) -> str | None:
-        return NOUNS.get(self._token(index), (None, ""))[0]
+        return self.nouns.get(self._token(index), (None, ""))[0]
 
     def _token(self, index: int) -> str:
         return self.tokens[index] if 0 <= index < len(self.tokens) else ""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from geochg.records import Presence, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.lexicon import Lexicon
 from geochg.tasks.reply_text import changed_members, doubt, plain_text, sentences
 from geochg.tasks.statements import Verdict, claims_change, leading_answer, verdict
 
 PROMPT = "Please judge whether these two images have changed. Please answer yes or no."
+
+CLASS_PROMPT = (
+    "Please judge whether there are changes in {classes} between these two images: whether any have"
+    " appeared, disappeared or been altered. Please answer yes or no."
+)
 
 _MEANING = {Verdict.CHANGED: True, Verdict.UNCHANGED: False}
 
@@ -17,7 +23,7 @@ def render(presence: Presence) -> str:
     return "Yes" if presence.changed else "No"
 
 
-def read_presence(text: str) -> Presence:
+def read_presence(text: str, lexicon: Lexicon) -> Presence:
     """Whether the answer is yes or no.
 
     Takes `Yes`, `no.`, `Yes, a new house ...`, `There is no change.`, `The images have changed.`,
@@ -26,7 +32,7 @@ def read_presence(text: str) -> Presence:
     Raises:
         NonsenseError: If it gives neither or both of the two answers, or doubts.
     """
-    body = plain_text(text)
+    body = lexicon.marked(plain_text(text))
     if doubted := doubt(body):
         raise NonsenseError(f"neither yes nor no: '{doubted}'")
     stated = sentences(body)
@@ -56,4 +62,6 @@ def _opening_answer(sentence: str) -> bool | None:
     return True if states and verdict(opening) is Verdict.CHANGED else None
 
 
-SPEC: TaskSpec[Presence] = TaskSpec(Task.PRESENCE, (PROMPT,), render, read_presence)
+SPEC: TaskSpec[Presence] = TaskSpec(
+    Task.PRESENCE, (PROMPT,), (CLASS_PROMPT,), render, read_presence
+)

@@ -9,6 +9,8 @@ from typing import Any
 from geochg.errors import OptionError
 from geochg.files.text_file import read_toml
 from geochg.records import Task
+from geochg.safety.untrusted_text import cleaned
+from geochg.tasks.patterns import CELL_FIELD, CLASS_FIELDS, CLASSES_FIELD, fields_of
 
 CLUE = "clue"
 """Name of the prompt that holds a clue; `{clue}` in it is the clue itself."""
@@ -18,6 +20,15 @@ USUAL_CLUE = "Clue: {clue}"
 
 NAMES = (*map(str, (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)), CLUE)
 """Names of the prompts that can be given."""
+
+_FIELDS = {
+    str(Task.PRESENCE): {CLASSES_FIELD},
+    str(Task.LOCATE): {CLASSES_FIELD, *CLASS_FIELDS, CELL_FIELD},
+    str(Task.COUNT): {CLASSES_FIELD, *CLASS_FIELDS},
+    str(Task.CAPTION): {CLASSES_FIELD},
+    CLUE: {CLUE},
+}
+"""Fields that may stand in each prompt."""
 
 
 def read_prompts(path: Path) -> dict[str, str]:
@@ -53,8 +64,24 @@ def check_prompts(prompts: Mapping[str, Any]) -> None:
             raise OptionError(f"the prompt {name!r} is no text", f'write {name} = "..."')
         if not text.strip():
             raise OptionError(f"the prompt {name!r} is empty", "write what is to be asked")
+        _check_fields(name, text)
         if name == CLUE and "{clue}" not in text:
             raise OptionError("the prompt 'clue' has no place for the clue", "write {clue} there")
+
+
+def _check_fields(name: str, text: str) -> None:
+    """Refuses fields that mean nothing in a prompt."""
+    fields = fields_of(text)
+    if unknown := sorted(fields - _FIELDS[name]):
+        raise OptionError(
+            f"the prompt {name!r} has an unknown field {{{cleaned(unknown[0], 40)}}}",
+            f"fields: {', '.join(f'{{{field}}}' for field in sorted(_FIELDS[name]))}",
+        )
+    if CELL_FIELD in fields and not fields & CLASS_FIELDS:
+        raise OptionError(
+            f"the prompt {name!r} asks about one cell, but about no class",
+            "write {thing} or {things} where the class is to stand",
+        )
 
 
 def clue_sentence(clue: str, prompts: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geochg.records import Reply, Task
 from geochg.tasks.base import NonsenseError, TaskSpec
+from geochg.tasks.lexicon import Lexicon
 
 
 def render(reply: Reply) -> str:
@@ -14,11 +15,11 @@ def render(reply: Reply) -> str:
     return text
 
 
-def read_reply(text: str) -> Reply:
+def read_reply(text: str, lexicon: Lexicon) -> Reply:
     """Any words at all; raises `NonsenseError` when there are none."""
     if not any(character.isalnum() for character in text):
         raise NonsenseError("nothing is said")
     return Reply(text)
 
 
-SPEC: TaskSpec[Reply] = TaskSpec(Task.QUESTION, (), render, read_reply)
+SPEC: TaskSpec[Reply] = TaskSpec(Task.QUESTION, (), (), render, read_reply)

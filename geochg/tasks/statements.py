@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from geochg.tasks.lexicon import CHANGED, DIRECTIONS, NOUNS
+from geochg.tasks.lexicon import CHANGED, DIRECTIONS, is_noun
 from geochg.tasks.reply_text import sentences
 
 NO_CHANGE_SENTENCES = (
@@ -58,9 +58,9 @@ _FRAME = frozenset(
 # "appear" frames ("appear to be the same") as often as it tells a change ("houses appear").
 _TELLING = DIRECTIONS.keys() - _FRAME
 _KNOWN = frozenset().union(
-    _NEGATIONS, _SAME, _DEGREES, _CLARITY, _COMPARED, _FRAME, _TELLING, CHANGED, NOUNS
+    _NEGATIONS, _SAME, _DEGREES, _CLARITY, _COMPARED, _FRAME, _TELLING, CHANGED
 )
-_NEGATED = frozenset().union(_CLARITY, _TELLING, CHANGED, NOUNS, {"two"})
+_NEGATED = frozenset().union(_CLARITY, _TELLING, CHANGED, {"two"})
 
 
 def verdict(sentence: str) -> Verdict:
@@ -71,7 +71,8 @@ def verdict(sentence: str) -> Verdict:
     """
     words = _once(re.findall(r"[a-z0-9]+", sentence.replace("at all", "")))
     known_words = set(words)
-    if not words or not known_words <= _KNOWN:
+    nouns = set(filter(is_noun, known_words))
+    if not words or not known_words - nouns <= _KNOWN:
         return Verdict.NOT_UNDERSTOOD
     says_same = not known_words.isdisjoint(_SAME)
     changed = not known_words.isdisjoint(CHANGED | _TELLING) or (
@@ -84,7 +85,7 @@ def verdict(sentence: str) -> Verdict:
         return Verdict.CHANGED
     if negations and not _is_plain_negation(words, negations):
         return Verdict.NOTHING_SAID
-    partly = not known_words.isdisjoint(_TELLING | NOUNS.keys())
+    partly = bool(nouns) or not known_words.isdisjoint(_TELLING)
     return Verdict.PARTLY_UNCHANGED if partly else Verdict.UNCHANGED
 
 
@@ -94,7 +95,9 @@ def _is_plain_negation(words: list[str], negations: list[int]) -> bool:
     # before, changes after" only one of the two is negated.
     index = negations[0]
     following = words[index + 1 : index + 2]
-    negates = words[index] not in {"no", "zero", "0", "false"} or _NEGATED.issuperset(following)
+    negates = words[index] not in {"no", "zero", "0", "false"} or all(
+        word in _NEGATED or is_noun(word) for word in following
+    )
     joined = "or" in words or sum(word in CHANGED for word in words) <= 1
     return len(negations) == 1 and negates and joined and _DEGREES.isdisjoint(words)
 

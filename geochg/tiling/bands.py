@@ -20,6 +20,7 @@ from geochg.tiling.band_pairs import (
     names_of,
     place_pairing_note,
     reordering_note,
+    tokens_of_dates,
 )
 from geochg.tiling.gray import COLORS, GRAY, count_of, gray_numbers, refuse_gray_against_color
 from geochg.tiling.radar_bands import SourceRadar, radar_of
@@ -171,8 +172,9 @@ def choose_bands(
         before: Bands of the before image.
         after: Bands of the after image.
         wanted_names: The user's choice, each a number, a name, a role or `role=number` (or
-            `role=name`); empty to let the files decide. `gray` alone is the grey of each date:
-            its only band, or the luminance of its colours.
+            `role=name`), with `before/after` where the dates differ (`red=1/4`); empty to let the
+            files decide. `gray` alone is the grey of each date: its only band, or the luminance
+            of its colours.
         purpose: `rgb` for a model that looks at pictures, `rgb+nir` for one that also looks at
             the near infrared where both dates name it, and at named bands in false colour, `all`
             for one that uses every band.
@@ -212,7 +214,8 @@ def _wanted_bands(
     wanted_names: Sequence[str],
     paths: tuple[str, str],
 ) -> BandChoice:
-    pairs = [(_find(t, before, paths[0]), _find(t, after, paths[1])) for t in wanted_names]
+    tokens = [tokens_of_dates(token, before, after) for token in wanted_names]
+    pairs = [(_find(a, before, paths[0]), _find(b, after, paths[1])) for a, b in tokens]
     roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted_names]
     if unknown := [role for role in roles if role and role not in ROLES]:
         raise OptionError(f"no band role is called {unknown[0]!r}", f"roles: {', '.join(ROLES)}")

@@ -8,6 +8,7 @@ or as nearly so as quarter turns and a mirror allow, because that is how models 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,15 +59,49 @@ def common_grid(
         OptionError: If `crs` is not a CRS or the pair cannot be brought to it.
         InputError: If the images do not overlap.
     """
-    grid_source = before if resolution is not None else _shown_by_both(before, after)
+    return shared_grid((before, after), crs=crs, resolution=resolution, paths=paths)
+
+
+def shared_grid(
+    grids: Sequence[GeoBox],
+    *,
+    crs: str | None = None,
+    resolution: float | None = None,
+    paths: Sequence[str],
+) -> GeoBox:
+    """The grid that any number of dates is read on: the first image's, cut to where all lie.
+
+    Args:
+        grids: Grids of the images.
+        crs: See `common_grid`.
+        resolution: See `common_grid`.
+        paths: What to call the images in messages.
+
+    Raises:
+        OptionError: If `crs` is not a CRS or the images cannot be brought to it.
+        InputError: If the images have no ground in common.
+    """
+    first = grids[0]
+    coarsest = max(grids[1:], key=pixel_m)
+    grid_source = first if resolution is not None else _shown_by_both(first, coarsest)
     grid = _resampled_grid(north_up(_reprojected_grid(grid_source, crs, resolution)), resolution)
-    other = before if grid_source is after else after
-    shared = covered_window(pixel_polygon(footprint(other), crs_of(other), grid), grid)
-    if shared is None:
-        raise InputError(
-            f"{paths[0]} and {paths[1]} do not overlap",
-            "check that both show the same place and that their CRS are right (geochg info)",
-        )
+    # The grid already ends where the image does that it was made of.
+    made_of = coarsest if grid_source is coarsest else first
+    shared = PixelWindow.whole(grid.shape)
+    for other, path in zip(grids, paths, strict=True):
+        if other is made_of:
+            continue
+        window = covered_window(pixel_polygon(footprint(other), crs_of(other), grid), grid)
+        common = window and shared.cut_to(window)
+        if common is None:
+            names = f"{paths[0]} and {path}" if path != paths[0] else f"{path} and the others"
+            text = "do not overlap" if window is None else "have no ground in common with the rest"
+            raise InputError(
+                f"{names} {text}",
+                f"check that {'all' if len(grids) > 2 else 'both'} show the same place and that "
+                "their CRS are right (geochg info)",
+            )
+        shared = common
     return crop(grid, shared)
 
 

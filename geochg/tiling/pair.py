@@ -34,6 +34,7 @@ from geochg.tiling.radar_bands import pair_radar
 from geochg.tiling.raster_input import RasterInput, raster_input
 from geochg.tiling.read import ReadPlan
 from geochg.tiling.scaling import Scaling, Scalings, scalings
+from geochg.tiling.series_dates import naming_remarks, with_given_dates
 from geochg.tiling.source import RasterSource, collars_of, read_source
 
 if TYPE_CHECKING:
@@ -236,8 +237,11 @@ def place_pair(
     first, second = _inputs(before, after, geobox)
     paths = (first.label, second.label)
     reading = options.of_dates()
-    sources = read_source(first, reading[0]), read_source(second, reading[1])
+    files = read_source(first, reading[0]), read_source(second, reading[1])
+    before_source, after_source = with_given_dates(files, options.dates)
+    sources = before_source, after_source
     remarks = source_remarks(*sources, dates_as_given=options.dates_as_given)
+    remarks += tuple(naming_remarks(sources))
     if refusing:
         refuse(remarks)
     grids = [source.geobox for source in sources]

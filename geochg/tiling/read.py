@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -30,27 +30,33 @@ AHEAD_TILES = 2 * RUN_TILES
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """How a pair is read: everything a thread or a process needs to open its own readers.
+    """How a pair or a series is read: all that a thread or a process needs to open its readers.
 
     Attributes:
         before: The before date.
         after: The after date.
         grid: The common grid.
         area: Area of interest on the grid; None for all of it.
+        between: Dates of a series between these two, for models that take them all.
     """
 
     before: DatePlan
     after: DatePlan
     grid: GeoBox
     area: Area | None = None
+    between: tuple[DatePlan, ...] = ()
 
     @property
-    def display_ranges(self) -> tuple[DisplayRanges, DisplayRanges] | None:
+    def dates(self) -> tuple[DatePlan, ...]:
+        """All dates, the earliest first."""
+        return self.before, *self.between, self.after
+
+    @property
+    def display_ranges(self) -> tuple[DisplayRanges, ...] | None:
         """See `Tile`; None where values are read, or where something is taken off them first."""
-        before, after = self.before.stretch, self.after.stretch
-        if before is None or after is None or self.before.centring is not None:
-            return None
-        return before.ranges, after.ranges
+        stretches = [date.stretch for date in self.dates if date.centring is None]
+        ranges = tuple(stretch.ranges for stretch in stretches if stretch is not None)
+        return ranges if len(ranges) == len(self.dates) else None
 
 
 class PairReader:
@@ -127,24 +133,24 @@ def read_ahead(
     Args:
         plan: How the pair is read.
         windows: The tiles wanted, in order.
-        workers: Reading threads for both dates together; at least one for each.
+        workers: Reading threads for all dates together; at least one for each.
     """
-    count = max(1, workers // 2)
-    before = _DateThreads(plan.before, plan.grid, count)
-    after = _DateThreads(plan.after, plan.grid, count)
-    pending: deque[tuple[TileWindow, Future[_Read], Future[_Read]]] = deque()
+    count = max(1, workers // len(plan.dates))
+    dates = [_DateThreads(date, plan.grid, count) for date in plan.dates]
+    pending: deque[tuple[TileWindow, list[Future[_Read]]]] = deque()
     try:
         for window in windows:
-            pending.append((window, before.submit(window), after.submit(window)))
+            pending.append((window, [date.submit(window) for date in dates]))
             if len(pending) >= AHEAD_TILES * count:
                 yield _tile(plan, *pending.popleft())
         while pending:
             yield _tile(plan, *pending.popleft())
     finally:
-        for date in (before, after):
+        for date in dates:
             date.stop()
-        with closing(before), closing(after):
-            pass
+        with ExitStack() as stack:
+            for date in dates:
+                stack.enter_context(closing(date))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,22 +221,20 @@ class _DateThreads:
             reader.close()
 
 
-def _tile(
-    plan: ReadPlan, window: TileWindow, before: Future[_Read], after: Future[_Read]
-) -> Tile | TileFailure:
-    first, second = before.result(), after.result()
-    if isinstance(first, _Unread):
-        return TileFailure(window, first.reason, first.is_permanent)
-    if isinstance(second, _Unread):
-        return TileFailure(window, second.reason, second.is_permanent)
-    valid = first[1] & second[1]
+def _tile(plan: ReadPlan, window: TileWindow, dates: Sequence[Future[_Read]]) -> Tile | TileFailure:
+    read_dates: list[tuple[NDArray[Any], NDArray[np.bool_]]] = []
+    for date in dates:
+        read_date = date.result()
+        if isinstance(read_date, _Unread):
+            return TileFailure(window, read_date.reason, read_date.is_permanent)
+        read_dates.append(read_date)
+    valid = np.logical_and.reduce([valid for _, valid in read_dates])
     if plan.area is not None:
         valid &= plan.area.mask(window.read)
     _clear_off_grid(valid, window.read, plan.grid)
     return Tile(
         window,
-        _blank_invalid(first[0], valid),
-        _blank_invalid(second[0], valid),
+        tuple(_blank_invalid(values, valid) for values, _ in read_dates),
         valid,
         display_ranges=plan.display_ranges,
     )

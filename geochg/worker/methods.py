@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from geochg.worker.calls import Call, Method
 from geochg.worker.dialogues import OpenDialogues
 from geochg.worker.parameters import (
     PairParameters,
+    SeriesParameters,
     check_known,
     exchanges_of,
     flag_of,
@@ -30,6 +32,7 @@ from geochg.worker.parameters import (
 from geochg.worker.paths import RequestFolder
 
 if TYPE_CHECKING:
+    from geochg.features.layer import FeatureLayer
     from geochg.pipeline.analyze import ChangeResult
 
 _QUIET_S = 0.05  # least time between two reports of progress within a stage
@@ -43,6 +46,7 @@ def methods() -> dict[str, Method]:
         "hello": hello,
         "models": models,
         "devices": devices,
+        "model_folder": model_folder,
         "opens": opens,
         "describe": describe,
         "analyze": lambda call: analyze(call, turn),
@@ -82,6 +86,15 @@ def devices(call: Call) -> Mapping[str, Any]:
     return {"devices": devices_here()}
 
 
+def model_folder(call: Call) -> Mapping[str, Any]:
+    """What a folder with a model or an adapter holds and can do; loads no weights."""
+    check_known(call.parameters, ("path", "folder"))
+    path = Path(RequestFolder.of(call.parameters).file(text_of(call.parameters, "path")))
+    from geochg.models.model_folder import inspect_model_folder
+
+    return inspect_model_folder(path).to_dict()
+
+
 def opens(call: Call) -> Mapping[str, Any]:
     """Which rasters the GDAL of this process opens; that of a client may know other formats."""
     check_known(call.parameters, ("rasters", "allow_remote", "folder"))
@@ -98,25 +111,25 @@ def opens(call: Call) -> Mapping[str, Any]:
 
 
 def describe(call: Call) -> Mapping[str, Any]:
-    """What a pair is."""
-    pair = PairParameters.of(call.parameters)
-    from geochg.pipeline.describe import describe as described
+    """What a pair or a series is."""
+    series = SeriesParameters.of(call.parameters)
+    from geochg.pipeline.describe import describe_series
 
-    facts = described(*pair, cancel=call.cancel).to_dict()
+    facts = describe_series(*series, cancel=call.cancel).to_dict()
     call.stop_if_cancelled()
     return facts
 
 
 def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
     """Maps what changed; one run at a time, because two would only share what one can use."""
-    pair = PairParameters.of(call.parameters, "outputs")
+    series = SeriesParameters.of(call.parameters, "outputs")
     outputs = outputs_of(call.parameters)
-    from geochg.pipeline.analyze import analyze as run
+    from geochg.pipeline.analyze import analyze_series as run
 
     while not turn.acquire(timeout=_POLL_S):
         call.stop_if_cancelled()
     try:
-        result = run(*pair, outputs=outputs, listener=_listener(call), cancel=call.cancel)
+        result = run(*series, outputs=outputs, listener=_listener(call), cancel=call.cancel)
     finally:
         turn.release()
     return _result_values(result)
@@ -177,17 +190,21 @@ def _listener(call: Call) -> Listener:
 
 
 def _result_values(result: ChangeResult) -> dict[str, Any]:
-    totals = result.layer.totals()
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
+    features = _feature_totals(result.layer, -1)
+    if (steps := len(result.layer.periods) - 1) > 0:
+        features["steps"] = [_feature_totals(result.layer, number) for number in range(steps)]
+    return {"outputs": paths, "features": features, "geochg": result.metadata}
+
+
+def _feature_totals(layer: FeatureLayer, period: int) -> dict[str, Any]:
+    """Numbers and area of the features of a pair, or of a period of a series."""
+    totals = layer.totals(period)
     return {
-        "outputs": paths,
-        "features": {
-            "count": len(result.layer),
-            "area_m2": rounded_value(sum(total.area_m2 for total in totals), 1),
-            "kinds": [
-                {"class": total.class_name, "change": total.change, "count": total.features}
-                for total in totals
-            ],
-        },
-        "geochg": result.metadata,
+        "count": sum(total.features for total in totals),
+        "area_m2": rounded_value(sum(total.area_m2 for total in totals), 1),
+        "kinds": [
+            {"class": total.class_name, "change": total.change, "count": total.features}
+            for total in totals
+        ],
     }

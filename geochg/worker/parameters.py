@@ -43,14 +43,45 @@ class PairParameters(NamedTuple):
             OptionError: If the options make no sense.
         """
         check_known(parameters, (*_PAIR, *others))
-        options = parameters.get("options", {})
-        if not isinstance(options, Mapping):
-            raise _wrong("options", "an object")
         folder = RequestFolder.of(parameters)
         return cls(
             _raster(parameters, "before", folder),
             _raster(parameters, "after", folder),
-            folder.options(AnalyzeOptions.from_dict(options)),
+            _options(parameters, folder),
+        )
+
+
+class SeriesParameters(NamedTuple):
+    """What a request about two images or more carries.
+
+    Attributes:
+        images: GDAL's names of the rasters, the earliest first, with absolute paths.
+        options: What to do; files in them have absolute paths.
+    """
+
+    images: list[str]
+    options: AnalyzeOptions
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any], *others: str) -> Self:
+        """Reads `images`, or `before` and `after`; see `PairParameters.of`."""
+        if "images" not in parameters:
+            before, after, options = PairParameters.of(parameters, *others)
+            return cls([before, after], options)
+        if names := sorted({"before", "after"} & set(parameters)):
+            raise MessageError(
+                WRONG_PARAMETERS,
+                f"there are images, and {names[0]} too",
+                "give images, or before and after",
+            )
+        check_known(parameters, ("images", "options", "folder", *others))
+        images = parameters["images"]
+        if not isinstance(images, list):
+            raise _wrong("images", "a list of rasters")
+        folder = RequestFolder.of(parameters)
+        return cls(
+            [_raster_of(image, "images", folder) for image in images],
+            _options(parameters, folder),
         )
 
 
@@ -145,9 +176,20 @@ def exchanges_of(parameters: Mapping[str, Any], name: str) -> tuple[tuple[str, s
     return tuple((question, answer) for question, answer in value)
 
 
+def _options(parameters: Mapping[str, Any], folder: RequestFolder) -> AnalyzeOptions:
+    options = parameters.get("options", {})
+    if not isinstance(options, Mapping):
+        raise _wrong("options", "an object")
+    return folder.options(AnalyzeOptions.from_dict(options))
+
+
 def _raster(parameters: Mapping[str, Any], name: str, folder: RequestFolder) -> str:
+    """A raster by the name of its parameter; see `_raster_of`."""
+    return _raster_of(parameters.get(name), name, folder)
+
+
+def _raster_of(value: object, name: str, folder: RequestFolder) -> str:
     """A raster: its name, or an object of its path and the CRS it is to be taken in."""
-    value = parameters.get(name)
     if _is_text(value):
         return folder.raster(str(value))
     if not isinstance(value, Mapping) or set(value) != {"path", "crs"}:

@@ -18,6 +18,9 @@ _ARCHIVES = re.compile(r"(?:/vsi(?:zip|tar|gzip|7z|rar|sparse|subfile)/(?:[\d_]+
 _SEPARATORS = re.compile(r"""([:"'?|])""")
 """What stands around the file in GDAL's names of a part of it: `NETCDF:"a.nc":Band1`."""
 
+_ADDRESS = re.compile(r"(?:\w+:)?[a-zA-Z][a-zA-Z0-9+]*://")
+"""How GDAL's names of what lies on a server begin; one within a file has a dot before `://`."""
+
 _VRT = "vrt://"
 
 
@@ -72,7 +75,7 @@ class RequestFolder:
         if archive := _ARCHIVES.match(name):
             return name[: archive.end()] + self.raster(name[archive.end() :])
         # On Windows, GDAL's own file systems are not absolute to pathlib.
-        is_elsewhere = name.lstrip().startswith(("<", "/vsi")) or "://" in name
+        is_elsewhere = name.lstrip().startswith(("<", "/vsi")) or _ADDRESS.match(name.lstrip())
         if Path(name).is_absolute() or is_elsewhere:
             return name
         if ":" in name and not self._is_there(name):
@@ -89,7 +92,7 @@ class RequestFolder:
         return self.file(text) if is_name and self._is_there(text) else text
 
     def options(self, options: AnalyzeOptions) -> AnalyzeOptions:
-        """Options whose areas, models and adapters are named by absolute paths.
+        """Options whose areas, class files, models and adapters are named by absolute paths.
 
         Raises:
             MessageError: If one is relative and the request names no folder.
@@ -98,6 +101,7 @@ class RequestFolder:
             options,
             aoi=options.aoi and self._area(options.aoi),
             model=self._model(options.model),
+            classes_file=options.classes_file and self.file(options.classes_file),
             clue_model=self._model(options.clue_model),
             model_options=self._model_options(options.model, options.model_options),
             clue_options=self._model_options(options.clue_model, options.clue_options),

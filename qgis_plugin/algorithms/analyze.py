@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,9 +23,14 @@ from geochg_qgis.algorithms.base import RunAlgorithm
 from geochg_qgis.algorithms.layer_destination import load_from
 from geochg_qgis.algorithms.pair_parameters import OUTPUT, documented_parameter, layer_parameter
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_layers import ResultOrigin, add_review_fields, open_result
+from geochg_qgis.interrupted_runs import InterruptedRun, active_run, forget_run, time_now
+from geochg_qgis.layers.class_colors import colors_of_result
+from geochg_qgis.layers.raster_export import EXPORTS
+from geochg_qgis.layers.result_layers import ResultOrigin, open_result
 from geochg_qgis.layers.temporal import pair_times
 from geochg_qgis.link.absolute_paths import absolute_path
+from geochg_qgis.link.errors import LinkError
+from geochg_qgis.link.output_paths import has_journal
 
 HEATMAP, COUNT, AREA = "HEATMAP", "COUNT", "AREA_M2"
 
@@ -69,6 +75,44 @@ class AnalyzeAlgorithm(RunAlgorithm):
         heatmap = {"heatmap": self._heatmap} if self._heatmap else {}
         return {**super().files(parameters, context), **heatmap}
 
+    @contextmanager
+    def recording(self, request: Mapping[str, Any]) -> Iterator[None]:
+        """Records the run beside its journal, so that the panel lists it until it is done."""
+        output = Path(self._destination.path)
+        with active_run(output):
+            run = self._run_to_record(request, output)
+            if run is not None:
+                # A folder that cannot be written to is told of by the worker.
+                with suppress(LinkError):
+                    run.record(in_project=False)
+            try:
+                yield
+            finally:
+                if not has_journal(output):
+                    forget_run(output, in_project=False)
+
+    def _run_to_record(self, request: Mapping[str, Any], output: Path) -> InterruptedRun | None:
+        """The run of a request; None where the journal is another one's, or is recorded."""
+        options = {key: value for key, value in request["options"].items() if key != "resume"}
+        is_resumed = request["options"].get("resume") is True
+        is_foreign = has_journal(output) and not is_resumed
+        if self._images is None or self._sources is None or is_foreign:
+            return None
+        if InterruptedRun.read(output) is not None:
+            return None
+        before, after = (source.identity(self._connection) for source in self._sources)
+        return InterruptedRun(
+            output,
+            Path(self._heatmap) if self._heatmap else None,
+            output.exists(),
+            EXPORTS.session in (before[1], after[1]),
+            self._images,
+            (before, after),
+            options,
+            str(request["folder"]),
+            time_now(),
+        )
+
     def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """The layer, styled when it is loaded, the numbers, and the raster."""
         layer = super().results(answer, context)
@@ -85,10 +129,9 @@ class AnalyzeAlgorithm(RunAlgorithm):
             return
         before, after = self._images
         times = pair_times(before.name, after.name, answer)
-        origin = ResultOrigin(before, after, self._sent_options, times)
+        origin = ResultOrigin(before, after, self._sent_options, times, colors_of_result(answer))
         name = Path(source.partition("|")[0]).stem
-        if source.partition("|")[0].lower().endswith(".gpkg"):
-            open_result(source, name, origin)
+        open_result(source, name, origin)
         if context.willLoadLayerOnCompletion(source):
             details = context.layerToLoadOnCompletionDetails(source)
             details.setPostProcessor(_Marker.of(origin))
@@ -114,9 +157,6 @@ class _Marker(QgsProcessingLayerPostProcessorInterface):
     ) -> None:
         """Marks the layer; called by QGIS on the main thread."""
         if isinstance(layer, QgsVectorLayer):
-            if layer.dataProvider().storageType() == "GeoJSON":
-                # Fields without values are not in such a file.
-                add_review_fields(layer)
             self._origin.mark(layer)
         # QGIS still holds the last one.
         del self._waiting[: self._waiting.index(self)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from typing import Any
 
@@ -111,6 +112,10 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         """A line about the worker's answer for the log; may be empty."""
         return ""
 
+    def recording(self, request: Mapping[str, Any]) -> AbstractContextManager[object]:
+        """Keeps what is needed to go on with the request, should it end before it is done."""
+        return nullcontext()
+
     def name(self) -> str:
         """Name of the algorithm behind that of the provider."""
         return self.algorithm_name
@@ -216,7 +221,8 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         if files:
             request["outputs"] = files
         try:
-            answer = self._ask_worker(request, feedback)
+            with self.recording(request):
+                answer = self._ask_worker(request, feedback)
         except LinkError as error:
             raise _exception(error) from error
         if summary := self.summary(answer):

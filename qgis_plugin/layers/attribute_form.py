@@ -24,7 +24,7 @@ from geochg_qgis.layers.result_fields import (
     SOURCE,
 )
 
-_HIDDEN = ("cells", "tiles")
+_HIDDEN = ("fid", "cells", "tiles")
 _NOTHING = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"
 """How QGIS writes NULL among the values of a choice."""
 
@@ -43,6 +43,10 @@ def apply_form(layer: QgsVectorLayer) -> None:
     _offer(layer, SOURCE, (HAND,), empty_text=tr("Model"))
     for name in ("before_class", "after_class"):
         _offer(layer, name, _with_own(layer, name, COVERS), empty_text=tr("Unknown"))
+    caption = layer.fields().indexFromName("caption")
+    if caption >= 0:
+        several_lines = QgsEditorWidgetSetup("TextEdit", {"IsMultiline": True})
+        layer.setEditorWidgetSetup(caption, several_lines)
     _hide(layer, _HIDDEN)
 
 
@@ -53,7 +57,11 @@ def _aliases() -> dict[str, str]:
         "change": tr("Change"),
         "before_class": tr("Ground before"),
         "after_class": tr("Ground after"),
+        "from_date": tr("From"),
+        "to_date": tr("To"),
+        "step": tr("Step"),
         "confidence": tr("Confidence"),
+        "change_confidence": tr("Confidence of the direction"),
         "caption": tr("Caption"),
         "count": tr("Count"),
         "area_m2": tr("Area (m²)"),

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsGeometry, QgsVectorLayer
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from geochg_qgis.layers.confidence_filter import confidence_filter
@@ -15,6 +16,11 @@ from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS
 from geochg_qgis.main_thread import single_shot_timer
 
 _SLICE_S = 0.015  # time of reading until the window handles its events again
+
+_AGAIN_MS = 300
+"""Time until changes are read again of which some were missing."""
+
+_MOST_READINGS = 4
 _FIELDS = (
     "class",
     "change",
@@ -36,7 +42,7 @@ class ChangeRecord(NamedTuple):
         model_class: Class that the model gave.
         change: Direction of the change.
         area_m2: Area on the ellipsoid.
-        confidence: Confidence of the model, 0 to 1.
+        confidence: Confidence of the model, 0 to 1; None where it was not measured.
         caption: Sentence of the model.
         review: Decision of the reviewer: `accepted`, `rejected` or empty.
         before: Land cover at the earlier date; empty where the model names none.
@@ -48,7 +54,7 @@ class ChangeRecord(NamedTuple):
     model_class: str
     change: str
     area_m2: float
-    confidence: float
+    confidence: float | None
     caption: str
     review: str
     before: str = ""
@@ -79,6 +85,9 @@ class ChangeReader(QObject):
 
     Those that the slider hides are among them, those that a filter of the user's hides are not.
 
+    While a GeoPackage is opened for writing, or closed, a reading of it may break off, which GDAL
+    tells nobody of. Where changes are missing, they are read again, a few times.
+
     Signals:
         done: All changes are read; carries the list of `ChangeRecord`.
     """
@@ -90,6 +99,10 @@ class ChangeReader(QObject):
         self._pending: Iterator[ChangeRecord] = iter(())
         self._changes: list[ChangeRecord] = []
         self._timer = single_shot_timer(self, 0, self._read_slice)
+        self._again_timer = single_shot_timer(self, _AGAIN_MS, self._begin)
+        self._layer: QgsVectorLayer | None = None
+        self._readings = self._least = 0
+        self._former = -1
 
     @property
     def is_reading(self) -> bool:
@@ -99,14 +112,25 @@ class ChangeReader(QObject):
     def read(self, layer: QgsVectorLayer | None) -> None:
         """Reads a layer from the start; `done` comes at once where the first slice is enough."""
         self.stop()
-        if layer is not None and layer.isValid():
-            self._pending = chain(_changes(layer, _request(layer)), _changes_below_slider(layer))
-        self._read_slice()
+        self._layer, self._readings, self._former = layer, 0, -1
+        self._begin()
 
     def stop(self) -> None:
         """Stops reading."""
         self._timer.stop()
-        self._pending, self._changes = iter(()), []
+        self._again_timer.stop()
+        self._pending, self._changes, self._layer = iter(()), [], None
+
+    def _begin(self) -> None:
+        layer = self._layer
+        self._readings += 1
+        if layer is not None and not sip.isdeleted(layer) and layer.isValid():
+            # Before the reading, behind which another program may have written to the file.
+            self._least = int(layer.featureCount())
+            self._pending = chain(_changes(layer, _request(layer)), _changes_below_slider(layer))
+        else:
+            self._least = 0
+        self._read_slice()
 
     def _read_slice(self) -> None:
         end_s = time.monotonic() + _SLICE_S
@@ -116,6 +140,10 @@ class ChangeReader(QObject):
                 self._timer.start()
                 return
         changes, self._changes = self._changes, []
+        # Twice the same number is what there is, though the layer counts others.
+        is_new, self._former = len(changes) != self._former, len(changes)
+        if len(changes) < self._least and is_new and self._readings < _MOST_READINGS:
+            self._again_timer.start()
         self.done.emit(changes)
 
 
@@ -151,7 +179,7 @@ def _change(feature: QgsFeature, columns: Sequence[int]) -> ChangeRecord:
         str(name or ""),
         str(change or ""),
         float(area_m2 or 0),
-        float(confidence or 0),
+        None if confidence is None else float(confidence),
         str(caption or ""),
         str(review or ""),
         str(before or ""),

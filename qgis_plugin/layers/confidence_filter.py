@@ -1,7 +1,8 @@
 """The least confidence of the changes that a result shows: a term of its layer's filter.
 
 The filter is the only record of it, which the project saves with the layer. A filter of the user's
-own stays, in parentheses before the term.
+own stays, in parentheses before the term. A change whose confidence was not measured is shown
+wherever the slider stands.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from qgis.core import QgsVectorLayer
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 
-_TERM = re.compile(r'(?:(?P<user>.*) AND )?"confidence" >= (?P<least>[01](?:\.\d+)?)', re.DOTALL)
+_NUMBER = r"(?P<{}>[01](?:\.\d+)?)"
+_TERM = re.compile(
+    r"(?:(?P<user>.*) AND )?"
+    rf'(?:\("confidence" >= {_NUMBER.format("least")} OR "confidence" IS NULL\)'
+    # As plugins wrote it to whose workers each change had a confidence.
+    rf'|"confidence" >= {_NUMBER.format("former_least")})',
+    re.DOTALL,
+)
 _QUOTES = "'\"`"
 
 
@@ -33,12 +41,12 @@ class ConfidenceFilter(NamedTuple):
         """The filter as QGIS takes it; empty for none."""
         if self.percent <= 0:
             return self.user_filter
-        return self._joined(f'"confidence" >= {self.percent / 100:.2f}')
+        least = f"{self.percent / 100:.2f}"
+        return self._joined(f'("confidence" >= {least} OR "confidence" IS NULL)')
 
     def text_below(self) -> str:
         """The filter of the changes that the slider hides."""
-        least = f"{self.percent / 100:.2f}"
-        return self._joined(f'("confidence" < {least} OR "confidence" IS NULL)')
+        return self._joined(f'"confidence" < {self.percent / 100:.2f}')
 
     def _joined(self, term: str) -> str:
         return f"({self.user_filter}) AND {term}" if self.user_filter else term
@@ -49,7 +57,7 @@ def confidence_filter(text: str) -> ConfidenceFilter:
     match = _TERM.fullmatch(text.strip())
     if match is None:
         return ConfidenceFilter(text, 0)
-    percent, user_filter = 100 * float(match["least"]), match["user"] or ""
+    percent, user_filter = 100 * float(match["least"] or match["former_least"]), match["user"] or ""
     is_whole = abs(percent - round(percent)) < 1e-6
     if not is_whole or percent > 100 or (user_filter and not _is_in_parentheses(user_filter)):
         return ConfidenceFilter(text, 0)

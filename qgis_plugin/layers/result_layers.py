@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from qgis.core import (
@@ -17,19 +18,25 @@ from qgis.core import (
 )
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.class_colors import COLORS
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
 from geochg_qgis.layers.result_groups import group_of_pair
-from geochg_qgis.layers.review_edits import add_review_fields
+from geochg_qgis.layers.review_fields import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
 from geochg_qgis.link.absolute_paths import absolute_path
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.run_options import model_text
 
 RESULT = "geochg/result"
 """Property that marks a layer as a result."""
 
 OPTIONS = "geochg/options"
 """Property of a result: the options of the run, as JSON."""
+
+
+_GEOPACKAGE = "GPKG"
+_REVIEWED_FORMATS = (_GEOPACKAGE, "GeoJSON")
 
 
 class ResultOrigin(NamedTuple):
@@ -40,15 +47,18 @@ class ResultOrigin(NamedTuple):
         after: Later image.
         options: Options of the worker.
         times: Dates of the pair, where they are known.
+        colors: Colours of the classes that the user named.
     """
 
     before: ImageIdentity
     after: ImageIdentity
     options: Mapping[str, Any]
     times: PairTimes | None = None
+    colors: Mapping[str, str] = MappingProxyType({})
 
     def mark(self, layer: QgsVectorLayer) -> None:
         """Styles a layer and marks it as the result of this pair."""
+        layer.setCustomProperty(COLORS, json.dumps(dict(self.colors)))
         apply_style(layer)
         if self.times is not None:
             # Changes show at the later date.
@@ -77,11 +87,27 @@ def open_result(source: str, name: str, origin: ResultOrigin) -> QgsVectorLayer:
         raise LinkError(
             tr("{} cannot be opened").format(source), tr("see the log, and run it again")
         )
-    add_review_fields(layer)
+    kind = layer.dataProvider().storageType()
+    # Others are reviewed in a copy, or have their own kinds of fields.
+    if kind in _REVIEWED_FORMATS:
+        add_review_fields(layer)
     origin.mark(layer)
-    if layer.dataProvider().storageType() == "GPKG":
+    if kind == _GEOPACKAGE:
         layer.saveStyleToDatabase("geochg", "", True, "")
+    else:
+        _save_style_beside(layer, Path(source.partition("|")[0]))
     return layer
+
+
+def _save_style_beside(layer: QgsVectorLayer, path: Path) -> None:
+    """Saves the style where QGIS looks for it; a style that is not of a result stays."""
+    style = path.with_suffix(".qml")
+    try:
+        is_ours = not style.exists() or RESULT in style.read_text(encoding="utf-8", errors="ignore")
+    except OSError:
+        return
+    if is_ours:
+        layer.saveNamedStyle(str(style))
 
 
 def open_heatmap(path: Path, name: str) -> QgsRasterLayer | None:
@@ -164,7 +190,7 @@ def _is_of(
     except ValueError:
         return False
     identities = [ImageIdentity.from_text(result.customProperty(role)) for role in (BEFORE, AFTER)]
-    return options.get("model") == model and all(
+    return model_text(options) == model and all(
         identity is not None and identity.layer_among([layer]) is not None
         for identity, layer in zip(identities, (before, after))
     )

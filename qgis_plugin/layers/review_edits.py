@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from qgis.core import Qgis, QgsFeature, QgsField, QgsGeometry, QgsVectorLayer
-from qgis.PyQt.QtCore import QMetaType, QVariant
+from qgis.core import QgsFeature, QgsGeometry, QgsVectorLayer
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_fields import REVIEW_FIELDS
+from geochg_qgis.layers.attribute_form import apply_form
+from geochg_qgis.layers.editable_results import check_editable
+from geochg_qgis.layers.review_fields import add_review_fields
 from geochg_qgis.link.errors import LinkError
 
 
@@ -121,7 +122,9 @@ def apply_edit(layer: QgsVectorLayer, edit: ReviewEdit) -> dict[int, int]:
     Raises:
         LinkError: If the layer does not take it.
     """
-    add_review_fields(layer)
+    check_editable(layer, has_shapes=edit.has_shapes)
+    if add_review_fields(layer):
+        apply_form(layer)
     fields = layer.fields()
     values, shapes, removed_ids, added_features = {}, {}, [], {}
     for feature, state in edit.after.items():
@@ -141,33 +144,6 @@ def apply_edit(layer: QgsVectorLayer, edit: ReviewEdit) -> dict[int, int]:
     if shapes or removed_ids or added_features:
         layer.updateExtents()
     return new_ids
-
-
-def add_review_fields(layer: QgsVectorLayer) -> None:
-    """Adds the fields of a review that a result does not have yet.
-
-    Raises:
-        LinkError: If the layer takes no fields.
-    """
-    names = {field.name() for field in layer.fields()}
-    missing = [QgsField(name, _text_type()) for name in REVIEW_FIELDS if name not in names]
-    if not missing:
-        return
-    if layer.isEditable():
-        is_done = all(layer.addAttribute(field) for field in missing)
-    else:
-        is_done = layer.dataProvider().addAttributes(missing)
-    if not is_done:
-        raise LinkError(
-            tr("{} cannot be changed").format(layer.source()),
-            tr("check that nothing else has it open, and its permissions"),
-        )
-    layer.updateFields()
-
-
-def _text_type() -> Any:  # noqa: ANN401 - QMetaType's or QVariant's
-    """The type of text fields: QGIS 3.38 and later take QMetaType's."""
-    return QMetaType.Type.QString if Qgis.QGIS_VERSION_INT >= 33800 else QVariant.String
 
 
 def _new_feature(

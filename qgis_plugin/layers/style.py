@@ -29,7 +29,7 @@ from qgis.PyQt.QtGui import QColor
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.attribute_form import apply_form
 from geochg_qgis.layers.choice import IS_CHOSEN
-from geochg_qgis.layers.class_colors import CLASS_COLORS, CLASSES
+from geochg_qgis.layers.class_colors import CLASSES, COLORS, colors_in_property
 from geochg_qgis.layers.result_fields import (
     CHANGES,
     COVERS,
@@ -53,9 +53,14 @@ _LABEL_SIDE_MM = 18
 _ESCAPED = "replace(replace(replace(coalesce({}, ''), '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
 
 
-def class_color(name: str) -> QColor:
-    """The colour of a class."""
-    return QColor(CLASS_COLORS.get(name, _OTHER_MODELS_CLASS))
+def layer_colors(layer: QgsVectorLayer | None) -> dict[str, str]:
+    """Colour of each class that a result may have, in the order of legends; geochg's for None."""
+    return colors_in_property(None if layer is None else layer.customProperty(COLORS))
+
+
+def color_among(colors: Mapping[str, str], name: str) -> QColor:
+    """The colour of a class; that of other models' classes where it has none."""
+    return QColor(colors.get(name, _OTHER_MODELS_CLASS))
 
 
 def apply_style(layer: QgsVectorLayer) -> None:
@@ -80,7 +85,7 @@ def add_to_legend(layer: QgsVectorLayer, kinds: Iterable[tuple[str, str]]) -> No
         return
     extended = renderer.clone()
     for kind in missing:
-        extended.addCategory(_category(*kind, {}))
+        extended.addCategory(_category(layer, *kind, {}))
     layer.setRenderer(extended)
     layer.triggerRepaint()
 
@@ -88,15 +93,17 @@ def add_to_legend(layer: QgsVectorLayer, kinds: Iterable[tuple[str, str]]) -> No
 def _renderer(layer: QgsVectorLayer) -> QgsCategorizedSymbolRenderer:
     expression = f"{REVIEWED_CLASS} || ' ' || \"change\""
     covers = _covers(layer)
-    categories = [_category(name, change, covers) for name, change in _kinds(layer)]
+    categories = [_category(layer, name, change, covers) for name, change in _kinds(layer)]
     return QgsCategorizedSymbolRenderer(expression, categories)
 
 
 def _category(
-    name: str, change: str, covers: Mapping[tuple[str, str], set[str]]
+    layer: QgsVectorLayer, name: str, change: str, covers: Mapping[tuple[str, str], set[str]]
 ) -> QgsRendererCategory:
     label = _label(name, change, covers)
-    return QgsRendererCategory(f"{name} {change}", _symbol(name, change), label)
+    return QgsRendererCategory(
+        f"{name} {change}", _symbol(color_among(layer_colors(layer), name), change), label
+    )
 
 
 def _kinds(layer: QgsVectorLayer) -> list[tuple[str, str]]:
@@ -154,9 +161,8 @@ def _order(kind: tuple[str, str]) -> tuple[int, str, int]:
     return first, name, CHANGES.index(change) if change in CHANGES else len(CHANGES)
 
 
-def _symbol(name: str, change: str) -> QgsFillSymbol:
+def _symbol(color: QColor, change: str) -> QgsFillSymbol:
     """A fill below an outline; the fill is left out where a change is chosen."""
-    color = class_color(name)
     symbol = QgsFillSymbol()
     fill = _hatch(color) if change == "disappeared" else _fill(color, change)
     is_filled = QgsProperty.fromExpression(f"not {IS_CHOSEN}")
@@ -169,11 +175,14 @@ def _symbol(name: str, change: str) -> QgsFillSymbol:
     return symbol
 
 
-def property_key(owner: Any, name: str) -> int:  # noqa: ANN401 - a class of QGIS
-    """The key of a property that an expression can define, which versions of QGIS name apart."""
+def property_key(owner: Any, name: str) -> Any:  # noqa: ANN401 - a class and an enum of QGIS
+    """The key of a property that an expression can define, which versions of QGIS name apart.
+
+    It is a value of an enum: QGIS 3.40 takes no plain number for it.
+    """
     for home, key in ((owner, f"Property{name}"), (owner, name), (owner.Property, name)):
         if hasattr(home, key):
-            return int(getattr(home, key))
+            return getattr(home, key)
     raise AttributeError(name)
 
 
@@ -265,5 +274,6 @@ def _map_tip() -> str:
         f"<b>{value(REVIEWED_CLASS)} {value('change')}</b><br>"
         f"{value('caption')}<br>"
         f"{value(covers)}<br>"
-        '[% round(100 * "confidence") %] %, [% round("area_m2", if("area_m2" < 10, 4, 0)) %] m²'
+        """[% coalesce(round(100 * "confidence") || ' %, ', '') %]"""
+        '[% round("area_m2", if("area_m2" < 10, 4, 0)) %] m²'
     )

@@ -12,7 +12,7 @@ JOURNAL = ".journal"
 """Suffix of the journal that the worker keeps of an unfinished run, beside the output."""
 
 
-def result_path(after_name: str, folders: Iterable[Path]) -> Path | None:
+def result_path(after_name: str, folders: Iterable[Path], ending: str = "_changes") -> Path | None:
     """Path of a new GeoPackage, in the first folder that can be written to.
 
     The output of an unfinished run counts as new: the run may be resumed.
@@ -20,11 +20,12 @@ def result_path(after_name: str, folders: Iterable[Path]) -> Path | None:
     Args:
         after_name: Name of the after image.
         folders: Folders in order of preference.
+        ending: End of the file's name, before the suffix.
     """
     stem = re.sub(r"[^\w.-]+", "_", after_name).strip("._")[:60] or "raster"
     for folder in folders:
         if folder.is_dir() and os.access(folder, os.W_OK):
-            return free_path(folder / f"{stem}_changes.gpkg")
+            return free_path(folder / f"{stem}{ending}.gpkg")
     return None
 
 
@@ -44,6 +45,14 @@ def path_without_journal(path: Path) -> Path:
         candidate
         for candidate in _numbered_paths(path)
         if not candidate.exists() and not has_journal(candidate)
+    )
+
+
+def path_apart_from(path: Path, others: Iterable[Path]) -> Path:
+    """The path, or that with a number, which is none of some others."""
+    other_paths = {other.resolve() for other in others}
+    return next(
+        candidate for candidate in _numbered_paths(path) if candidate.resolve() not in other_paths
     )
 
 

@@ -62,13 +62,13 @@ class AskWidget(QWidget):
         self.markers = PlaceMarkers(iface.mapCanvas(), self)
         self.tool = QgsMapToolEmitPoint(iface.mapCanvas())
         self.tool.canvasClicked.connect(self._click)
-        self.pick = QPushButton(tr("Choose a place on the map"), self)
+        self.pick = QPushButton(tr("Choose a place o&n the map"), self)
         self.pick.setCheckable(True)
         self.tool.setButton(self.pick)
         self.places = choice_box(self)
-        self.copy = QPushButton(tr("Copy"), self)
+        self.copy = QPushButton(tr("Cop&y"), self)
         self.copy.setToolTip(tr("Copies this conversation"))
-        self.delete = QPushButton(tr("Delete"), self)
+        self.delete = QPushButton(tr("Dele&te"), self)
         self.delete.setToolTip(tr("Deletes this conversation"))
         self.note = plain_label(self)
         self.subject_label = plain_label(self)
@@ -77,7 +77,7 @@ class AskWidget(QWidget):
         self.transcript.setMinimumHeight(140)
         self.question = QLineEdit(self)
         self.question.setPlaceholderText(tr("What changed here?"))
-        self.send = QPushButton(tr("Ask"), self)
+        self.send = QPushButton(tr("As&k"), self)
         self.stop = QPushButton(tr("Stop"), self)
         self._lay_out()
         self.pick.clicked.connect(lambda: iface.mapCanvas().setMapTool(self.tool))
@@ -110,10 +110,6 @@ class AskWidget(QWidget):
         self.places.clear()
         self.places.addItems([dialogue.title for dialogue in self._dialogues])
         self._show(self.places.currentIndex())
-
-    def start_at(self, lon: float, lat: float) -> None:
-        """Begins a dialogue about a place, or shows the one that is there."""
-        self._start(PlaceDialogue(lon, lat), self._dialogues_at(lon, lat))
 
     def ask(self) -> None:
         """Sends the question that is typed, or the suggested one where there is none."""

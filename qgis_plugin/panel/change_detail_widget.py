@@ -50,6 +50,8 @@ def facts_of(change: ChangeRecord) -> str:
         kind[:1].upper() + kind[1:],
         cover_transition(change),
         formatted_area(change.area_m2),
-        tr("{} sure").format(formatted_share(change.confidence)),
+        ""
+        if change.confidence is None
+        else tr("{} sure").format(formatted_share(change.confidence)),
     ]
     return ", ".join(part for part in parts if part)

@@ -111,7 +111,10 @@ class ChangeListWidget(QWidget):
         self.results.setCurrentIndex(max(0, self.results.findData(chosen_result)))
         self.results.blockSignals(False)
         self._choose_result()
+        former_pair = self._pair
         self._find_pair()
+        if self._pair != former_pair:
+            self._show_choice(self.selected_features())
 
     def decide(self, review: str | None) -> None:
         """Accepts or rejects the chosen changes and goes on, or (None) resets them."""
@@ -203,7 +206,8 @@ class ChangeListWidget(QWidget):
         self._watcher.changed.connect(self._read_changes)
         self._watcher.filtered.connect(self._show_filter)
         self._watcher.selected.connect(self._select_in_table)
-        self._reader.done.connect(self._show_changes)
+        self._reader.done.connect(self.model.set_changes)
+        self._reader.done.connect(lambda _: self._show_count())
         self.filter.textChanged.connect(self.model.set_filter_text)
         self.states.currentIndexChanged.connect(
             lambda _: self.model.set_state(self.states.currentData())
@@ -270,9 +274,8 @@ class ChangeListWidget(QWidget):
         self._watcher.watch(layer)
         self.swipe.set_result(layer)
         self._find_pair()
-        self.review.set_layer(layer)
-        self.shapes.set_layer(layer)
-        self.model.set_changes([])
+        for user in (self.review, self.shapes, self.model, self.commands):
+            user.set_layer(layer)
         self._show_filter()
         self._enable()
 
@@ -285,10 +288,6 @@ class ChangeListWidget(QWidget):
             # Read when all parts of the edit are written.
             return
         self._reader.read(self.layer)
-        self._show_count()
-
-    def _show_changes(self, changes: list[ChangeRecord]) -> None:
-        self.model.set_changes(changes)
         self._show_count()
 
     def _show_count(self, notice: str = "") -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from geochg_qgis.formatting import as_tip, formatted_area, formatted_share
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeRecord
 from geochg_qgis.layers.result_fields import ACCEPTED, REJECTED
-from geochg_qgis.layers.style import class_color
+from geochg_qgis.layers.style import color_among, layer_colors
 
 CLASS, AREA, CONFIDENCE, CAPTION, STATE, COVER = range(6)
 
@@ -35,7 +36,7 @@ _RIGHT = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
 _SORT_KEYS: dict[int, Callable[[ChangeRecord], Any]] = {
     CLASS: lambda change: (tr(change.name).lower(), tr(change.change).lower()),
     AREA: lambda change: change.area_m2,
-    CONFIDENCE: lambda change: change.confidence,
+    CONFIDENCE: lambda change: -1.0 if change.confidence is None else change.confidence,
     CAPTION: lambda change: change.caption.lower(),
     STATE: lambda change: change.review,
     COVER: lambda change: cover_transition(change).lower(),
@@ -51,6 +52,7 @@ class ChangeTableModel(QAbstractTableModel):
 
     def __init__(self, parent: Any = None) -> None:  # noqa: ANN401
         super().__init__(parent)
+        self._colors = layer_colors(None)
         self._changes: list[ChangeRecord] = []
         self._rows: list[ChangeRecord] = []
         self._row_of: dict[int, int] = {}
@@ -79,6 +81,11 @@ class ChangeTableModel(QAbstractTableModel):
     def has_covers(self) -> bool:
         """Whether any change has a land cover."""
         return any(change.before or change.after for change in self._changes)
+
+    def set_layer(self, layer: QgsVectorLayer | None) -> None:
+        """Takes the colours of a result, whose changes come later."""
+        self._colors = layer_colors(layer)
+        self.set_changes([])
 
     def set_changes(self, changes: Iterable[ChangeRecord]) -> None:
         """Sets the changes; unless they are the same, sorts them and resets the model."""
@@ -191,7 +198,7 @@ class ChangeTableModel(QAbstractTableModel):
         if role == _TIP:
             return as_tip(change.caption)
         if role == _DECORATION and column == CLASS:
-            return class_color(change.name)
+            return color_among(self._colors, change.name)
         if role == _ALIGNMENT and column in (AREA, CONFIDENCE):
             return _RIGHT
         if role == _ACCESSIBLE and column == STATE:
@@ -210,9 +217,7 @@ class ChangeTableModel(QAbstractTableModel):
     def _counts(self) -> tuple[int, int]:
         """Numbers of the hidden and of the undecided changes, counted once after each edit."""
         if self._counted is None:
-            listed_changes = [
-                change for change in self._changes if change.confidence >= self._least
-            ]
+            listed_changes = [change for change in self._changes if not self._is_below(change)]
             undecided_count = sum(not change.review for change in listed_changes)
             self._counted = len(self._changes) - len(listed_changes), undecided_count
         return self._counted
@@ -231,9 +236,12 @@ class ChangeTableModel(QAbstractTableModel):
         self._row_of = {change.feature: row for row, change in enumerate(self._rows)}
         self.endResetModel()
 
+    def _is_below(self, change: ChangeRecord) -> bool:
+        """Whether the slider hides a change; not where its confidence was not measured."""
+        return change.confidence is not None and change.confidence < self._least
+
     def _is_shown(self, change: ChangeRecord) -> bool:
-        is_hidden = change.confidence < self._least
-        if is_hidden != (self._state == HIDDEN):
+        if self._is_below(change) != (self._state == HIDDEN):
             return False
         review = change.review or UNDECIDED
         if self._state not in (SHOWN, HIDDEN) and self._state != review:

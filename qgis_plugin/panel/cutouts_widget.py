@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from qgis.core import (
@@ -32,12 +33,13 @@ _DARK, _LIGHT = QColor(0, 0, 0, 170), QColor(255, 255, 255)
 
 
 class _Cutout(NamedTuple):
-    """What is shown: two images and a polygon in the CRS of the later one."""
+    """What is shown: two images, a polygon in the CRS of the later one, and what is above them."""
 
     before: QgsRasterLayer
     after: QgsRasterLayer
     shape: QgsGeometry
     extent: QgsRectangle
+    names: tuple[str, str]
 
 
 class CutoutsWidget(QWidget):
@@ -60,6 +62,7 @@ class CutoutsWidget(QWidget):
         self.setAccessibleName(tr("The change before and after"))
         self.setToolTip(tr("The place before and after, in the same colours"))
         self.setVisible(False)
+        QgsProject.instance().layersWillBeRemoved.connect(self._forget_layers)
 
     def show_change(
         self,
@@ -78,7 +81,8 @@ class CutoutsWidget(QWidget):
             return
         square = context_of(polygon.boundingBox(), least_side(after, after.crs()))
         extent = _moved_into(square, after.extent())
-        self._cutout = _Cutout(before, after, polygon, extent)
+        names = f"{tr('Before')}: {before.name()}", f"{tr('After')}: {after.name()}"
+        self._cutout = _Cutout(before, after, polygon, extent, names)
         self.setVisible(True)
         self._timer.start()
 
@@ -89,6 +93,12 @@ class CutoutsWidget(QWidget):
             renderer.clear()
         self._cutout, self._stretched, self._stretched_key = None, None, ()
         self.setVisible(False)
+
+    def _forget_layers(self, layer_ids: Sequence[str]) -> None:
+        """Shows nothing of images that are about to be removed: to paint them would end QGIS."""
+        cutout = self._cutout
+        if cutout is not None and {cutout.before.id(), cutout.after.id()} & set(layer_ids):
+            self.clear()
 
     def sizeHint(self) -> QSize:
         """Wide as the panel is, and as high as one of the two squares."""
@@ -114,11 +124,7 @@ class CutoutsWidget(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        names = (
-            f"{tr('Before')}: {self._cutout.before.name()}",
-            (f"{tr('After')}: {self._cutout.after.name()}"),
-        )
-        for square, renderer, name in zip(self.squares(), self.renderers, names):
+        for square, renderer, name in zip(self.squares(), self.renderers, self._cutout.names):
             painter.save()
             painter.setClipRect(square)
             if not renderer.image.isNull():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProject, QgsVectorLayer
 from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
@@ -18,33 +19,30 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import pair_summary, sentence
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.extents import shared_extent
-from geochg_qgis.layers.image_identity import ImageIdentity, image_source
-from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
+from geochg_qgis.interrupted_runs import InterruptedRun
 from geochg_qgis.layers.result_groups import dissolve_empty_groups
-from geochg_qgis.layers.result_layers import drawn_features, results_in_project
 from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link.output_paths import with_suffix
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.area_widget import AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
-from geochg_qgis.panel.dialogues import DialogueSubject
-from geochg_qgis.panel.interrupted_runs import InterruptedRun
 from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
 from geochg_qgis.panel.layouts import scroll_area, separator
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
+from geochg_qgis.panel.pair_choice import PairChoice
 from geochg_qgis.panel.pair_widget import PairWidget
+from geochg_qgis.panel.review_copier import ReviewCopier
 from geochg_qgis.panel.run_controller import RunController, result_summary
-from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
+from geochg_qgis.panel.run_plan import RunPlan
 from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
+from geochg_qgis.panel.waiting_runs_widget import WaitingRunsWidget
 from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
-from geochg_qgis.run_estimates import RunEstimates
+from geochg_qgis.run_estimates import RunEstimates, RunExpectation, estimate_key
 from geochg_qgis.run_options import store_options
 from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
@@ -68,18 +66,20 @@ class GeochgDockWidget(QgsDockWidget):
         super().__init__("geochg", iface.mainWindow())
         self.setObjectName("GeochgDock")
         self._iface, self._connection = iface, connection
-        self.messages = MessageController(iface, self.open_setup)
+        self.copier = ReviewCopier(self)
+        self.messages = MessageController(iface, self.open_setup, self.copier.copy)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
-        self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
+        self.options, self.run_widget = OptionsWidget(connection, self.pair, self), RunWidget(self)
         self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
-        self.runs = RunController(connection, self)
+        self.choice = PairChoice(connection, self.pair, self.area, self.options)
+        self.runs, self.waiting = RunController(connection, self), WaitingRunsWidget(self)
         self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
         self.ask = AskWidget(
             iface,
             connection,
-            self._ask_subject,
-            self._ask_parameters,
+            self.choice.ask_subject,
+            lambda: self.choice.ask_parameters(self.changes.layer),
             self.pair.holds,
             self.messages.show_error,
             self,
@@ -109,25 +109,19 @@ class GeochgDockWidget(QgsDockWidget):
         self._describe_later.start()
 
     def run(self) -> None:
-        """Begins a run with the chosen pair, area and options."""
-        if self.runs.is_running:
-            return
+        """Begins a run with the chosen pair, area and options, after those before it."""
         try:
-            plan = self._plan()
-            self._stop_describing()
-            self.estimates.begin(_estimate_key(plan.options))
-            self.runs.begin(plan)
+            plan = self.choice.plan()
+            self._put_describing_off()
+            self.runs.add(replace(plan, expectation=self.estimates.expectation))
         except LinkError as error:
             self.messages.show_error(error)
 
     def go_on(self, run: InterruptedRun) -> None:
-        """Goes on with an unfinished run."""
-        if self.runs.is_running:
-            return
+        """Goes on with an unfinished run, after those before it."""
         try:
-            self._stop_describing()
-            self.estimates.abandon()
-            self.runs.begin(RunPlan.of_interrupted(run))
+            self._put_describing_off()
+            self.runs.add(RunPlan.of_interrupted(run))
         except LinkError as error:
             self.messages.show_error(error)
 
@@ -140,18 +134,18 @@ class GeochgDockWidget(QgsDockWidget):
     def describe(self) -> None:
         """Describes the pair in the line above Run."""
         self._stop_describing()
-        self._is_describe_due = not self.run_widget.isVisible()
-        if self.runs.is_running or self._is_describe_due:
+        self._is_describe_due = self.runs.is_running or not self.run_widget.isVisible()
+        if self._is_describe_due:
             return
         try:
-            parameters = self._pair_parameters()
+            parameters = self.choice.pair_parameters()
         except LinkError as error:
             self._show_info(str(error))
             return
         self._show_info(tr("looking at the pair"))
         task = request_task(tr("geochg: look"), self._connection, "describe", parameters)
         task.event_sent.connect(self.worker.handle_event)
-        key = _estimate_key(self.options.options())
+        key = estimate_key(self.options.options())
         task.answered.connect(lambda facts: self._show_facts(task, facts, key))
         task.failed.connect(lambda error: self._show_pair_error(task, error))
         self._describe_task = start_unlisted(task)
@@ -172,6 +166,8 @@ class GeochgDockWidget(QgsDockWidget):
         self._stop_describing()
         self.worker.close_down()
         self.runs.close_down()
+        self.copier.close_down()
+        self.interrupted.close_down()
         self.changes.close_down()
         self.ask.close_down()
         if self.setup is not None:
@@ -180,94 +176,6 @@ class GeochgDockWidget(QgsDockWidget):
         # The map would call a tool that is gone, and ending one may bring back another.
         for owner in (self.changes.swipe, self.changes.shapes, self.ask, self.area):
             self._iface.mapCanvas().unsetMapTool(owner.tool)
-
-    def _plan(self) -> RunPlan:
-        before, after, aoi, options = self._choices()
-        output = self.options.output.filePath().strip()
-        path = with_suffix(output, ".gpkg") if output else default_output(before, after)
-        if not path.is_absolute():
-            path = default_output(before, after).parent / path
-        if output and not path.parent.is_dir():
-            raise LinkError(
-                tr("There is no folder {}").format(path.parent),
-                tr("choose another folder under Save as"),
-            )
-        layers = self._images()
-        images = ImageIdentity.of(layers[0]), ImageIdentity.of(layers[1])
-        heatmap = path.with_suffix(".tif") if self.options.heatmap.isChecked() else None
-        return RunPlan(
-            before,
-            after,
-            layers[0].id(),
-            layers[1].id(),
-            images,
-            {**options, "aoi": aoi},
-            path,
-            heatmap,
-        )
-
-    def _choices(self) -> tuple[LayerSource, LayerSource, str | None, dict[str, Any]]:
-        before, after = self._images()
-        area = self.area.area(before, after)
-        rasters = [layer_source(layer, area.bounds, area.crs) for layer in (before, after)]
-        return rasters[0], rasters[1], area.aoi, self.options.options()
-
-    def _images(self) -> tuple[QgsRasterLayer, QgsRasterLayer]:
-        before, after = self.pair.layers()
-        if before is None or after is None:
-            raise LinkError(
-                tr("The project does not have two raster layers"),
-                tr("add an image before and one after"),
-            )
-        if image_source(before) == image_source(after):
-            raise LinkError(
-                tr("Before and after are the same image"), tr("choose two images of one place")
-            )
-        return before, after
-
-    def _pair_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
-        return self._parameter_maker(*self._choices())
-
-    def _ask_subject(self) -> DialogueSubject:
-        """The chosen pair and model, which a question would be about.
-
-        Raises:
-            LinkError: If no pair or no model is chosen.
-        """
-        before, after = self._images()
-        model = str(self.options.options()["model"])
-        label = f"{before.name()} → {after.name()}, {model}"
-        return DialogueSubject(image_source(before), image_source(after), model, label)
-
-    def _ask_parameters(self) -> Callable[[BackgroundTask], dict[str, Any]]:
-        """A maker of the parameters of a question, which has a place and needs no area."""
-        before, after = self._images()
-        shared, crs = shared_extent(before, after), before.crs()
-        rasters = [layer_source(layer, shared, crs) for layer in (before, after)]
-        options = self.options.options()
-        make = self._parameter_maker(rasters[0], rasters[1], None, options)
-        # What is listed counts first: answers must agree with the map.
-        results = [self.changes.layer, *results_in_project()]
-        features = drawn_features(results, before, after, str(options["model"]))
-        return lambda task: {**make(task), **({"features": features} if features else {})}
-
-    def _parameter_maker(
-        self, before: LayerSource, after: LayerSource, aoi: str | None, options: Mapping[str, Any]
-    ) -> Callable[[BackgroundTask], dict[str, Any]]:
-        """A function that makes the worker's parameters, on a task's thread."""
-        folder = options_folder()
-
-        def make(task: BackgroundTask) -> dict[str, Any]:
-            allow_remote = options.get("allow_remote") is True
-            access = RasterAccess(self._connection, task, task.isCanceled, task.warn, allow_remote)
-            return {
-                "before": before.worker_parameter(access),
-                "after": after.worker_parameter(access),
-                "options": {**options, "aoi": aoi},
-                "folder": folder,
-            }
-
-        return make
 
     def _tab_changed(self, _: int) -> None:
         """Describes the pair when that was put off until its tab is shown."""
@@ -279,11 +187,19 @@ class GeochgDockWidget(QgsDockWidget):
         if task is not None:
             task.abandon()
 
+    def _put_describing_off(self) -> None:
+        """Stops to describe the pair for a run, behind which it is described."""
+        if self._describe_task is not None:
+            self._stop_describing()
+            self._show_info("")
+            self._is_describe_due = True
+
     def _show_facts(self, task: BackgroundTask, facts: Mapping[str, Any], key: str) -> None:
         if task is not self._describe_task:
             return
         if facts.get("seconds"):
-            facts = {**facts, "seconds": self.estimates.corrected(key, float(facts["seconds"]))}
+            expectation = RunExpectation(key, float(facts["seconds"]))
+            facts = {**facts, "seconds": self.estimates.corrected(expectation)}
         self._show_pair_summary(task, pair_summary(facts))
 
     def _show_pair_summary(self, task: BackgroundTask, text: str) -> None:
@@ -321,14 +237,26 @@ class GeochgDockWidget(QgsDockWidget):
             ]
         )
 
-    def _show_running(self) -> None:
+    def _show_copy(self, layer: QgsVectorLayer, path: str) -> None:
+        self.messages.show_success(tr("The review goes on in {}").format(path))
+        self.changes.show_layer(layer)
+        self._iface.setActiveLayer(layer)
+
+    def _show_running(self, plan: RunPlan) -> None:
+        # What was done before a run was resumed tells nothing of its time.
+        self.estimates.begin(None if plan.options.get("resume") else plan.expectation)
         self.run_widget.set_running(True)
-        self.interrupted.set_running(True)
+        self.interrupted.refresh()
 
     def _show_ended(self) -> None:
         self.run_widget.set_running(False)
-        self.interrupted.set_running(False)
         self.interrupted.refresh()
+        if self._is_describe_due:
+            self._describe_later.start()
+
+    def _show_waiting(self) -> None:
+        self.waiting.show_plans(self.runs.waiting)
+        self.interrupted.leave_out(self.runs.waiting)
 
     def _with_result(self, layer_id: str, action: Callable[[QgsVectorLayer], object]) -> None:
         """Calls a function with a result, unless its layer was removed meanwhile."""
@@ -354,6 +282,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.run_widget.run.connect(self.run)
         self.run_widget.cancel.connect(self.cancel)
         self.runs.run_started.connect(self._show_running)
+        self.runs.waiting_changed.connect(self._show_waiting)
+        self.waiting.removed.connect(self.runs.remove_waiting)
         self.interrupted.chosen.connect(self.go_on)
         QgsProject.instance().readProject.connect(self.interrupted.refresh)
         QgsProject.instance().cleared.connect(self.interrupted.refresh)
@@ -366,6 +296,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
+        self.copier.done.connect(self._show_copy)
+        self.copier.failed.connect(self.messages.show_error)
         self.worker.setup_wanted.connect(self.open_setup)
         self.worker.greeted.connect(self._offer_what_it_can)
         self.worker.devices_known.connect(self.options.set_devices)
@@ -375,7 +307,7 @@ class GeochgDockWidget(QgsDockWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.addRow(tr("Area"), self.area)
+        form.addRow(tr("Are&a"), self.area)
         run_page = QVBoxLayout()
         run_page.addWidget(self.setup_note)
         run_page.addWidget(self.pair)
@@ -383,6 +315,7 @@ class GeochgDockWidget(QgsDockWidget):
         run_page.addWidget(self.options)
         run_page.addWidget(separator())
         run_page.addWidget(self.run_widget)
+        run_page.addWidget(self.waiting)
         run_page.addWidget(self.interrupted)
         run_page.addStretch(1)
         run_page.addWidget(self.worker)
@@ -393,8 +326,3 @@ class GeochgDockWidget(QgsDockWidget):
         self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(_LEAST_WIDTH_PX)
-
-
-def _estimate_key(options: Mapping[str, Any]) -> str:
-    """What the time of a run depends on, beside the pair."""
-    return f"{options.get('model')} {options.get('device')}"

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QGroupBox, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QMessageBox, QPushButton, QWidget
 
-from geochg_qgis.formatting import as_tip
 from geochg_qgis.i18n import tr
+from geochg_qgis.interrupted_runs import (
+    RECORDS,
+    InterruptedRun,
+    discard_run,
+    interrupted_runs,
+)
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.panel.interrupted_runs import InterruptedRun, discard_run, interrupted_runs
-from geochg_qgis.panel.layouts import plain_label, row_layout
+from geochg_qgis.main_thread import single_shot_timer
+from geochg_qgis.panel.row_group_widget import RowGroupWidget
+from geochg_qgis.panel.run_plan import RunPlan
 
 LOCAL_MODELS = frozenset(("", "builtin", "cva", "irmad"))
 """Models that need nothing but geochg."""
 
 
-class InterruptedRunsWidget(QGroupBox):
+class InterruptedRunsWidget(RowGroupWidget):
     """Shows a row for each unfinished run; hidden where there is none.
 
     Args:
@@ -29,6 +36,8 @@ class InterruptedRunsWidget(QGroupBox):
 
     Attributes:
         runs: The runs that are listed, in the order of their rows.
+        go_on_buttons: Buttons of the rows, in their order.
+        discard_buttons: Likewise.
     """
 
     chosen = pyqtSignal(object)
@@ -36,54 +45,48 @@ class InterruptedRunsWidget(QGroupBox):
     def __init__(
         self, show_error: Callable[[LinkError], object], parent: QWidget | None = None
     ) -> None:
-        super().__init__(tr("Unfinished runs"), parent)
-        self.setObjectName("InterruptedRuns")
+        super().__init__(tr("Unfinished runs"), "InterruptedRuns", parent)
         self._show_error = show_error
-        self._rows: list[QWidget] = []
-        self._layout = QVBoxLayout(self)
-        self._is_running = False
+        self._waiting_outputs: list[Path] = []
         self.runs: list[InterruptedRun] = []
         self.go_on_buttons: list[QPushButton] = []
         self.discard_buttons: list[QPushButton] = []
-        self.setVisible(False)
+        # Those of Processing are recorded on its threads.
+        self._refresh_timer = single_shot_timer(self, 0, self.refresh)
+        RECORDS.changed.connect(self._refresh_timer.start)
 
     def refresh(self) -> None:
-        """Lists the unfinished runs anew."""
-        for row in self._rows:
-            self._layout.removeWidget(row)
-            row.deleteLater()
-        self.runs = interrupted_runs()
-        self.go_on_buttons, self.discard_buttons, self._rows = [], [], []
-        for run in self.runs:
-            self._rows.append(self._row(run))
-            self._layout.addWidget(self._rows[-1])
-        self.set_running(self._is_running)
+        """Lists the unfinished runs anew, without those that run or wait."""
+        self.runs = [run for run in interrupted_runs() if run.output not in self._waiting_outputs]
+        self.go_on_buttons = [self._go_on_button(run) for run in self.runs]
+        self.discard_buttons = [self._discard_button(run) for run in self.runs]
+        rows = zip(self.runs, self.go_on_buttons, self.discard_buttons)
+        self.show_rows(self.row(run.title, run.output, *buttons) for run, *buttons in rows)
 
-    def set_running(self, is_running: bool) -> None:
-        """Hides the list during a run, which is itself unfinished."""
-        self._is_running = is_running
-        self.setVisible(bool(self.runs) and not is_running)
+    def leave_out(self, plans: Sequence[RunPlan]) -> None:
+        """Leaves out runs that wait to be gone on with."""
+        self._waiting_outputs = [plan.output for plan in plans]
+        self.refresh()
 
-    def _row(self, run: InterruptedRun) -> QWidget:
-        row = QWidget(self)
-        label = plain_label(row, run.title)
-        label.setToolTip(as_tip(run.output))
-        go_on = QPushButton(tr("Go on"), row)
+    def close_down(self) -> None:
+        """Stops to follow the records."""
+        RECORDS.changed.disconnect(self._refresh_timer.start)
+        self._refresh_timer.stop()
+
+    def _go_on_button(self, run: InterruptedRun) -> QPushButton:
         tip = tr("Finishes this run with its own images and options")
         if run.is_exported:
             tip = tr("An image was exported for this run; begin it anew from its layers")
-            go_on.setEnabled(False)
-        go_on.setToolTip(as_tip(tip))
-        go_on.clicked.connect(lambda: self._go_on(run))
-        discard = QPushButton(tr("Discard"), row)
-        discard.setToolTip(as_tip(tr("Removes what this run has done so far")))
-        discard.clicked.connect(lambda: self._discard(run))
-        for button in (go_on, discard):
-            button.setAccessibleName(f"{button.text()}: {run.output.name}")
-        self.go_on_buttons.append(go_on)
-        self.discard_buttons.append(discard)
-        row_layout(label, go_on, discard, parent=row)
-        return row
+        button = self.button(tr("Go on"), tip, run.output.name)
+        button.setEnabled(not run.is_exported)
+        button.clicked.connect(lambda: self._go_on(run))
+        return button
+
+    def _discard_button(self, run: InterruptedRun) -> QPushButton:
+        tip = tr("Removes what this run has done so far")
+        button = self.button(tr("Discard"), tip, run.output.name)
+        button.clicked.connect(lambda: self._discard(run))
+        return button
 
     def _go_on(self, run: InterruptedRun) -> None:
         """Goes on; the model of a file that others may have written is asked about before."""

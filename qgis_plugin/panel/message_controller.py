@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from qgis.core import Qgis
 from qgis.gui import QgisInterface, QgsMessageBar
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -18,9 +21,14 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import log
 from geochg_qgis.formatting import as_markup, sentence
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.editable_results import NotEditable
 from geochg_qgis.layers.image_identity import ImageMissing
 from geochg_qgis.link.errors import LinkError, SetupError
+from geochg_qgis.panel.layouts import name_dialog_buttons, name_widget
 from geochg_qgis.panel.missing_image import find_image
+
+_MOST_SLOTS = 200
+"""Slots of buttons that are kept: more than there are messages at a time."""
 
 
 class MessageController:
@@ -29,22 +37,36 @@ class MessageController:
     Args:
         iface: Interface of QGIS.
         open_setup: Function that opens the set-up page.
+        copy_result: Function that copies a result, of which it is given the layer's id.
     """
 
-    def __init__(self, iface: QgisInterface, open_setup: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        iface: QgisInterface,
+        open_setup: Callable[[], object],
+        copy_result: Callable[[str], object],
+    ) -> None:
         self._iface = iface
-        self._open_setup = open_setup
+        self._open_setup, self._copy_result = open_setup, copy_result
+        self._slots: deque[Callable[..., None]] = deque(maxlen=_MOST_SLOTS)
 
     def show_error(self, error: LinkError) -> None:
         """Shows an error and its hint until the user closes it."""
         log(f"{error}\n{error.detail}", Qgis.MessageLevel.Critical)
         bar = self._bar()
         item = bar.createMessage("geochg", as_markup(_as_sentences(error)))
-        self._add_button(item, tr("Details"), lambda: self._show_details(error))
+        self._add_button(
+            item, tr("Details"), tr("Shows all of it, to copy"), lambda: self._show_details(error)
+        )
         if isinstance(error, SetupError):
-            self._add_button(item, tr("Set up"), self._open_setup)
+            tip = tr("Choose or install the Python of geochg")
+            self._add_button(item, tr("Set up"), tip, self._open_setup)
         if isinstance(error, ImageMissing):
-            self._add_button(item, tr("Find it…"), lambda: self._find_image(item, error))
+            tip = tr("Opens the file of the image")
+            self._add_button(item, tr("Find it…"), tip, lambda: self._find_image(item, error))
+        if isinstance(error, NotEditable):
+            tip = tr("Copies the result into a GeoPackage, which can be reviewed")
+            self._add_button(item, tr("Review a copy"), tip, lambda: self._review_copy(item, error))
         bar.pushWidget(item, Qgis.MessageLevel.Critical, 0)
 
     def show_warning(self, text: str) -> None:
@@ -63,10 +85,18 @@ class MessageController:
     def _bar(self) -> QgsMessageBar:
         return self._iface.messageBar()
 
-    def _add_button(self, item: QWidget, text: str, action: Callable[[], object]) -> None:
+    def _add_button(self, item: QWidget, text: str, tip: str, action: Callable[[], object]) -> None:
         button = QPushButton(text, item)
-        button.clicked.connect(lambda: action())
+        name_widget(button, "GeochgMessageButton", text.rstrip("…"), tip)
+        # Behind the click: an action that closes the message deletes the button with its slot.
+        slot = partial(self._act_soon, action)
+        # Python's garbage collector takes the message and its slots for garbage, and clears them.
+        self._slots.append(slot)
+        button.clicked.connect(slot)
         item.layout().addWidget(button)
+
+    def _act_soon(self, action: Callable[[], object], *_: object) -> None:
+        QTimer.singleShot(0, action)
 
     def _find_image(self, item: QWidget, error: ImageMissing) -> None:
         try:
@@ -78,6 +108,10 @@ class MessageController:
             self._bar().popWidget(item)
         if notice:
             self.show_warning(notice)
+
+    def _review_copy(self, item: QWidget, error: NotEditable) -> None:
+        self._bar().popWidget(item)
+        self._copy_result(error.result_id)
 
     def _show_details(self, error: LinkError) -> None:
         show_text(
@@ -102,6 +136,9 @@ def show_text(parent: QWidget | None, title: str, text: str) -> None:
     text_view.setReadOnly(True)
     text_view.setPlainText(text)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, parent=dialog)
+    dialog.setObjectName("GeochgText")
+    name_widget(text_view, "GeochgTextView", title, tr("Text to select and copy"))
+    name_dialog_buttons(buttons, "GeochgText", {"Close": tr("Closes the window")})
     buttons.rejected.connect(dialog.reject)
     layout = QVBoxLayout(dialog)
     layout.addWidget(text_view)

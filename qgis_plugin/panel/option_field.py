@@ -10,14 +10,18 @@ from qgis.PyQt.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
+    QPushButton,
     QSizePolicy,
     QSpinBox,
     QWidget,
 )
 
-from geochg_qgis.formatting import as_tip
-from geochg_qgis.panel.layouts import choice_box
+from geochg_qgis.panel.classes_widget import ClassesWidget
+from geochg_qgis.panel.layouts import choice_box, name_widget, row_layout
 from geochg_qgis.run_options import RunOption
+
+CLASSES_OPTION = "classes"
+"""The option whose field offers what the model knows."""
 
 _GREATEST = 10**9  # numbers above this do not fit into a field
 _NARROW_PX = 80
@@ -31,15 +35,22 @@ class OptionField:
     Args:
         option: The option.
         parent: The widget that it lies in.
+        button: A button beside the field; None for none.
 
     Attributes:
+        row: What lies in a form: the widget, or a row of it and the button.
         widget: A check box, choice box, spin box or line, by the kind of the option.
     """
 
-    def __init__(self, option: RunOption, parent: QWidget) -> None:
+    def __init__(
+        self, option: RunOption, parent: QWidget, button: QPushButton | None = None
+    ) -> None:
         self.option = option
-        self.widget = _widget(option, parent)
-        self.widget.setToolTip(as_tip(option.help))
+        self.widget = self.row = _widget(option, parent)
+        name_widget(self.widget, f"GeochgOption_{option.name}", option.label, option.help)
+        if button is not None:
+            self.row = QWidget(parent)
+            row_layout(self.widget, button, parent=self.row)
 
     @property
     def changed(self) -> Any:  # noqa: ANN401 - a signal of Qt
@@ -80,9 +91,9 @@ class OptionField:
     def add_to(self, form: QFormLayout) -> None:
         """Adds a row to a form: a check box tells its label itself."""
         if isinstance(self.widget, QCheckBox):
-            form.addRow(self.widget)
+            form.addRow(self.row)
         else:
-            form.addRow(self.option.label, self.widget)
+            form.addRow(self.option.label, self.row)
 
 
 def _widget(option: RunOption, parent: QWidget) -> QWidget:
@@ -94,7 +105,7 @@ def _widget(option: RunOption, parent: QWidget) -> QWidget:
         return choice_box(parent, option.choices)
     if option.kind in ("integer", "number"):
         return _spin_box(option, parent)
-    line = QLineEdit(parent)
+    line = ClassesWidget(parent) if option.name == CLASSES_OPTION else QLineEdit(parent)
     line.setPlaceholderText(option.usual)
     if isinstance(option.default, str):
         line.setText(option.default)

@@ -51,6 +51,7 @@ class PresetsWidget(QWidget):
         preset = stored_presets().get(self.names.currentText())
         if preset is not None:
             self._set_options(preset)
+            self.names.lineEdit().setCursorPosition(0)
 
     def _save(self) -> None:
         name = self.names.currentText().strip()
@@ -69,6 +70,8 @@ class PresetsWidget(QWidget):
         self.names.clear()
         self.names.addItems(sorted(stored_presets()))
         self.names.setEditText(name)
+        # A long name is seen from its start.
+        self.names.lineEdit().setCursorPosition(0)
         self.names.blockSignals(False)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from geochg_qgis.formatting import as_tip
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.class_colors import CLASSES
+from geochg_qgis.layers.style import layer_colors
 
 _LEAST_BUTTON_PX, _GAP_PX = 48, 4
 _ROWS = (
@@ -62,13 +63,20 @@ class ReviewActions:
         self.actions: dict[str, Any] = {}
         for action in _actions():
             self._add(self.menu.addAction(action.text), action, slots[action.name])
-        for number, name in enumerate(CLASSES, start=1):
-            entry = self.classes.addAction(f"&{number} {tr(name)}")
-            entry.setObjectName(f"GeochgLabel_{name}")
-            entry.triggered.connect(lambda _, name=name: slots["relabel"](name))
+        self._relabel = slots["relabel"]
+        self.set_layer(None)
         label = _Action("label", tr("La&bel"), "L", tr("Accept the changes as another class"))
-        self._add(self.menu.addAction(tr("Label…")), label, self._show_classes)
+        self._add(self.menu.addAction(tr("La&bel…")), label, self._show_classes)
         self._anchor: QWidget = parent
+
+    def set_layer(self, layer: QgsVectorLayer | None) -> None:
+        """Offers the classes of a result for relabelling."""
+        self.classes.clear()
+        for number, name in enumerate(layer_colors(layer), start=1):
+            text = tr(name).replace("&", "&&")
+            entry = self.classes.addAction(f"&{number} {text}")
+            entry.setObjectName(f"GeochgLabel_{name}")
+            entry.triggered.connect(lambda _, name=name: self._relabel(name))
 
     def buttons(self, parent: QWidget) -> tuple[dict[str, QPushButton], QVBoxLayout]:
         """Buttons of the actions by name, and the rows that they lie in."""

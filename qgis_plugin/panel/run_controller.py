@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,26 +13,27 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import formatted_area
 from geochg_qgis.i18n import tr
+from geochg_qgis.interrupted_runs import begin_active, end_active, forget_run
 from geochg_qgis.layers.result_layers import placement_steps
 from geochg_qgis.layers.temporal import PairTimes, set_time
 from geochg_qgis.link.errors import LinkError, Refused
 from geochg_qgis.link.progress import ProgressMeter
 from geochg_qgis.link_messages import worker_notice
-from geochg_qgis.main_thread import MainThreadQueue
-from geochg_qgis.panel.interrupted_runs import forget_run
+from geochg_qgis.main_thread import MainThreadQueue, single_shot_timer
 from geochg_qgis.panel.run_plan import HEATMAP, LAYER, TIMES, RunPlan
 from geochg_qgis.tasks import WARNING, BackgroundTask, request_task, start_listed
 
 
 class RunController(QObject):
-    """Controls one run at a time.
+    """Controls runs: one at a time, the others wait for their turn.
 
     Args:
         connection: Connection to the worker.
         parent: Parent object.
 
     Signals:
-        run_started: A run began.
+        run_started: A run began; carries its `RunPlan`.
+        waiting_changed: Other runs wait than before.
         progressed: The run went on; carries its `RunProgress`.
         noticed: A text matters for the result.
         worker_started: The worker answered; carries its description of itself.
@@ -40,10 +42,12 @@ class RunController(QObject):
         ended: The run is done or failed.
 
     Attributes:
+        waiting: Plans of the runs that wait, in their order.
         queue: Steps that show the result; slots of `done` may add some, which come before `ended`.
     """
 
-    run_started = pyqtSignal()
+    run_started = pyqtSignal(object)
+    waiting_changed = pyqtSignal()
     progressed = pyqtSignal(object)
     noticed = pyqtSignal(str)
     worker_started = pyqtSignal(object)
@@ -57,6 +61,8 @@ class RunController(QObject):
         self._task: BackgroundTask | None = None
         self._plan: RunPlan | None = None
         self._is_project_closed = False
+        self._next_timer = single_shot_timer(self, 0, self._begin_next)
+        self.waiting: list[RunPlan] = []
         self.queue = MainThreadQueue(self)
         QgsProject.instance().cleared.connect(self._note_closed_project)
 
@@ -65,11 +71,39 @@ class RunController(QObject):
         """Whether there is a run whose result is not on the map yet."""
         return self._task is not None or self.queue.is_busy
 
+    def add(self, plan: RunPlan) -> None:
+        """Begins a run, after those before it.
+
+        Raises:
+            LinkError: If it cannot begin.
+        """
+        if not self.is_running and not self.waiting:
+            self.begin(plan)
+            return
+        others = [*([self._plan] if self._plan is not None else []), *self.waiting]
+        if any(plan.is_like(other) for other in others):
+            self.noticed.emit(
+                tr("A run of these images and options is under way, or waits, already")
+            )
+            return
+        self.waiting.append(plan.apart_from([other.output for other in others]))
+        self.waiting_changed.emit()
+
+    def remove_waiting(self, plan: RunPlan) -> None:
+        """Removes a run that waits; one that has begun meanwhile goes on."""
+        self.waiting = [other for other in self.waiting if other is not plan]
+        self.waiting_changed.emit()
+
     def begin(self, plan: RunPlan) -> None:
-        """Begins a run."""
+        """Begins a run at once.
+
+        Raises:
+            LinkError: If its folder cannot be written to.
+        """
         plan = plan.with_resume(self._connection)
-        self._plan, self._is_project_closed = plan, False
-        plan.interrupted(self._connection).record()
+        plan.interrupted(self._connection).record(in_project=not plan.is_project_closed)
+        self._plan, self._is_project_closed = plan, plan.is_project_closed
+        begin_active(plan.output)
         name = tr("geochg: {}").format(plan.output.stem)
         task = request_task(
             name,
@@ -83,7 +117,7 @@ class RunController(QObject):
         task.answered.connect(self._finish)
         task.failed.connect(self._fail)
         self._task = start_listed(task)
-        self.run_started.emit()
+        self.run_started.emit(plan)
         if plan.notice:
             self.noticed.emit(plan.notice)
 
@@ -95,9 +129,13 @@ class RunController(QObject):
     def close_down(self) -> None:
         """Abandons the run; its journal stays."""
         self.queue.stop()
+        self._next_timer.stop()
+        self.waiting.clear()
         if self._task is not None:
             self._task.abandon()
             self._task = None
+        if self._plan is not None:
+            end_active(self._plan.output)
 
     def _handle_event(self, event: Mapping[str, Any], meter: ProgressMeter) -> None:
         kind = event.get("kind")
@@ -141,7 +179,7 @@ class RunController(QObject):
             )
         else:
             self.done.emit(layer, result)
-        self.queue.add([self.ended.emit])
+        self.queue.add([self._end])
 
     def _fail(self, error: LinkError) -> None:
         self._task = None
@@ -151,10 +189,30 @@ class RunController(QObject):
         if plan is not None and isinstance(error, Refused) and plan.options.get("resume"):
             forget_run(plan.output)
         self.failed.emit(error)
+        self._end()
+
+    def _end(self) -> None:
+        plan, self._plan = self._plan, None
+        if plan is not None:
+            end_active(plan.output)
         self.ended.emit()
+        self._next_timer.start()
+
+    def _begin_next(self) -> None:
+        if self.is_running or not self.waiting:
+            return
+        plan = self.waiting.pop(0)
+        self.waiting_changed.emit()
+        try:
+            self.begin(plan)
+        except LinkError as error:
+            self.failed.emit(error)
+            self._next_timer.start()
 
     def _note_closed_project(self) -> None:
         self._is_project_closed = self.is_running
+        self.waiting = [replace(plan, is_project_closed=True) for plan in self.waiting]
+        self.waiting_changed.emit()
 
 
 def result_summary(layer: QgsVectorLayer, result: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,21 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QStandardPaths
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.interrupted_runs import InterruptedRun, interrupted_runs, time_now
+from geochg_qgis.layers.class_colors import colors_of_result
 from geochg_qgis.layers.image_identity import ImageIdentity, images_in_project
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, RasterOpener
 from geochg_qgis.layers.raster_export import EXPORTS, RasterExport
 from geochg_qgis.layers.result_layers import ResultOrigin, open_heatmap, open_result
 from geochg_qgis.layers.temporal import pair_times
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.output_paths import free_path, path_without_journal, result_path
-from geochg_qgis.panel.interrupted_runs import InterruptedRun, interrupted_runs, time_now
+from geochg_qgis.link.output_paths import (
+    free_path,
+    path_apart_from,
+    path_without_journal,
+    result_path,
+)
+from geochg_qgis.run_estimates import RunExpectation
 from geochg_qgis.tasks import BackgroundTask
 
 LAYER, HEATMAP, TIMES = "layer", "heatmap_layer", "times"
@@ -47,10 +54,13 @@ class RunPlan:
         after_id: Id of the later image's layer; likewise.
         images: How the two images are known again, the earlier first.
         options: Options of the worker.
-        output: Path of the GeoPackage to write.
+        output: Path of the layer to write.
         heatmap: Path of the heatmap to write, or None.
         folder: Folder that files in the options start from.
         notice: Notice for the user before the run begins; may be empty.
+        may_exist: Whether the run adds to an output that is there, or replaces it.
+        expectation: Time that the run was expected to take; None where that was not known.
+        is_project_closed: Whether the project that it was read from was closed.
     """
 
     before: LayerSource
@@ -63,6 +73,34 @@ class RunPlan:
     heatmap: Path | None = None
     folder: str = field(default_factory=options_folder)
     notice: str = ""
+    may_exist: bool = False
+    expectation: RunExpectation | None = None
+    is_project_closed: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is, for the user."""
+        names = " → ".join(image.name for image in self.images)
+        return f"{self.output.name}: {names}, {self.options.get('model', '')}"
+
+    def is_like(self, other: RunPlan) -> bool:
+        """Whether another run has the same images and options, and would give the same result."""
+        mine, others = (
+            (
+                plan.before.path,
+                plan.after.path,
+                plan.images,
+                {key: value for key, value in plan.options.items() if key != "resume"},
+                plan.heatmap is None,
+            )
+            for plan in (self, other)
+        )
+        return mine == others
+
+    def apart_from(self, outputs: Iterable[Path]) -> RunPlan:
+        """The plan, writing to a path that is none of those of other runs."""
+        path = path_apart_from(self.output, outputs)
+        return self if path == self.output else replace(self, output=path)
 
     def interrupted(self, opener: RasterOpener) -> InterruptedRun:
         """The run as it is recorded until it is done."""
@@ -70,7 +108,8 @@ class RunPlan:
         rasters = self.before.identity(opener), self.after.identity(opener)
         return InterruptedRun(
             self.output,
-            self.heatmap is not None,
+            self.heatmap,
+            self.may_exist,
             any(raster[1] == EXPORTS.session for raster in rasters),
             self.images,
             rasters,
@@ -91,11 +130,11 @@ class RunPlan:
             LayerSource(image.name, path, crs, _no_export)
             for image, (path, crs) in zip(run.images, run.rasters)
         ]
-        ids, heatmap = [layer.id() for layer in layers], None
-        if run.has_heatmap:
-            heatmap = run.output.with_suffix(".tif")
-        options = dict(run.options)
-        return cls(*sources, *ids, run.images, options, run.output, heatmap, run.folder)
+        ids, options = [layer.id() for layer in layers], dict(run.options)
+        output, may_exist = run.output, run.may_exist
+        return cls(
+            *sources, *ids, run.images, options, output, run.heatmap, run.folder, "", may_exist
+        )
 
     def with_resume(self, opener: RasterOpener) -> RunPlan:
         """The plan, resuming the last unfinished run with its images and options, if any."""
@@ -105,17 +144,19 @@ class RunPlan:
         runs.sort(key=lambda run: run.output != self.output)
         if not runs:
             return self._with_free_output(self.output)
-        path = runs[0].output
-        if path.exists():
+        path, heatmap, may_exist = runs[0].output, runs[0].heatmap, runs[0].may_exist
+        if path.exists() and not may_exist:
             # Another file is where the unfinished run would write: neither is touched.
             return self._with_free_output(path)
+        is_heatmap_taken = heatmap is not None and heatmap.exists() and not may_exist
         notice = "" if path == self.output else tr("An unfinished run is resumed: {}").format(path)
         return replace(
             self,
             output=path,
-            heatmap=self._heatmap_beside(path),
+            heatmap=self._heatmap_beside(path) if is_heatmap_taken else heatmap,
             options={**self.options, "resume": True},
             notice=notice,
+            may_exist=may_exist,
         )
 
     def _with_free_output(self, path: Path) -> RunPlan:
@@ -151,13 +192,19 @@ class RunPlan:
             LinkError: If they cannot be opened.
         """
         times = pair_times(self.before.name, self.after.name, result)
-        origin = ResultOrigin(*self.images, self.options, times)
+        origin = ResultOrigin(*self.images, self.options, times, colors_of_result(result))
         name = self.output.stem.replace("_", " ")
-        layer = open_result(f"{self.output}|layername=changes", name, origin)
+        layer = open_result(self._source(), name, origin)
         layer.moveToThread(QgsApplication.instance().thread())
         heatmap_name = tr("probability of change")
         heatmap = open_heatmap(self.heatmap, heatmap_name) if self.heatmap is not None else None
         return {LAYER: layer, HEATMAP: heatmap, TIMES: times}
+
+    def _source(self) -> str:
+        """Source of the layer that the worker writes."""
+        if self.output.suffix.lower() != ".gpkg":
+            return str(self.output)
+        return f"{self.output}|layername={self.options.get('layer') or 'changes'}"
 
     def _heatmap_beside(self, output: Path) -> Path | None:
         if self.heatmap is None:
@@ -171,11 +218,7 @@ def default_output(before: LayerSource, after: LayerSource) -> Path:
     Raises:
         LinkError: If none of these folders can be written to.
     """
-    home = QgsProject.instance().homePath()
-    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-    user = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.HomeLocation)
-    texts = (home, documents, user)
-    folders = [after.folder(), before.folder(), *(Path(text) for text in texts if text)]
+    folders = [after.folder(), before.folder(), *user_folders()]
     path = result_path(after.name, [folder for folder in folders if folder is not None])
     if path is None:
         raise LinkError(
@@ -183,6 +226,14 @@ def default_output(before: LayerSource, after: LayerSource) -> Path:
             tr("name a file under More options, Save as"),
         )
     return path
+
+
+def user_folders() -> list[Path]:
+    """The folders of the project, of the user's documents, and the user's own."""
+    home = QgsProject.instance().homePath()
+    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    user = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.HomeLocation)
+    return [Path(text) for text in (home, documents, user) if text]
 
 
 def _layer_of(image: ImageIdentity, raster: Sequence[str]) -> QgsRasterLayer:

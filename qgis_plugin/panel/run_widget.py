@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QProgressBar, QPushButton, QWidget
 
-from geochg_qgis.formatting import progress_summary, sentence
+from geochg_qgis.formatting import as_tip, progress_summary, sentence
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.progress import RunProgress
 from geochg_qgis.panel.layouts import column_layout, plain_label, row_layout
@@ -25,7 +25,7 @@ class RunWidget(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.info = plain_label(self, is_selectable=True)
-        self.run_button = QPushButton(tr("Run"), self)
+        self.run_button = QPushButton(tr("Ru&n"), self)
         self.run_button.setDefault(True)
         self.cancel_button = QPushButton(tr("Cancel"), self)
         self.bar = QProgressBar(self)
@@ -38,8 +38,9 @@ class RunWidget(QWidget):
         self.set_running(False)
 
     def set_running(self, is_running: bool) -> None:
-        """Enables Run between runs, Cancel and the progress bar during one."""
-        self.run_button.setEnabled(not is_running)
+        """Lets Run begin a run, or one that waits; shows Cancel and the progress during one."""
+        self.run_button.setText(tr("Ru&n next") if is_running else tr("Ru&n"))
+        self.run_button.setToolTip(as_tip(_run_tip(is_running)))
         self.cancel_button.setEnabled(is_running)
         self.cancel_button.setText(tr("Cancel"))
         self.bar.setVisible(is_running)
@@ -60,3 +61,9 @@ class RunWidget(QWidget):
         self.bar.setValue(round(10 * progress.percent))
         if self.cancel_button.isEnabled():
             self.status.setText(sentence(progress_summary(progress)))
+
+
+def _run_tip(is_running: bool) -> str:
+    if is_running:
+        return tr("Begins when the runs before it are done")
+    return tr("Begin the analysis")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from qgis.core import QgsGeometry, QgsVectorLayer
 from qgis.gui import QgisInterface
@@ -10,12 +10,12 @@ from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.class_colors import CLASSES
+from geochg_qgis.layers.editable_results import check_editable
 from geochg_qgis.layers.result_fields import CHANGES
 from geochg_qgis.layers.shape_edits import addition, cut, merger
-from geochg_qgis.layers.style import add_to_legend
+from geochg_qgis.layers.style import add_to_legend, layer_colors
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.panel.layouts import choice_box, name_widget
+from geochg_qgis.panel.layouts import choice_box, name_dialog_buttons, name_widget
 from geochg_qgis.panel.review_controller import ReviewController
 from geochg_qgis.panel.shape_tool import ShapeTool
 
@@ -49,12 +49,14 @@ class ShapeController(QObject):
         """Sets the result that is drawn in."""
         self.tool.end()
         self.dialog.reject()
+        self.dialog.offer(layer_colors(layer))
         self._layer = layer
 
     def draw(self) -> None:
         """Lets the user draw a change that the model missed, and then choose its class."""
         self._feature_to_cut = None
-        self.tool.begin(is_polygon=True)
+        if self._takes_shapes():
+            self.tool.begin(is_polygon=True)
 
     def cut(self, features: Sequence[int]) -> None:
         """Lets the user draw the line that cuts the one chosen change."""
@@ -64,11 +66,23 @@ class ShapeController(QObject):
             )
             return
         (self._feature_to_cut,) = features
-        self.tool.begin(is_polygon=False)
+        if self._takes_shapes():
+            self.tool.begin(is_polygon=False)
 
     def merge(self, features: Sequence[int]) -> None:
         """Merges the chosen changes."""
         self._make(lambda layer: merger(layer, features))
+
+    def _takes_shapes(self) -> bool:
+        """Whether the result can be drawn in, which is told before the user draws."""
+        if self._layer is None:
+            return False
+        try:
+            check_editable(self._layer, has_shapes=True)
+        except LinkError as error:
+            self._show_error(error)
+            return False
+        return True
 
     def _use_shape(self, shape: QgsGeometry) -> None:
         crs = self._canvas.mapSettings().destinationCrs()
@@ -101,20 +115,29 @@ class NewChangeDialog(QDialog):
         self._use: Callable[[str, str], object] | None = None
         self.setWindowTitle(tr("A missed change"))
         self.setObjectName("GeochgNewChange")
-        self.classes = choice_box(self, [(name, tr(name)) for name in CLASSES])
+        self.classes = choice_box(self)
+        self.offer(layer_colors(None))
         self.changes = choice_box(self, [(change, tr(change)) for change in CHANGES])
         name_widget(self.classes, "GeochgNewClass", tr("Class"), tr("Class of the new change"))
         name_widget(self.changes, "GeochgNewKind", tr("Change"), tr("What happened to it"))
         buttons = QDialogButtonBox(parent=self)
         for kind in ("Ok", "Cancel"):
             buttons.addButton(getattr(QDialogButtonBox.StandardButton, kind))
+        tips = {"Ok": tr("Adds the change"), "Cancel": tr("Adds nothing")}
+        name_dialog_buttons(buttons, "GeochgNewChange", tips)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         form = QFormLayout(self)
-        form.addRow(tr("&Class"), self.classes)
+        form.addRow(tr("Cl&ass"), self.classes)
         form.addRow(tr("C&hange"), self.changes)
         form.addRow(buttons)
         self.accepted.connect(self._answer)
+
+    def offer(self, names: Iterable[str]) -> None:
+        """Offers classes."""
+        self.classes.clear()
+        for name in names:
+            self.classes.addItem(tr(name), name)
 
     def ask(self, use: Callable[[str, str], object]) -> None:
         """Opens the dialog; `use` is given the class and direction. It keeps the last choices."""

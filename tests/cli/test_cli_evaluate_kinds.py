@@ -3,6 +3,8 @@
 import json
 
 import pytest
+import rasterio
+from affine import Affine
 from labelled_pairs import some_pairs
 from masked_pairs import (
     damaged_pair,
@@ -133,3 +135,72 @@ def test_other_sources_take_no_options_of_kinds(geochg, tmp_path):
     )
     assert code == 0, errors
     assert json.loads((tmp_path / "s.json").read_text()) == json.loads(out)
+
+
+# --- exchange, groups, histogram -----------------------------------------------------------------
+
+
+@pytest.fixture
+def alike(tmp_path):
+    """A kind of four pairs of one size, at different places of the earth."""
+    folder = tmp_path / "alike"
+    for number in range(3):
+        plain_pair(folder / f"p{number}", number)
+    unchanged_pair(folder / "quiet")
+    for number, path in enumerate(sorted(folder.iterdir())):
+        for name in ("before.tif", "after.tif", "mask.tif"):
+            with rasterio.open(path / name, "r+") as dataset:
+                dataset.transform = Affine.translation(5000 * number, 0) * dataset.transform
+    return folder
+
+
+def kind_of(geochg, *arguments):
+    code, out, errors = geochg("evaluate", *arguments, *MARKER, "--json")
+    assert code == 0, errors
+    (kind,) = json.loads(out)["kinds"]
+    return kind
+
+
+def test_exchanged_images_of_a_kind_are_called_changed(geochg, alike):
+    exchange = kind_of(geochg, alike, "--exchange")["exchange"]
+    assert exchange["exchanged_called_changed"] > 0.9
+    assert (exchange["left_out"], exchange["unanswered"]) == (0, 0)
+    shares = {n: s["called_changed"] for n, s in exchange["as_they_are"].items()}
+    assert shares["unchanged_pairs"] < 0.3 < 0.9 < shares["changed_pairs"]
+    blind = kind_of(geochg, alike, "--exchange", "--model-option", "blind=true")["exchange"]
+    as_they_are = blind["as_they_are"].values()
+    cells = sum(s["items"] for s in as_they_are)
+    called = sum(s["items"] * s["called_changed"] for s in as_they_are) / cells
+    assert blind["exchanged_called_changed"] == pytest.approx(called)
+    words = geochg("evaluate", alike, *MARKER, "--exchange")[1]
+    assert "alike, exchange: 32 cells with the after image of another pair" in words
+
+
+def test_groups_and_heat_of_a_kind(geochg, refused, alike, tmp_path):
+    table = tmp_path / "columns.csv"
+    table.write_text("pair,sensor\nalike/p0,x\nalike/p1,x\np2,y\nquiet,y\n")
+    kind = kind_of(geochg, alike, "--by", "sensor", "--by-file", table)
+    assert [(g["group"], g["items"]) for g in kind["by"]["sensor"]] == [("x", 2), ("y", 2)]
+    model = kind["by"]["sensor"][0]["scores"][0]
+    assert model["name"] == "the model"
+    assert model["pixel_f1"] > 0.9
+    assert all(group["is_small"] for group in kind["by"]["sensor"])
+    histogram = kind["histogram"]
+    assert sum(histogram["changed"]) + sum(histogram["unchanged"]) == 32
+    words = geochg("evaluate", alike, *MARKER, "--by", "sensor", "--by-file", table)[1]
+    assert "alike by sensor: 2 groups" in words
+    assert "mean heat of cells (32)" in words
+    given = ("evaluate", alike, *MARKER, "--by", "place")
+    refused(*given, names="there is no column 'place' to score by")
+    refused(*given, "--by-file", table, names="there is no column 'place' to score by")
+    table.write_text("pair,sensor\np0,x\n")
+    given = ("--by", "sensor", "--by-file", table)
+    refused("evaluate", alike, *MARKER, *given, names="has no row for the pair 'p1'")
+    refused("evaluate", alike, *MARKER, "--agreement", names="--agreement does not go with")
+
+
+def test_a_kind_of_one_pair_cannot_be_exchanged(geochg, tmp_path):
+    plain_pair(tmp_path / "kind" / "one")
+    code, _, errors = geochg("evaluate", tmp_path / "kind", *MARKER, "--exchange")
+    assert code == 2
+    assert "there is one pair only" in errors

@@ -34,7 +34,7 @@ def test_the_blocks_run_one_after_another(folder, monkeypatch, capsys):
     for block in BLOCKS:
         exec(block, found)
         results.append(found.get("result"))
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     assert (folder / "changes.gpkg").is_file()
     assert results[0].metadata["tiles"].keys() >= {"total", "read", "changed"}
     assert results[1].metadata["sources"]["before"]["path"] == "array"

@@ -136,12 +136,14 @@ def test_what_is_held_back_for_other_reasons_stays_so():
 
 
 def test_a_fitted_option_is_in_the_models_own_terms():
-    result = presence_report(predictions(many(), "clip:x", threshold=0.4), FIT)
+    result = presence_report(predictions(many(), "clip:x", look="whole", threshold=0.4), FIT)
     likely = result.fit.probability
     assert result.fit.options == {"threshold": pytest.approx(0.4 + (2 * likely - 1) * 1.6)}
     # As it was asked: with a threshold of 0.
     rows = [replace(r, answer=True) for r in many()]
-    opened = presence_report(predictions(rows, "clip:x", opened=True, threshold=0.4), FIT)
+    opened = presence_report(
+        predictions(rows, "clip:x", opened=True, look="whole", threshold=0.4), FIT
+    )
     assert opened.fit.options == {"threshold": pytest.approx((2 * likely - 1) * 2)}
 
 

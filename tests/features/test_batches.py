@@ -175,6 +175,8 @@ def test_a_layer_goes_to_other_threads_and_processes():
 def test_a_full_disk_says_so(monkeypatch):
     layer = FeatureLayer(make_grid((24, 24)))
     layer._database.execute("PRAGMA max_page_count = 3")
-    row = FeatureRow(0, 0, "road", "altered", None, None, 1, "", None, 1, "", "", bytes(10**5))
+    row = FeatureRow(
+        0, 0, "road", "altered", None, None, 1, None, "", None, 1, "", "", bytes(10**5)
+    )
     with pytest.raises(RunError, match="temporary file: database or disk is full"):
         layer.add([row])

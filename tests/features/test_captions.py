@@ -196,6 +196,19 @@ def test_how_sentences_read(facts, caption):
     assert feature_caption(facts) == caption
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "clause"),
+    [
+        ("solar panels", "Solar panels have appeared", "solar panels appeared on about"),
+        ("swimming pool", "Swimming pool has appeared", "swimming pool appeared on about"),
+        ("burnt ground", "Burnt ground has appeared", "burnt ground appeared on about"),
+    ],
+)
+def test_sentences_about_classes_that_a_user_names(name, start, clause):
+    assert feature_caption(Facts(name, "appeared", area_m2=900.0)).startswith(start)
+    assert clause in tile_caption([ChangeTotal(name, "appeared", 900.0, None)])
+
+
 def test_every_change_of_every_class_has_a_sentence_with_and_without_facts():
     covers = [None, *LAND_COVER]
     for name, change in CHANNELS:

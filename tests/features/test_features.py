@@ -18,7 +18,9 @@ from geochg.features.tiles import tile_features
 from geochg.options import Geometry
 from geochg.records import (
     Caption,
+    Change,
     Counts,
+    Direction,
     GridCell,
     Locations,
     PixelWindow,
@@ -40,7 +42,10 @@ COLUMNS = [
     "change",
     "before_class",
     "after_class",
+    "from_date",
+    "to_date",
     "confidence",
+    "change_confidence",
     "caption",
     "count",
     "area_m2",
@@ -149,6 +154,29 @@ def test_confidence_is_weighted_by_area_and_the_caption_is_of_the_greatest_share
     assert row["cells"] == ["r0c0/top-right", "r0c1/top-center", "r0c1/top-right"]
     # Boxes are merged without the joints and not smoothed.
     assert shapely.get_num_coordinates(row.geometry) == 5
+
+
+def test_confidence_is_missing_where_no_probability_was_measured_and_no_filter_drops_it():
+    (window,) = layout(1, 1, 12)
+    corners = (GridCell(0, 0), GridCell(0, 2), GridCell(2, 0), GridCell(2, 1), GridCell(2, 2))
+    measured = dict(zip(corners, (None, 0.9, None, 0.5, 0.3), strict=True))
+    directions = {GridCell(0, 2): Direction(Change.APPEARED, 0.8)}
+    answer = Locations({"road": measured}, {"road": Change.DISAPPEARED}, {"road": directions})
+    results = [tile_result(make_tile(window), [answer], CellSettings(heat=True))]
+    layer = changes_of(
+        results, make_grid((12, 12)), FeatureSettings(Geometry.CELLS, min_confidence=0.35)
+    ).layer
+    frame = layer.frame()
+    assert list(frame["change"]) == ["disappeared", "appeared", "disappeared"]
+    # A row of three cells has the mean of the two that were measured.
+    assert frame["confidence"].fillna(-1).tolist() == [-1, 0.9, 0.4]
+    assert frame["change_confidence"].fillna(-1).tolist() == [-1, 0.8, -1]
+    assert layer.unmeasured == 1
+    assert results[0].probability == 0.9
+    # The heat shows what was said: a change.
+    assert results[0].heat[0, 0] == 254
+    strict = FeatureSettings(Geometry.CELLS, min_confidence=0.95)
+    assert changes_of(results, make_grid((12, 12)), strict).layer.frame()["confidence"].isna().all()
 
 
 ANSWERED = [

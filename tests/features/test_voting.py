@@ -19,6 +19,7 @@ from geochg.records import (
     Caption,
     Change,
     Counts,
+    Direction,
     GridCell,
     Locations,
     PixelWindow,
@@ -40,7 +41,7 @@ def result(window, *answers, valid=None, settings=VOTING):
     if valid is None:
         valid = np.ones((side_px, side_px), bool)
     pixels = np.zeros((1, side_px, side_px), np.uint8)
-    return tile_result(Tile(window, pixels, pixels, valid), answers, settings)
+    return tile_result(Tile(window, (pixels, pixels), valid), answers, settings)
 
 
 def on(*boxes, name="road", probability=1.0, change=None):
@@ -94,6 +95,31 @@ def test_a_tie_is_no_majority_and_what_one_tile_sees_is_its_own():
     found = mapped(corner)["road"]
     assert (found[:6, :6] == 0.6).all()
     assert np.count_nonzero(found) == 36
+
+
+def test_without_probabilities_the_confidence_is_the_share_of_the_tiles_that_agree():
+    box = (6, 12, 6, 12)
+    agreeing = [on(box, probability=None, change=Change.APPEARED)]
+    found = mapped(said(dict.fromkeys(range(3), agreeing)))["road"]
+    np.testing.assert_allclose(found[6:12, 6:12], 0.75)
+    # What one tile sees by itself is no share.
+    alone = said({0: [on((0, 6, 0, 6), probability=None)]})
+    cells = [cell for each in voted_results(alone) for cell in each.cells]
+    assert {cell.probability for cell in cells} == {None}
+    assert {cell.change_probability for cell in cells} == {None}
+
+
+def test_a_direction_has_the_share_of_the_probability_behind_it():
+    def toward(change, probability):
+        direction = Direction(change, probability)
+        box = Box(PixelWindow(6, 12, 6, 12), GridCell(0, 0), 1.0, direction)
+        return [Boxes({"road": [box]})]
+
+    told = [(Change.APPEARED, 0.9), (Change.APPEARED, 0.6), (Change.DISAPPEARED, 0.8)]
+    results = said({index: toward(*direction) for index, direction in enumerate(told)})
+    cells = [cell for each in voted_results(results) for cell in each.cells]
+    assert {cell.change for cell in cells} == {Change.APPEARED}
+    assert {round(cell.change_probability, 6) for cell in cells} == {0.5}
 
 
 def test_failed_tiles_and_those_that_made_no_sense_do_not_vote():

@@ -376,7 +376,7 @@ def test_a_vision_language_model_that_sees_nothing_is_refused(tmp_path, kind):
     engine = open_vlm(folder, HOW)
     with pytest.raises(ModelError, match="sees nothing"):
         engine.encode([tile])
-    engine.encode([replace(tile, after=tile.before)])
+    engine.encode([replace(tile, dates=(tile.before,) * 2)])
 
 
 @pytest.mark.parametrize("vit", [True, False])

@@ -9,7 +9,7 @@ from geochg.errors import CancelledRunError, InputError, OptionError, RunError
 from geochg.features.tile_results import Ballot, Cell, TileResult, Vote
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
-from geochg.records import Box, Change, GridCell, PixelWindow, Task
+from geochg.records import Box, Change, Direction, GridCell, PixelWindow, Task
 from geochg.tiling.layout import Layout
 
 LAYOUT = Layout(100, 100, 50, 0)
@@ -61,10 +61,12 @@ def test_results_come_back_as_they_went_in_and_in_order(tmp_path, on_disk):
 
 @pytest.mark.parametrize("abstains", [False, True])
 def test_ballots_come_back_as_they_went_in(tmp_path, abstains):
-    box = Box(PixelWindow(-3, 20, 7, 50), GridCell(0, 2), 0.1 + 0.2)
+    direction = Direction(Change.APPEARED, None)
+    box = Box(PixelWindow(-3, 20, 7, 50), GridCell(0, 2), 0.1 + 0.2, direction)
     vote = Vote("water", Change.DISAPPEARED, box)
     valid = np.random.default_rng(0).random((50, 50)) > 0.5
-    ballot = Ballot(None if abstains else (vote, vote), valid)
+    said_only = Vote("road", Change.ALTERED, Box(PixelWindow(0, 9, 7, 9), GridCell(0, 2), None))
+    ballot = Ballot(None if abstains else (vote, said_only), valid)
     with begin(tmp_path / "j") as journal:
         journal.add([replace(result(2), ballot=ballot), result(3)], [])
         voting, plain = journal.results()

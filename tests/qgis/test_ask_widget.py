@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from asked_places import start_at
 from qgis.core import QgsGeometry, QgsPointXY, QgsProject
 from qgis.PyQt.QtWidgets import QApplication
 
@@ -50,7 +51,7 @@ def test_numbers_and_areas_are_those_of_the_features_drawn(dock, qtbot, errors):
         dock.run()
     (layer,) = results_in_project()
     dock.tabs.setCurrentWidget(dock.tabs.widget(2))
-    dock.ask.start_at(*PLACE)
+    start_at(dock.ask, *PLACE)
     counted = asked(dock, qtbot, "How many changes are there?")
     count, area_m2 = inside(dock, layer)
     assert count > 2
@@ -74,7 +75,7 @@ def test_numbers_and_areas_are_those_of_the_features_drawn(dock, qtbot, errors):
 
 def test_german_is_understood_and_answered(dock, qtbot, errors):
     dock.options.model.setEditText("cva")
-    dock.ask.start_at(*PLACE)
+    start_at(dock.ask, *PLACE)
     assert asked(dock, qtbot, "Was hat sich hier geändert?").startswith("Änderungen bedecken")
     load_translation("de")
     try:
@@ -101,7 +102,7 @@ def test_a_place_outside_is_told_in_a_line_and_leaves_nothing(dock, errors, pair
 
 def test_a_place_that_the_worker_refuses_leaves_no_conversation(dock, qtbot, errors):
     dock.options.model.setEditText("cva")
-    dock.ask.start_at(10.0, 50.0)
+    start_at(dock.ask, 10.0, 50.0)
     dock.ask.question.setText("What changed?")
     dock.ask.send.click()
     qtbot.waitUntil(lambda: dock.ask._task is None, timeout=90_000)
@@ -117,7 +118,7 @@ def test_conversations_are_copied_deleted_and_kept_with_their_outline(
     dock.options.model.setEditText("cva")
     assert not dock.ask.delete.isEnabled()
     for lon in (PLACE[0], PLACE[0] + 0.01):
-        dock.ask.start_at(lon, PLACE[1])
+        start_at(dock.ask, lon, PLACE[1])
         asked(dock, qtbot, "What changed?")
     dock.ask.copy.click()
     copied = QApplication.clipboard().text()

@@ -20,13 +20,13 @@ from geochg_qgis.layers.review_edits import (
     EditStack,
     FeatureState,
     ReviewEdit,
-    add_review_fields,
     apply_edit,
 )
+from geochg_qgis.layers.review_fields import add_review_fields
 from geochg_qgis.layers.style import apply_style
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.presets_widget import stored_presets
-from geochg_qgis.run_estimates import RunEstimates
+from geochg_qgis.run_estimates import RunEstimates, RunExpectation
 from geochg_qgis.settings import store_setting
 
 KINDS = (QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QSlider)
@@ -187,28 +187,31 @@ def test_options_are_saved_and_set_by_name(dock):
 
 
 def test_estimates_learn_from_what_runs_took(qgis_app):
-    store_setting("time_ratios", "{}")
+    store_setting("run_times", "{}")
     now = [0.0]
     estimates = RunEstimates(lambda: now[0])
-    assert estimates.corrected("builtin cpu", 10) == 10
+    builtin, cva = RunExpectation("builtin cpu", 10), RunExpectation("cva cpu", 10)
+    assert estimates.corrected(builtin) == 10
     for _ in range(3):
-        estimates.begin("builtin cpu")
+        estimates.begin(builtin)
         now[0] += 60
         estimates.end()
-        estimates.corrected("builtin cpu", 10)
-    assert 30 <= estimates.corrected("builtin cpu", 10) <= 120
-    assert estimates.corrected("cva cpu", 10) == 10
-    # What is left of a run that was stopped teaches nothing either.
-    estimates.begin("builtin cpu")
+    learned_s = estimates.corrected(builtin)
+    assert 30 <= learned_s <= 120
+    assert estimates.corrected(cva) == 10
+    # A run that was stopped teaches nothing, and one that is resumed has no expectation.
+    estimates.begin(builtin)
     estimates.abandon()
-    estimates.begin("builtin cpu")
+    estimates.end()
+    estimates.begin(None)
     now[0] += 3
     estimates.end()
-    assert estimates.corrected("builtin cpu", 10) == pytest.approx(60)
-    # A run of other choices than those that were looked at teaches nothing.
+    assert estimates.corrected(builtin) == learned_s
+    # What was looked at is not what is chosen now.
+    assert estimates.expectation == builtin
     estimates.forget()
-    estimates.begin("cva cpu")
-    now[0] += 900
-    estimates.end()
-    assert estimates.corrected("cva cpu", 10) == 10
-    store_setting("time_ratios", "{}")
+    assert estimates.expectation is None
+    for text in ("[]", "7", "no json", '{"cva cpu": 3}', '{"cva cpu": [[0, 0], [-1, 2]]}'):
+        store_setting("run_times", text)
+        assert estimates.corrected(cva) == 10
+    store_setting("run_times", "{}")

@@ -8,6 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from asked_places import start_at
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsProject,
@@ -295,7 +296,7 @@ def test_a_dialogue_stays_with_its_place_and_the_project(dock, qtbot, errors, tm
     from geochg_qgis.panel.dialogues import load_dialogues
 
     dock.options.model.setEditText("cva")
-    dock.ask.start_at(55.22, 25.03)
+    start_at(dock.ask, 55.22, 25.03)
     dock.ask.question.setText("What changed?")
     dock.ask.send.click()
     qtbot.waitUntil(lambda: dock.ask._task is None, timeout=60_000)
@@ -304,7 +305,7 @@ def test_a_dialogue_stays_with_its_place_and_the_project(dock, qtbot, errors, tm
     assert (dialogue.lon, dialogue.lat) == (55.22, 25.03)
     assert dialogue.exchanges[0][1]
     assert dialogue.exchanges[0][1] in dock.ask.transcript.toPlainText()
-    dock.ask.start_at(55.23, 25.04)
+    start_at(dock.ask, 55.23, 25.04)
     assert dock.ask.transcript.toPlainText() == ""
     path = str(tmp_path / "talks.qgz")
     QgsProject.instance().write(path)
@@ -324,7 +325,7 @@ def asked(dock, qtbot, question="What changed?"):
 
 def test_another_model_or_pair_begins_a_dialogue_of_its_own(dock, qtbot, errors, pair):
     dock.options.model.setEditText("cva")
-    dock.ask.start_at(55.22, 25.03)
+    start_at(dock.ask, 55.22, 25.03)
     assert dock.ask.subject_label.text() == ""
     first = asked(dock, qtbot)
     assert dock.ask.subject_label.text() == "dubai_2015 → dubai_2018, cva"
@@ -375,8 +376,8 @@ def test_a_click_on_a_place_brings_its_dialogue_back(dock, errors, pair, qgis_if
 def test_the_places_follow_the_crs_of_the_project(dock, pair, qgis_iface):
     canvas, markers = qgis_iface.mapCanvas(), dock.ask.markers
     canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
-    dock.ask.start_at(55.22, 25.03)
-    dock.ask.start_at(55.23, 25.04)
+    start_at(dock.ask, 55.22, 25.03)
+    start_at(dock.ask, 55.23, 25.04)
     assert markers.markers == []
     dock.tabs.setCurrentIndex(2)
     assert [(mark.center().x(), mark.center().y()) for mark in markers.markers] == [

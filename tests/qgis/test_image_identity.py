@@ -137,7 +137,7 @@ def test_a_missing_image_is_found_by_the_user(
         source_pair(result)
     assert caught.value.role == BEFORE
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(chosen), ""))
-    messages = MessageController(qgis_iface, lambda: None)
+    messages = MessageController(qgis_iface, lambda: None, lambda _: None)
     warnings = []
     monkeypatch.setattr(messages, "show_warning", warnings.append)
     buttons = {}

@@ -8,10 +8,10 @@ from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QMessageBox
 
+from geochg_qgis.interrupted_runs import InterruptedRun, forget_run, interrupted_runs
 from geochg_qgis.layers.image_identity import source_pair
 from geochg_qgis.layers.result_layers import results_in_project
 from geochg_qgis.link.output_paths import has_journal
-from geochg_qgis.panel.interrupted_runs import InterruptedRun, forget_run, interrupted_runs
 from geochg_qgis.panel.run_plan import RunPlan
 from geochg_qgis.settings import store_setting
 
@@ -26,7 +26,7 @@ def no_other_runs(qgis_app):
 def begun(dock, output, **options):
     """A recorded run whose journal is empty."""
     dock.options.output.setFilePath(str(output))
-    run = dock._plan().interrupted(dock._connection)
+    run = dock.choice.plan().interrupted(dock._connection)
     run = InterruptedRun(**{**vars(run), "options": {**run.options, **options}})
     run.record()
     output.with_name(f"{output.name}.journal").write_text("")

@@ -10,16 +10,11 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
     QgsProcessingModelParameter,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import Qt
 
@@ -151,17 +146,27 @@ def test_the_layer_is_a_result_that_can_be_reviewed(provider, images, pair, tmp_
     assert layer.getFeature(first)[REVIEW] == "accepted"
 
 
-def test_a_layer_that_is_opened_later_is_a_result_too(provider, images, pair, tmp_path):
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb"])
+def test_a_layer_that_is_opened_later_is_a_result_too(provider, images, pair, tmp_path, suffix):
     from geochg_qgis.layers.image_identity import source_pair
     from geochg_qgis.layers.result_layers import results_in_project
 
-    output = run("analyze", {**images, "OUTPUT": str(tmp_path / "c.gpkg")})["OUTPUT"]
+    output = run("analyze", {**images, "OUTPUT": str(tmp_path / f"c.{suffix}")})["OUTPUT"]
     assert not results_in_project()
     layer = QgsVectorLayer(output, "c", "ogr")
     QgsProject.instance().addMapLayer(layer)
     assert results_in_project() == [layer]
     assert source_pair(layer) == tuple(pair)
-    assert {"review", "review_class"} <= {field.name() for field in layer.fields()}
+    # The others are reviewed in a copy.
+    has_fields = {"review", "review_class", "source"} <= {field.name() for field in layer.fields()}
+    assert has_fields == (suffix != "fgb")
+
+
+def test_a_style_of_the_users_beside_a_result_stays(provider, images, tmp_path):
+    style = tmp_path / "c.qml"
+    style.write_text("<qgis/>")
+    run("analyze", {**images, "OUTPUT": str(tmp_path / "c.geojson")})
+    assert style.read_text() == "<qgis/>"
 
 
 def test_tiles_gives_one_feature_a_tile(provider, images, tmp_path):
@@ -247,76 +252,3 @@ def test_what_the_worker_tells_arrives_on_the_thread_of_the_run(provider, images
     run("analyze", {**images, "OUTPUT": str(tmp_path / "c.gpkg")}, feedback)
     assert feedback.threads == {get_ident()}
     assert feedback.most > 90
-
-
-def test_a_model_goes_on_with_the_changes(provider, images, tmp_path):
-    model = QgsProcessingModelAlgorithm("changes as points", "test")
-    source = QgsProcessingModelChildParameterSource
-    found = QgsProcessingModelChildAlgorithm("geochg:analyze")
-    found.setChildId("found")
-    for name in ("BEFORE", "AFTER"):
-        model.addModelParameter(
-            QgsProcessingParameterRasterLayer(name, name), QgsProcessingModelParameter(name)
-        )
-        found.addParameterSources(name, [source.fromModelParameter(name)])
-    for name, value in (("MODEL", "cva"), ("MIN_AREA", 5000)):
-        found.addParameterSources(name, [source.fromStaticValue(value)])
-    model.addChildAlgorithm(found)
-    points = QgsProcessingModelChildAlgorithm("native:centroids")
-    points.setChildId("points")
-    points.addParameterSources("INPUT", [source.fromChildOutput("found", "OUTPUT")])
-    result = QgsProcessingModelOutput("POINTS")
-    result.setChildId("points")
-    result.setChildOutputName("OUTPUT")
-    points.setModelOutputs({"POINTS": result})
-    model.addChildAlgorithm(points)
-    # As when it is kept in a file and opened again.
-    path = str(tmp_path / "changes.model3")
-    assert model.toFile(path)
-    again = QgsProcessingModelAlgorithm()
-    assert again.fromFile(path)
-    again.initAlgorithm()
-    target, feedback = str(tmp_path / "points.gpkg"), QgsProcessingFeedback(False)
-    given = {"BEFORE": images["BEFORE"], "AFTER": images["AFTER"], "points:POINTS": target}
-    results, is_done = again.run(given, context_of_project(), feedback)
-    assert is_done, feedback.textLog()
-    layer = QgsVectorLayer(results["points:POINTS"], "points", "ogr")
-    assert layer.featureCount() > 1
-    assert {"class", "caption"} <= {field.name() for field in layer.fields()}
-    assert layer.geometryType() == QgsWkbTypes.GeometryType.PointGeometry
-
-
-def test_a_batch_of_two_pairs(provider, images, pair, tmp_path, monkeypatch, qgis_iface):
-    from processing.gui import BatchPanel as panel_module
-    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
-
-    # The way back has the later image first.
-    given = {
-        "MODEL": repr("cva"),
-        "MIN_AREA": "5000",
-        "OPTIONS": repr(json.dumps({"dates_as_given": True})),
-    }
-    there = {"BEFORE": repr(pair[0].source()), "AFTER": repr(pair[1].source())}
-    back = {"BEFORE": there["AFTER"], "AFTER": there["BEFORE"]}
-    outputs = [str(tmp_path / f"{name}.gpkg") for name in ("there", "back")]
-    rows = [
-        {"PARAMETERS": {**given, **images}, "OUTPUTS": {"OUTPUT": repr(output)}}
-        for images, output in zip((there, back), outputs, strict=True)
-    ]
-    (tmp_path / "batch.json").write_text(json.dumps(rows))
-    monkeypatch.setattr(
-        panel_module.QFileDialog,
-        "getOpenFileName",
-        lambda *_: (str(tmp_path / "batch.json"), ""),
-    )
-    dialog = BatchAlgorithmDialog(provider.algorithm("analyze").create())
-    try:
-        dialog.mainWidget().load()
-        assert dialog.mainWidget().batchRowCount() == 2
-        dialog.runAlgorithm()
-    finally:
-        dialog.close()
-        dialog.deleteLater()
-    first, second = (QgsVectorLayer(output, "c", "ogr") for output in outputs)
-    assert first.featureCount() > 1
-    assert second.featureCount() > 1

@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from plugin_package import FOLDER, small_wheel
+from processing_models import write_model
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtGui import QImage
 from qgis_worker import ROOT, WORKER_PYTHON
@@ -127,6 +129,56 @@ def test_a_layer_of_a_geopackage_is_named_relative(environment, tmp_path):
     told = results(run(environment, "analyze", **given))
     assert told["OUTPUT"] == f"{tmp_path / 'c.gpkg'}|layername=mine"
     assert QgsVectorLayer(told["OUTPUT"], "c", "ogr").featureCount() == told["COUNT"]
+
+
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_a_model_takes_paths_from_another_folder(environment, tmp_path, is_relative):
+    data = Path(environment["TMPDIR"]).parent
+    model = write_model(tmp_path / "points.model3")
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    names = ("a.tif", "b.tif", "points.gpkg")
+    for name, year in zip(names[:2], (2015, 2018), strict=True):
+        shutil.copy(data / f"dubai_{year}.tif", folder / name)
+    texts = [name if is_relative else str(folder / name) for name in names]
+    process = subprocess.run(
+        [
+            *(executable(), "run", "--json", str(model)),
+            *(f"--BEFORE={texts[0]}", f"--AFTER={texts[1]}", f"--points:POINTS={texts[2]}"),
+        ],
+        env=environment, capture_output=True, text=True, timeout=300, cwd=folder,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    assert "picture of the area" not in process.stdout + process.stderr
+    points = QgsVectorLayer(str(folder / "points.gpkg"), "points", "ogr")
+    whole = {"OUTPUT": tmp_path / "whole.gpkg", "MIN_AREA": 5000}
+    assert points.featureCount() == results(run(environment, "analyze", **whole))["COUNT"] > 1
+
+
+def test_a_run_that_was_killed_goes_on_by_itself(environment, tmp_path):
+    """Its record lies beside the journal, where the panel finds it, and goes with the run."""
+    output = tmp_path / "c.gpkg"
+    record, journal = (output.with_name(f"c.gpkg.journal{end}") for end in (".json", ""))
+    data = Path(environment["TMPDIR"]).parent
+    given = {"MODEL": "builtin", "TILE_SIZE": 64, "OUTPUT": output}
+    images = {"BEFORE": data / "dubai_2015.tif", "AFTER": data / "dubai_2018.tif"}
+    arguments = [f"--{name}={value}" for name, value in (images | given).items()]
+    with subprocess.Popen(
+        [executable(), "run", "geochg:analyze", *arguments],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not (journal.exists() and record.exists()):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    recorded = json.loads(record.read_text(encoding="utf-8"))
+    assert recorded["options"]["tile_size_px"] == 64
+    told = results(run(environment, "analyze", **given, RESUME="true"))
+    assert told["COUNT"] > 1
+    assert not record.exists()
+    assert not journal.exists()
 
 
 def test_tiles(environment, tmp_path):

@@ -90,6 +90,9 @@ def elsewhere(path, sql):
     ("text", "own", "percent"),
     [
         ("", "", 0),
+        ('("confidence" >= 0.60 OR "confidence" IS NULL)', "", 60),
+        ('(a) AND ("confidence" >= 0.60 OR "confidence" IS NULL)', "a", 60),
+        # As it was before confidence could be missing.
         ('"confidence" >= 0.60', "", 60),
         ('"confidence" >= 1.00', "", 100),
         ('("class" = \'road\') AND "confidence" >= 0.05', "\"class\" = 'road'", 5),

@@ -70,7 +70,7 @@ def test_a_question_needs_no_area(dock, polygons, qgis_iface):
     qgis_iface.setActiveLayer(polygons)
     dock.area.choose(SELECTION)
     with pytest.raises(LinkError):
-        dock._pair_parameters()
-    parameters = dock._ask_parameters()(NoTask())
+        dock.choice.pair_parameters()
+    parameters = dock.choice.ask_parameters(dock.changes.layer)(NoTask())
     assert parameters["options"]["aoi"] is None
     assert Path(parameters["before"]).stem == "dubai_2015"

@@ -97,7 +97,7 @@ def test_model_device_and_least_area_are_seen_at_once_and_the_rest_is_folded(doc
 def test_a_name_that_is_taken_is_never_written_over_and_that_is_said(
     dock, qtbot, pair, tmp_path, is_named
 ):
-    plan = dock._plan()
+    plan = dock.choice.plan()
     output = plan.output
     resumed = plan.with_resume(dock._connection)
     assert (resumed.output, resumed.notice) == (output, "")
@@ -110,7 +110,7 @@ def test_a_name_that_is_taken_is_never_written_over_and_that_is_said(
     output.write_text("someone's")
     if is_named:
         dock.options.output.setFilePath(str(output))
-    again = dock._plan().with_resume(dock._connection)
+    again = dock.choice.plan().with_resume(dock._connection)
     assert again.output.name == "dubai_2018_changes_2.gpkg"
     assert "resume" not in again.options
     assert output.name in again.notice
@@ -118,9 +118,9 @@ def test_a_name_that_is_taken_is_never_written_over_and_that_is_said(
 
 
 def test_an_unfinished_run_of_another_kind_is_said(dock, pair):
-    output = dock._plan().output
+    output = dock.choice.plan().output
     output.with_name(output.name + ".journal").write_text("")
-    plan = dock._plan().with_resume(dock._connection)
+    plan = dock.choice.plan().with_resume(dock._connection)
     assert plan.output.name == "dubai_2018_changes_2.gpkg"
     assert "unfinished" in plan.notice
 
@@ -128,10 +128,10 @@ def test_an_unfinished_run_of_another_kind_is_said(dock, pair):
 def test_dots_in_a_name_stay(dock, tmp_path):
     for named, kept in (("v1.2", "v1.2.gpkg"), ("v1.2.GPKG", "v1.2.GPKG"), ("a", "a.gpkg")):
         dock.options.output.setFilePath(str(tmp_path / named))
-        assert dock._plan().output.name == kept
+        assert dock.choice.plan().output.name == kept
     dock.options.output.setFilePath(str(tmp_path / "no" / "x.gpkg"))
     with pytest.raises(LinkError, match="no folder"):
-        dock._plan()
+        dock.choice.plan()
 
 
 def test_an_empty_project_says_at_once_that_nothing_is_set_up(

@@ -1,6 +1,7 @@
 """CLIPs and SigLIPs of a few thousand parameters, classes for them, and tiles."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,11 +10,14 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     PreTrainedTokenizerFast,
+    Siglip2Config,
+    Siglip2Model,
     SiglipConfig,
     SiglipModel,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.classes import usual_classes
@@ -22,6 +26,7 @@ from geochg.records import PixelWindow, Tile, TileWindow
 
 SIDE_PX = 28
 TEXT_TOKENS = 24
+_Model = TypeVar("_Model", CLIPModel, SiglipModel, Siglip2Model)
 _VISION = {
     "hidden_size": 16,
     "intermediate_size": 24,
@@ -37,7 +42,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     words = Tokenizer(models.WordLevel(unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.WordLevelTrainer(special_tokens=["<unk>", "<pad>", "<s>", "</s>"])
-    prompts = [each.prompt for each in usual_classes()]
+    prompts = [each.phrase for each in usual_classes().classes]
     words.train_from_iterator([*prompts, *ClipOptions().templates], trainer)
     words.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 3)]
@@ -63,17 +68,25 @@ def tiny_siglip(seed: int = 0) -> SiglipModel:
     return _lively(SiglipModel(SiglipConfig(text_config=_text(), vision_config=_VISION)))
 
 
-def save(model: CLIPModel | SiglipModel, folder: Path) -> Path:
+def tiny_siglip2(seed: int = 0, patches: int = 4) -> Siglip2Model:
+    """One of the type that takes pictures of any shape."""
+    torch.manual_seed(seed)
+    vision = {name: value for name, value in _VISION.items() if name != "image_size"}
+    vision |= {"num_patches": patches}
+    return _lively(Siglip2Model(Siglip2Config(text_config=_text(), vision_config=vision)))
+
+
+def save(model: CLIPModel | SiglipModel | Siglip2Model, folder: Path) -> Path:
     """A whole model folder."""
     model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
-    processor = (
-        CLIPImageProcessorPil(
-            size={"shortest_edge": SIDE_PX}, crop_size={"height": SIDE_PX, "width": SIDE_PX}
-        )
-        if isinstance(model, CLIPModel)
-        else SiglipImageProcessorPil(size={"height": SIDE_PX, "width": SIDE_PX})
-    )
+    side = {"height": SIDE_PX, "width": SIDE_PX}
+    if isinstance(model, CLIPModel):
+        processor = CLIPImageProcessorPil(size={"shortest_edge": SIDE_PX}, crop_size=side)
+    elif isinstance(model, SiglipModel):
+        processor = SiglipImageProcessorPil(size=side)
+    else:
+        processor = Siglip2ImageProcessorPil(patch_size=14, max_num_patches=4)
     processor.save_pretrained(folder)
     return folder
 
@@ -93,7 +106,7 @@ def make_tile(before: np.ndarray, after: np.ndarray, valid: np.ndarray | None = 
     window = PixelWindow(0, before.shape[1], 0, before.shape[2])
     whole = np.ones(before.shape[1:], bool)
     return Tile(
-        TileWindow(0, 0, 0, window, window), before, after, whole if valid is None else valid
+        TileWindow(0, 0, 0, window, window), (before, after), whole if valid is None else valid
     )
 
 
@@ -111,7 +124,7 @@ def _text() -> dict[str, object]:
     }
 
 
-def _lively(model: CLIPModel | SiglipModel) -> CLIPModel | SiglipModel:
+def _lively(model: _Model) -> _Model:
     """With weights large enough for pictures and words to matter."""
     with torch.no_grad():
         for weight in model.parameters():

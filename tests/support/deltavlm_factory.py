@@ -129,4 +129,4 @@ def tile(
     shape = (2, bands, size_px, size_px)
     pixels = np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
     inside = np.ones((size_px,) * 2, bool) if valid is None else valid
-    return Tile(TileWindow(seed, 0, seed, window, window), *pixels, inside)
+    return Tile(TileWindow(seed, 0, seed, window, window), tuple(pixels), inside)

@@ -20,13 +20,24 @@ SETTINGS = (
 )
 
 
-def drive_desktop(script, folder, pictures, *, screen="1680x1050", more=None, limit_s=600):
-    """What a script reported that QGIS ran; its pictures go to a folder, which is emptied."""
-    shutil.rmtree(pictures, ignore_errors=True)
-    pictures.mkdir(parents=True)
+GERMAN = "[locale]\noverrideFlag=true\nuserLocale=de\n"
+"""Settings of a QGIS in German."""
+
+
+def drive_desktop(
+    script, folder, pictures, *, screen="1680x1050", more=None, limit_s=600, settings="", adds=False
+):
+    """What a script reported that QGIS ran.
+
+    Its pictures go to a folder, which is emptied before unless the session `adds` to another's.
+    """
+    if not adds:
+        shutil.rmtree(pictures, ignore_errors=True)
+    pictures.mkdir(parents=True, exist_ok=True)
+    (pictures / "report.json").unlink(missing_ok=True)
     profile = folder / "profiles" / "default"
     (profile / "QGIS").mkdir(parents=True)
-    (profile / "QGIS" / "QGIS3.ini").write_text(SETTINGS, encoding="utf-8")
+    (profile / "QGIS" / "QGIS3.ini").write_text(SETTINGS + settings, encoding="utf-8")
     subprocess.run(
         [
             *(str(WORKER_PYTHON), str(FOLDER / "build.py"), "--local"),
@@ -41,6 +52,7 @@ def drive_desktop(script, folder, pictures, *, screen="1680x1050", more=None, li
     environment = os.environ | {
         "GEOCHG_DESKTOP_OUT": str(pictures),
         "GEOCHG_DESKTOP_DATA": str(ROOT / "examples"),
+        "GEOCHG_DESKTOP_MODEL": str(ROOT / "geochg" / "models" / "builtin"),
         # QGIS takes the first python3 for its own; geochg's lies behind it.
         "PATH": os.pathsep.join(["/usr/bin", "/bin", str(WORKER_PYTHON.parent)]),
         "PYTHONPATH": str(Path(__file__).parent),

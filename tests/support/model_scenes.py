@@ -104,8 +104,10 @@ def tiles(pair: Scene, size_px: int = 128, overlap_px: int = 32) -> list[Tile]:
             found.append(
                 Tile(
                     window,
-                    np.where(seen, before[:, *cut], np.float32(0)),
-                    np.where(seen, after[:, *cut], np.float32(0)),
+                    (
+                        np.where(seen, before[:, *cut], np.float32(0)),
+                        np.where(seen, after[:, *cut], np.float32(0)),
+                    ),
                     seen,
                 )
             )

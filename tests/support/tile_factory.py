@@ -39,7 +39,7 @@ def one_window(size_px: int = 256, margin_px: int = 16) -> TileWindow:
 def make_tile(window: TileWindow, valid: NDArray[np.bool_] | None = None) -> Tile:
     shape = (window.read.height_px, window.read.width_px)
     pixels = np.zeros((3, *shape), np.uint8)
-    return Tile(window, pixels, pixels, np.ones(shape, bool) if valid is None else valid)
+    return Tile(window, (pixels, pixels), np.ones(shape, bool) if valid is None else valid)
 
 
 def noise(count: int, seed: int = 0) -> list[Tile]:
@@ -50,7 +50,7 @@ def noise(count: int, seed: int = 0) -> list[Tile]:
         return random.integers(0, 256, (3, 64, 64), dtype=np.uint8)
 
     valid = np.ones((64, 64), bool)
-    return [Tile(window, date(), date(), valid) for window in layout(1, count, 64)]
+    return [Tile(window, (date(), date()), valid) for window in layout(1, count, 64)]
 
 
 def outlines(*layers: tuple[Channel, NDArray[np.floating]], threshold: float = 0.5) -> Outlines:

@@ -11,7 +11,9 @@ BY_NAME = {cell.name: cell for cell in GRID_CELLS}
 
 def located(changes=None, **cells):
     """`Locations` from cell names separated by blanks."""
-    result = {name: {BY_NAME[cell]: 1.0 for cell in names.split()} for name, names in cells.items()}
+    result = {
+        name: {BY_NAME[cell]: None for cell in names.split()} for name, names in cells.items()
+    }
     return Locations(result, changes or {})
 
 
@@ -121,7 +123,7 @@ def any_locations(draw):
     cells = draw(st.dictionaries(st.sampled_from(CLASSES), listed, min_size=1))
     directed = [name for name, result in cells.items() if result and draw(st.booleans())]
     return Locations(
-        {name: dict.fromkeys(result, 1.0) for name, result in cells.items()},
+        {name: dict.fromkeys(result) for name, result in cells.items()},
         {name: draw(st.sampled_from(Change)) for name in directed},
     )
 

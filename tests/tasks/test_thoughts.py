@@ -162,7 +162,7 @@ def test_wrapped_answers_are_read_as_plain_ones(wrapping):
     }
     assert SPECS[Task.PRESENCE].parse(text[Task.PRESENCE]) == Presence(False)
     assert SPECS[Task.CAPTION].parse(text[Task.CAPTION]) == Caption(ANSWERS[1], changed=True)
-    cells = {"road": {}, "building": {GridCell(0, 0): 1.0}}
+    cells = {"road": {}, "building": {GridCell(0, 0): None}}
     assert SPECS[Task.LOCATE].parse(text[Task.LOCATE]) == Locations(cells)
 
 

@@ -178,7 +178,7 @@ def test_a_run_leaves_out_what_is_called_nodata_and_says_so(tmp_path):
 )
 def test_what_is_no_value_is_refused_in_a_line(nodata):
     with pytest.raises(OptionError, match="nodata") as caught:
-        AnalyzeOptions(nodata=nodata)
+        AnalyzeOptions(nodata=nodata).of_dates()
     assert len(str(caught.value)) < 200
 
 

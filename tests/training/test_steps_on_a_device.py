@@ -28,7 +28,7 @@ def sample(masks: bool = False) -> Sample:
     classes[3:15, 3:15] = 1
     answers = ("Yes", "1 road has changed.", "A new road crosses the place.")
     layers = ChangeMasks(classes, classes.copy()) if masks else None
-    return Sample(*dates, Task.DIALOGUE, SPECS[Task.DIALOGUE].prompts, answers, layers)
+    return Sample(tuple(dates), Task.DIALOGUE, SPECS[Task.DIALOGUE].prompts, answers, layers)
 
 
 def moved(inputs):

@@ -1,9 +1,7 @@
 """Relative paths in requests: refused, or taken from the folder that the request names."""
 
-import os
-from zipfile import ZipFile
-
 import pytest
+from raster_names import OTHER_RASTERS, RELATIVE_RASTERS, make_files
 
 from geochg.options import AnalyzeOptions
 from geochg.worker.messages import MessageError
@@ -13,25 +11,7 @@ from geochg.worker.paths import RequestFolder
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("a.tif", "a.gpkg", "a.nc", "area.geojson"):
-        (tmp_path / name).touch()
-    (tmp_path / "model").mkdir()
-    with ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("a.tif", b"")
-    return tmp_path
-
-
-RELATIVE_RASTERS = [
-    ("a.tif", "{}/a.tif"),
-    ("missing.tif", "{}/missing.tif"),
-    ("./a.tif", "{}/a.tif"),
-    ("GPKG:a.gpkg:table", "GPKG:{}/a.gpkg:table"),
-    ('NETCDF:"a.nc":Band1', 'NETCDF:"{}/a.nc":Band1'),
-    ("/vsizip/a.zip/a.tif", "/vsizip/{}/a.zip/a.tif"),
-    ("/vsizip/{a.zip}/a.tif", "/vsizip/{{{}/a.zip}}/a.tif"),
-    ("vrt://a.tif?bands=1", "vrt://{}/a.tif?bands=1"),
-    ("GTIFF_DIR:2:a.tif", "GTIFF_DIR:2:{}/a.tif"),
-]
+    return make_files(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "absolute"), RELATIVE_RASTERS)
@@ -45,19 +25,7 @@ def test_relative_rasters_start_from_the_folder_and_are_refused_without(
         RequestFolder().raster(name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        os.path.abspath("a.tif"),
-        "/vsicurl/https://example.org/a.tif",
-        "/vsimem/a.tif",
-        f"/vsizip/{os.path.abspath('a.zip')}/a.tif",
-        "https://example.org/a.tif",
-        "<VRTDataset></VRTDataset>",
-        "WMS:https://example.org/wms",
-        f"GPKG:{os.path.abspath('a.gpkg')}:table",
-    ],
-)
+@pytest.mark.parametrize("name", OTHER_RASTERS)
 def test_other_names_stay_as_they_are(folder, name):
     assert RequestFolder(folder).raster(name) == name
     assert RequestFolder().raster(name) == name

@@ -214,8 +214,8 @@ def test_the_collection_is_as_rfc_7946_wants_it(tmp_path):
     assert list(found) == ["type", "geochg", "features"]
     properties = found["features"][0]["properties"]
     assert list(properties) == [
-        "id", "class", "change", "before_class", "after_class", "confidence", "caption", "count",
-        "area_m2", "tiles", "cells",
+        "id", "class", "change", "before_class", "after_class", "from_date", "to_date",
+        "confidence", "change_confidence", "caption", "count", "area_m2", "tiles", "cells",
     ]  # fmt: skip
     assert properties["count"] == 1
     assert found["features"][1]["properties"]["count"] is None

@@ -61,7 +61,7 @@ class PictureScene(MaskedScene):
             read = window.read
             rows, cols = slice(read.row_start, read.row_stop), slice(read.col_start, read.col_stop)
             valid = np.ones((read.height_px, read.width_px), bool)
-            tile = Tile(window, before[:, rows, cols], after[:, rows, cols], valid)
+            tile = Tile(window, (before[:, rows, cols], after[:, rows, cols]), valid)
             yield MaskedTile(tile, classes[rows, cols], directions[rows, cols])
 
 

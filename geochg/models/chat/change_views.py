@@ -85,6 +85,7 @@ class ObservedTile:
         pixel_area_m2: Area of a pixel on the ground; NaN for images without georeference.
         shown_px: Number of pixels that show anything: valid, and not empty at both dates.
         counts: Whether the model counts changes.
+        keeps_names: Whether the model's classes stand, see `Capabilities.keeps_names`.
     """
 
     outlines: Outlines
@@ -92,6 +93,7 @@ class ObservedTile:
     pixel_area_m2: float
     shown_px: int
     counts: bool = True
+    keeps_names: bool = False
     is_exact = False
 
     @property
@@ -111,7 +113,8 @@ class ObservedTile:
         )
         if outlines is None:
             return []
-        outlines = _with_borne_out_names(outlines, self.outlines.covers(), self.pixel_area_m2)
+        if not self.keeps_names:
+            outlines = _with_borne_out_names(outlines, self.outlines.covers(), self.pixel_area_m2)
         cell_of = cells_of_pixels(self.valid)
         changed = outlines.changed & cells[cell_of]
         valid_px = np.bincount(cell_of[self.valid], minlength=9)

@@ -46,12 +46,13 @@ def rule_based_answer(model: ChangeModel, tile: Tile, facts: PairFacts, question
     (outlines,) = answers_about(model, tile, [ask(Task.LOCATE)])
     assert isinstance(outlines, Outlines)
     # Where a file holds nothing, a change that is plain to see may be a tiny share of the tile.
-    is_shown = tile.valid & (tile.before.any(axis=0) | tile.after.any(axis=0))
+    is_shown = tile.valid & np.any([date.any(axis=0) for date in tile.dates], axis=0)
     observed = ObservedTile(
         outlines,
         tile.valid,
         facts.pixel_area_m2,
         int(np.count_nonzero(is_shown)),
         Task.COUNT in model.capabilities.tasks,
+        model.capabilities.keeps_names,
     )
     return reply(question, observed)

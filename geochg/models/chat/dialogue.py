@@ -13,13 +13,14 @@ from geochg.records import (
     Missing,
     Presence,
     Question,
+    Span,
     Task,
     Tile,
     TileAnswers,
     TileFailure,
 )
 from geochg.tasks import SPECS
-from geochg.tasks.lexicon import ASKED
+from geochg.tasks.lexicon import ASKED, lexicon_of
 from geochg.tasks.reply_text import spoken_answer
 from geochg.tasks.thoughts import LONGEST_MARK, has_thoughts, without_thoughts
 
@@ -31,19 +32,36 @@ CHAT_CAPABILITIES = Capabilities(
     streams=True,
     clues=True,
     asked_in_words=frozenset(Task),
+    free_classes=True,
 )
 """Capabilities of models that are asked about all tasks in words."""
 
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
 )
-"""The text between the images and the first question."""
+"""The text between the two images and the first question."""
+
+
+def introduction_of(dates: int) -> str:
+    """The text between so many images and the first question."""
+    if dates == 1:
+        return "The image shows a place from above."
+    if dates == 2:
+        return INTRODUCTION
+    return f"The {dates} images show one place at {dates} dates, the earliest first, from above."
+
+
+def span_sentence(span: Span, dates: int) -> str:
+    """What stands before a question about two of more dates."""
+    before, after = span.start + 1, span.end + 1
+    return (
+        f"Compare only image {before} of {dates}, which shows the place before, with image {after}"
+        f" of {dates}, which shows it later."
+    )
+
 
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """The counts of a tile without change: none of the classes that are asked for."""
-
-NOWHERE = Locations({class_name: {} for class_name in ASKED})
-"""The locations of a tile without change."""
 
 NO_CHANGE = "no change"
 """The caption of a tile without change where the model is not asked for one."""
@@ -106,7 +124,7 @@ class TileDialogue:
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        return spec.parse(spec.joined_turns(self.replies), self._turns)
+        return spec.parse(spec.joined_turns(self.replies), self._turns, self.question.classes)
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001
@@ -152,21 +170,25 @@ RunDialogues = Callable[[Sequence[TileDialogue]], None]
 """Carries dialogues to their end, or notes why one failed."""
 
 
-def unchanged_answer(task: Task, presence: Presence, sentence: str = NO_CHANGE) -> Answer:
+def unchanged_answer(
+    task: Task, presence: Presence, sentence: str = NO_CHANGE, names: Sequence[str] = ASKED
+) -> Answer:
     """The answer about a tile without change, for every task but a free question.
 
     Args:
         task: The task of the answer.
         presence: The presence of the tile.
         sentence: The caption.
+        names: The classes that were asked about.
     """
+    no_counts = Counts(dict.fromkeys(names, 0))
     answers: dict[Task, Answer] = {
-        Task.COUNT: NO_COUNTS,
-        Task.LOCATE: NOWHERE,
+        Task.COUNT: no_counts,
+        Task.LOCATE: Locations({class_name: {} for class_name in names}),
         Task.PRESENCE: presence,
         Task.CAPTION: Caption(sentence, changed=False),
     }
-    return answers.get(task) or Dialogue(presence, NO_COUNTS, sentence)
+    return answers.get(task) or Dialogue(presence, no_counts, sentence)
 
 
 def presence_first(
@@ -247,6 +269,8 @@ def _answers(row: Sequence[TileDialogue], unchanged: Presence | None) -> list[An
     return [
         item.answer()
         if item.is_over or unchanged is None
-        else unchanged_answer(item.question.task, unchanged)
+        else unchanged_answer(
+            item.question.task, unchanged, names=lexicon_of(item.question.classes).asked
+        )
         for item in row
     ]

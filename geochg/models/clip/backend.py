@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isnan
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from geochg.geometry.grid_cells import cell_slices
+from geochg.class_list import ClassList, ListedClass
+from geochg.classes import CLASSES
+from geochg.errors import OptionError
+from geochg.extras import require_packages
+from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import NUMBERLESS, unchanged_answer
-from geochg.models.clip.classes import LandClass, read_classes, usual_classes
-from geochg.models.clip.options import ClipOptions
-from geochg.models.clip.scoring import DateClasses, changed_cells, probability, score_at
+from geochg.models.clip.classes import read_classes, usual_classes
+from geochg.models.clip.dense_tiles import SURVEY_TILES, DenseTiles
+from geochg.models.clip.kinds import LandKinds
+from geochg.models.clip.model_types import HINT, MODEL_CLASSES, check_clip_folder
+from geochg.models.clip.options import ClipOptions, Look
+from geochg.models.clip.own_classes import own_classes
+from geochg.models.clip.scoring import became, score_at
+from geochg.models.clip.whole import WholeTiles
 from geochg.models.detectors.sentences import NO_CHANGE
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
 from geochg.models.pretrained import loading_errors
 from geochg.options import Dtype
 from geochg.records import (
-    GRID_CELLS,
     Answer,
     Caption,
-    GridCell,
-    Presence,
+    PairFacts,
     Question,
     Task,
     Tile,
@@ -32,34 +40,38 @@ from geochg.records import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from geochg.models.clip.encoder import Encoder
+    from geochg.models.clip.moves import TileMoves
 
 
 class ClipModel(ChangeModel[ClipOptions]):
-    """A CLIP or SigLIP that classifies each date of a tile by kinds of ground.
+    """A CLIP or SigLIP that classifies each date of a place by kinds of ground.
 
-    The change score is the sum of the absolute differences between the probabilities of the two
-    dates; above a threshold the tile has changed (Kömürcü, master thesis, Vilnius: zero-shot
-    change with threshold optimisation). The nine cells of a changed tile are judged likewise.
+    Patches of windows are classified, and change is where the probabilities of the classes moved
+    (`DenseTiles`); or whole tiles and their cells are (`WholeTiles`).
     """
 
     name = "clip"
     summary = "CLIP or SigLIP, which tells kinds of ground apart: folder or hub id"
+    folder_types = frozenset(MODEL_CLASSES)
     backend_capabilities = Capabilities(
         tasks=frozenset({Task.PRESENCE, Task.LOCATE, Task.CAPTION}),
-        location="grid",
+        location="mask",
         pixels="display",
         bands="rgb",
-        batch_tiles=32,
+        surveys=True,
+        survey_tiles=SURVEY_TILES,
+        survey_is_optional=True,
+        tells_land_cover=True,
+        keeps_names=True,
+        free_classes=True,
+        batch_tiles=8,
     )
 
     def __init__(
         self,
         encoder: Encoder,
-        classes: tuple[LandClass, ...],
+        classes: tuple[ListedClass, ...],
         options: ClipOptions,
         identity: ModelIdentity,
     ) -> None:
@@ -77,86 +89,129 @@ class ClipModel(ChangeModel[ClipOptions]):
                 is not there.
             InputError: If the classes file makes no sense.
         """
-        classes = (
-            read_classes(Path(options.classes).expanduser()) if options.classes else usual_classes()
-        )
+        class_list = read_classes(options.classes) if options.classes else usual_classes()
+        if options.class_list:
+            class_list = own_classes(options.class_list)
+        classes, templates = class_list.classes, options.templates
+        if class_list.templates and templates == ClipOptions().templates:
+            templates = class_list.templates
         folder = find_folder(source, cls.name, options.revision)
         device = torch_device(device)
 
-        from geochg.models.clip.loading import HINT, EncoderSettings, encoder_checksum, open_encoder
+        from geochg.models.clip.loading import EncoderSettings, encoder_checksum, open_encoder
 
         dtype = Dtype.FLOAT32 if options.dtype is Dtype.AUTO else options.dtype
         # Settings may be sensible one by one and fail together, wherever they are used.
         with loading_errors(folder, HINT):
-            encoder = open_encoder(
-                folder, EncoderSettings(classes, options.templates, dtype, device)
-            )
+            encoder = open_encoder(folder, EncoderSettings(classes, templates, dtype, device))
         identity = ModelIdentity(
-            model_id(cls.name, source, options.revision), encoder_checksum(folder, classes)
+            model_id(cls.name, source, options.revision), encoder_checksum(folder, class_list)
         )
         return cls(encoder, classes, options, identity)
 
     @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Checks the files; see `ChangeModel.inspect_folder`."""
+        check_clip_folder(folder)
+        require_packages("vlm", "torch", "transformers")
+        return cls.backend_capabilities
+
+    @classmethod
     def presence_options(cls, options: ClipOptions, probability: float) -> Mapping[str, Any]:
-        """The threshold whose score has this probability; see `ChangeModel.presence_options`."""
-        return {"threshold": score_at(probability, options.threshold)}
+        """The option that asks for this probability; see `ChangeModel.presence_options`."""
+        if options.look is Look.WHOLE:
+            return {"threshold": score_at(probability, options.whole_threshold)}
+        return {"presence_threshold": probability}
+
+    @classmethod
+    def class_options(cls, options: ClipOptions, class_list: ClassList) -> Mapping[str, Any]:
+        """The classes themselves; see `ChangeModel.class_options`.
+
+        Raises:
+            OptionError: If the model's own option names classes too.
+        """
+        if options.classes:
+            raise OptionError(
+                "--model-option classes names a class file beside --classes or --classes-file",
+                "leave one of them out",
+            )
+        return {"class_list": class_list.to_dict()}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the backend, with the classes of the file beside geochg's.
+
+        Of whole tiles it names cells of the grid, and needs no survey.
+        """
+        names = (item.class_name for item in self.classes)
+        able = replace(self.backend_capabilities, classes=tuple(dict.fromkeys((*CLASSES, *names))))
+        if self.options.look is Look.DENSE:
+            return able
+        return replace(
+            able,
+            location="grid",
+            surveys=False,
+            survey_is_optional=False,
+            tells_land_cover=False,
+            batch_tiles=32,
+        )
 
     @property
     def identity(self) -> ModelIdentity:
         """The loaded model, and the checksum of its weights, settings and classes."""
         return self._identity
 
+    @cached_property
+    def _dense(self) -> DenseTiles:
+        from geochg.models.clip.dense import DenseEncoder
+
+        return DenseTiles(
+            DenseEncoder(self.encoder),
+            LandKinds.of(self.classes, self._asked_names),
+            self.options.window_px,
+            self.options.threshold,
+            self.options.presence_threshold,
+        )
+
+    @property
+    def _asked_names(self) -> tuple[str, ...]:
+        """The output classes that the user named; none where all count."""
+        if not self.options.class_list:
+            return ()
+        class_list = ClassList.from_dict(self.options.class_list, "--classes")
+        return () if class_list.complete else class_list.names
+
+    @cached_property
+    def _whole(self) -> WholeTiles:
+        return WholeTiles(self.encoder, self.classes, self.options.whole_threshold)
+
+    def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
+        """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
+        if self.options.look is Look.DENSE:
+            self._dense.survey(tile for tile in sample if tile.valid.any())
+
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
-        """Answers each question about each tile; see `ChangeModel.answer`."""
-        classes = self._date_classes([(tile.before, tile.after) for tile in tiles])
-        changed = [index for index, dates in enumerate(classes) if self._is_change(dates)]
-        cells: dict[int, dict[GridCell, DateClasses]] = {}
-        if any(question.task is Task.LOCATE for question in questions):
-            cells = self._cell_classes(tiles, changed)
+        """Answers each question about each tile; see `ChangeModel.answer`.
+
+        Without a survey each tile is a scene of its own, as in a set of unrelated pairs.
+        """
+        if self.options.look is Look.WHOLE:
+            return self._whole.answer(tiles, questions)
         return [
-            TileFailure(tiles[index].window, NUMBERLESS)
-            if any(isnan(item.score) for item in (dates, *cells.get(index, {}).values()))
-            else [self._answer(question, dates, cells.get(index, {})) for question in questions]
-            for index, dates in enumerate(classes)
+            TileFailure(tile.window, NUMBERLESS)
+            if moves is None
+            else [self._answer(tile, moves, question) for question in questions]
+            for tile, moves in zip(tiles, self._dense.moves(tiles), strict=True)
         ]
 
-    def _is_change(self, dates: DateClasses) -> bool:
-        return dates.score > self.options.threshold
-
-    def _answer(
-        self, question: Question, dates: DateClasses, cells: Mapping[GridCell, DateClasses]
-    ) -> Answer:
-        threshold, changed = self.options.threshold, self._is_change(dates)
-        presence = Presence(changed, probability(dates.score, threshold))
-        if question.task is Task.PRESENCE or not changed:
+    def _answer(self, tile: Tile, moves: TileMoves, question: Question) -> Answer:
+        outlines = moves.outlines(self.options.presence_threshold)
+        if question.task is Task.LOCATE:
+            return outlines
+        presence, pair = presence_of(outlines, tile.valid), moves.commonest
+        if question.task is Task.PRESENCE or not presence.changed or pair is None:
             return unchanged_answer(question.task, presence, NO_CHANGE)
         if question.task is Task.CAPTION:
-            return Caption(dates.caption(self.classes), changed=True)
-        if question.task is Task.LOCATE:
-            return changed_cells(cells, self.classes, threshold)
+            old, new = (self.classes[index] for index in pair)
+            return Caption(became(old, new), changed=True)
         raise ValueError(f"{question.task} is not among the tasks of this backend")
-
-    def _cell_classes(
-        self, tiles: Sequence[Tile], indices: Sequence[int]
-    ) -> dict[int, dict[GridCell, DateClasses]]:
-        """The classes of the valid cells of some tiles, by the tile's index in its batch."""
-        parts = [
-            (index, cell, part)
-            for index in indices
-            for cell in GRID_CELLS
-            if tiles[index].valid[part := cell_slices(tiles[index].valid.shape, cell)].any()
-        ]
-        crops = [
-            (tiles[index].before[:, *part], tiles[index].after[:, *part])
-            for index, _, part in parts
-        ]
-        cells: dict[int, dict[GridCell, DateClasses]] = {index: {} for index in indices}
-        for (index, cell, _), dates in zip(parts, self._date_classes(crops), strict=True):
-            cells[index][cell] = dates
-        return cells
-
-    def _date_classes(
-        self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
-    ) -> list[DateClasses]:
-        rows = self.encoder.probabilities([date for pair in pairs for date in pair])
-        return [DateClasses(*rows[2 * index : 2 * index + 2]) for index in range(len(pairs))]

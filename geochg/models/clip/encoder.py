@@ -60,16 +60,27 @@ class Encoder:
 
     def _class_probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
         # The axes are named, because an image 3 px high could be taken for three bands.
-        pixels = self.processor(
+        prepared = self.processor(
             images=[np.ascontiguousarray(rgb(date).transpose(1, 2, 0)) for date in dates],
             input_data_format="channels_last",
             return_tensors="pt",
-        )["pixel_values"]
-        pixels = pixels.to(self.model.device, self.model.dtype)
-        features = _unit(self.model.get_image_features(pixel_values=pixels).pooler_output)
+        )
+        inputs = image_inputs(prepared, self.model)
+        features = unit(self.model.get_image_features(**inputs).pooler_output)
         # SigLIP's bias is the same for all classes and falls out.
         logits = self.scale * (features @ self.texts.T)
         return list(logits.cpu().double().softmax(dim=-1).numpy())
+
+
+def image_inputs(prepared: Mapping[str, Tensor], model: Any) -> dict[str, Tensor]:
+    """What a processor gives, on a model's device, pixels as its numbers."""
+    # The sizes of pictures are read by the host.
+    inputs = {
+        name: value if name == "spatial_shapes" else value.to(model.device)
+        for name, value in prepared.items()
+    }
+    inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+    return inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +98,31 @@ class TextForm:
 
 @torch.inference_mode()
 def text_embeddings(
-    model: Any, tokenizer: Any, form: TextForm, prompts: Sequence[str], templates: Sequence[str]
+    model: Any,
+    tokenizer: Any,
+    form: TextForm,
+    prompts: Sequence[Sequence[str]],
+    templates: Sequence[str],
 ) -> Tensor:
-    """One unit vector a prompt: the mean of the vectors of its sentences, normalised.
+    """One unit vector a class: the mean of the vectors of its sentences, normalised.
 
     Args:
         model: See `Encoder`.
         tokenizer: The model's tokenizer.
         form: How the type of model is given texts.
-        prompts: Noun phrases.
-        templates: Sentences with `{}` in the prompt's place.
+        prompts: Noun phrases for each class.
+        templates: Sentences with `{}` in the place of a noun phrase.
 
     Returns:
-        `(prompts, width)` float32, on the model's device.
+        `(classes, width)` float32, on the model's device.
 
     Raises:
         ModelError: If a sentence is longer than the model reads.
     """
     max_tokens = model.config.text_config.max_position_embeddings
     rows = []
-    for prompt in prompts:
-        sentences = [template.replace("{}", prompt) for template in templates]
+    for phrases in prompts:
+        sentences = [template.replace("{}", phrase) for phrase in phrases for template in templates]
         tokens = tokenizer(sentences, padding=form.padding, max_length=max_tokens)
         _check_length(sentences, tokens, max_tokens)
         inputs = {
@@ -115,8 +130,8 @@ def text_embeddings(
             for name, values in tokens.items()
             if name in form.inputs
         }
-        vectors = _unit(model.get_text_features(**inputs).pooler_output)
-        rows.append(_unit(vectors.mean(dim=0)))
+        vectors = unit(model.get_text_features(**inputs).pooler_output)
+        rows.append(unit(vectors.mean(dim=0)))
     return torch.stack(rows)
 
 
@@ -129,7 +144,7 @@ def _check_length(sentences: Sequence[str], tokens: Mapping[str, Any], max_token
             )
 
 
-def _unit(vectors: Tensor) -> Tensor:
+def unit(vectors: Tensor) -> Tensor:
     """Vectors of unit length; NaN where that is no finite number above zero.
 
     A vector whose length overflows would else become zero, and be as like to any text as another.

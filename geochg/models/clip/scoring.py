@@ -7,12 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.class_list import ListedClass
 from geochg.classes import CLASS_BY_NAME
-from geochg.models.clip.classes import LandClass
 from geochg.records import Change, Channel, GridCell, Locations
 
 MAX_SCORE = 2.0
 """The score of two dates that share no class."""
+
+_USERS_RANK = 1 + max(known_class.rank for known_class in CLASS_BY_NAME.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,24 +44,41 @@ class DateClasses:
         """The class whose probability fell most."""
         return int((self.after - self.before).argmin())
 
-    def caption(self, classes: Sequence[LandClass]) -> str:
+    def caption(self, classes: Sequence[ListedClass]) -> str:
         """A sentence such as "Bare ground became a residential area."."""
-        text = f"{classes[self.lost].prompt} became {classes[self.gained].prompt}."
-        return f"{text[0].upper()}{text[1:]}"
+        return became(classes[self.lost], classes[self.gained])
 
-    def channel(self, classes: Sequence[LandClass]) -> Channel:
-        """Class and direction of the change.
+    def channel(self, classes: Sequence[ListedClass]) -> Channel:
+        """Class and direction of the change from the lost class to the gained one."""
+        return change_between(classes[self.lost].class_name, classes[self.gained].class_name)
 
-        The more specific of the two classes is named: the gained one appeared, or the lost one
-        disappeared. Of two that are alike in this, the gained one is named. A change within a class
-        altered it.
-        """
-        new, old = classes[self.gained].class_name, classes[self.lost].class_name
-        if new == old:
-            return Channel(new, Change.ALTERED)
-        if CLASS_BY_NAME[new].rank >= CLASS_BY_NAME[old].rank:
-            return Channel(new, Change.APPEARED)
-        return Channel(old, Change.DISAPPEARED)
+
+def became(old: ListedClass, new: ListedClass) -> str:
+    """A sentence such as "Bare ground became a residential area."."""
+    text = f"{old.phrase} became {new.phrase}."
+    return f"{text[0].upper()}{text[1:]}"
+
+
+def change_between(old: str, new: str) -> Channel:
+    """Class and direction of a change from one class to another.
+
+    The more specific of the two is named: the new one appeared, or the old one disappeared. Of two
+    that are alike in this, the new one is named. A change within a class altered it. Of a class and
+    the background, whose name is empty, the class is named.
+    """
+    if new == old:
+        return Channel(new, Change.ALTERED)
+    if _rank(new) >= _rank(old):
+        return Channel(new, Change.APPEARED)
+    return Channel(old, Change.DISAPPEARED)
+
+
+def _rank(class_name: str) -> int:
+    """How specific a class is; what a user names is wanted before all else."""
+    if not class_name:
+        return -1
+    known_class = CLASS_BY_NAME.get(class_name)
+    return known_class.rank if known_class else _USERS_RANK
 
 
 def probability(score: float, threshold: float) -> float:
@@ -84,7 +103,7 @@ def score_at(change_probability: float, threshold: float) -> float:
 
 
 def changed_cells(
-    cells: Mapping[GridCell, DateClasses], classes: Sequence[LandClass], threshold: float
+    cells: Mapping[GridCell, DateClasses], classes: Sequence[ListedClass], threshold: float
 ) -> Locations:
     """The cells that changed.
 

@@ -16,6 +16,7 @@ from geochg.geometry.hysteresis import presence_of
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
+from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
@@ -69,6 +70,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     name = "deltavlm"
     summary = "DeltaVLM, a change vision-language model: a folder or a hub id"
+    folder_types = frozenset({"deltavlm"})
     backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="mask",
@@ -104,14 +106,12 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """Without a dense head it names cells of the grid, and answers all questions in words."""
         if self.detector is not None:
             return self.backend_capabilities
-        return replace(
-            self.backend_capabilities,
-            location="grid",
-            clues=True,
-            surveys=False,
-            tells_land_cover=False,
-            asked_in_words=frozenset(Task),
-        )
+        return folder_capabilities.without_head(self.backend_capabilities)
+
+    @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Reads the configuration; see `ChangeModel.inspect_folder`."""
+        return folder_capabilities.of_folder(folder, cls.backend_capabilities)
 
     @classmethod
     def presence_options(cls, options: DeltaVLMOptions, probability: float) -> Mapping[str, Any]:

@@ -127,7 +127,7 @@ def _without_invalid(tile: Tile) -> Tile:
     """The tile with its invalid pixels at 0."""
     before = np.where(tile.valid, tile.before, np.float32(0))
     after = np.where(tile.valid, tile.after, np.float32(0))
-    return Tile(tile.window, before, after, tile.valid)
+    return Tile(tile.window, (before, after), tile.valid)
 
 
 def _answer(change: TileChange, question: Question) -> Answer:

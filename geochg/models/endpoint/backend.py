@@ -119,8 +119,9 @@ class EndpointModel(ChangeModel[EndpointOptions]):
 
 def _opening_content(tile: Tile) -> list[Message]:
     """The images and the sentence that each dialogue about a tile begins with."""
-    dates = (tile.before, tile.after)
-    images = [{"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in dates]
+    images = [
+        {"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in tile.dates
+    ]
     return [*images, {"type": "text", "text": INTRODUCTION}]
 
 

@@ -1,6 +1,6 @@
 """Asks the questions about some tiles so that every answer makes sense."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
@@ -12,6 +12,7 @@ from geochg.models.chat.dialogue import (
     TileDialogue,
     answers_or_failure,
     presence_first,
+    span_sentence,
     unchanged_answer,
 )
 from geochg.models.vlm.engine import Engine, TilePrompt
@@ -31,7 +32,8 @@ from geochg.records import (
     TileFailure,
 )
 from geochg.tasks import ask
-from geochg.tasks.lexicon import ASKED, COUNTABLE
+from geochg.tasks.lexicon import lexicon_of
+from geochg.tasks.patterns import CELL_FIELD, CLASS_FIELDS, about_class, fields_of
 
 YES = ("Yes", "yes", " Yes", " yes")
 NO = ("No", "no", " No", " no")
@@ -58,11 +60,16 @@ def prompt_pattern(question: Question, form: AnswerForm) -> str:
         question: A question of any task; one in the user's words is asked as it is.
         form: See `TileQuestions`.
     """
-    if form != AnswerForm.WORDS and question == ask(Task.COUNT):
+    if form != AnswerForm.WORDS and _is_usual(question, Task.COUNT):
         return COUNT_QUESTION
-    if form != AnswerForm.WORDS and question == ask(Task.LOCATE):
+    if form != AnswerForm.WORDS and _is_usual(question, Task.LOCATE):
         return LIST_QUESTION if form == AnswerForm.LISTS else CELL_QUESTION
     return question.text
+
+
+def _is_usual(question: Question, task: Task) -> bool:
+    """Whether a question is of a task and in the task's own words."""
+    return question.task is task and question.text == ask(task, classes=question.classes).text
 
 
 class TileQuestions:
@@ -84,18 +91,36 @@ class TileQuestions:
     def __init__(
         self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
     ) -> None:
-        self.engine = engine
         self.tiles = tiles
         self.form = form
         self.threshold = threshold
-        self.encoding = engine.encode(tiles)
+        dates = len(tiles[0].dates)
+        self.engine = engine if dates == 2 else engine.for_dates(dates)
+        self.encoding = self.engine.encode(tiles)
+        self._lead = ""
         self._numberless: set[int] = set()
 
     def answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
         """The answers about each tile, in the order of the questions.
 
         Presence and free questions are asked about every tile, the rest where something changed.
+        Of three dates or more, each span that questions are about is asked about by itself.
         """
+        spans = list(dict.fromkeys(question.span for question in questions))
+        columns: dict[int, list[TileAnswers]] = {}
+        for span in spans:
+            dates = len(self.tiles[0].dates)
+            self._lead = f"{span_sentence(span, dates)} " if span is not None else ""
+            numbers = [n for n, question in enumerate(questions) if question.span == span]
+            rows = self._span_answers([questions[n] for n in numbers])
+            if len(spans) == 1:
+                return rows
+            columns.update(zip(numbers, _columns(rows, len(numbers)), strict=True))
+        ordered_columns = [columns[n] for n in range(len(questions))]
+        return [_joined(row) for row in zip(*ordered_columns, strict=True)]
+
+    def _span_answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
+        """The answers about each tile to questions about one span."""
         if self.form == AnswerForm.WORDS:
             return presence_first(self.tiles, questions, self._run_dialogues)
         return list(self._checked_answers(questions))
@@ -119,7 +144,9 @@ class TileQuestions:
             answers = [
                 _with_presence(column[index], known_presence)
                 if index in column
-                else unchanged_answer(question.task, known_presence or Presence(False))
+                else unchanged_answer(
+                    question.task, known_presence or Presence(False), names=_names(question)
+                )
                 for question, column in zip(questions, columns, strict=True)
             ]
             yield answers_or_failure(self.tiles[index], answers)
@@ -128,41 +155,48 @@ class TileQuestions:
         """The answers to a question about some tiles, by the tile's index."""
         if not indices:
             return {}
-        forms: dict[str, Callable[[Sequence[int]], Iterable[Answer]]] = {
-            CELL_QUESTION: self._likely_cells,
-            LIST_QUESTION: self._listed_cells,
-            COUNT_QUESTION: self._counts,
-        }
         pattern = prompt_pattern(question, self.form)
-        answers = forms[pattern](indices) if pattern in forms else self._in_words(indices, question)
+        fields = fields_of(pattern)
+        if question.task is Task.LOCATE and CELL_FIELD in fields:
+            answers: Iterable[Answer] = self._likely_cells(indices, question, pattern)
+        elif question.task is Task.LOCATE and fields & CLASS_FIELDS:
+            answers = self._listed_cells(indices, question, pattern)
+        elif question.task is Task.COUNT and fields & CLASS_FIELDS:
+            answers = self._counts(indices, question, pattern)
+        else:
+            answers = self._in_words(indices, question)
         return dict(zip(indices, answers, strict=True))
 
     def _presence(self, question: Question) -> list[Presence]:
         prompts = [self._prompt(index, question.text) for index in range(len(self.tiles))]
         return [Presence(p > self.threshold, p) for p in self._yes_probabilities(prompts)]
 
-    def _likely_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
+    def _likely_cells(
+        self, indices: Sequence[int], question: Question, pattern: str
+    ) -> Iterator[Locations]:
         """Nine probabilities for each class; the cells that are likelier changed than not."""
-        cells = [(name, cell) for name in ASKED for cell in GRID_CELLS]
+        names = _names(question)
+        cells = [(name, cell) for name in names for cell in GRID_CELLS]
         texts = [
-            CELL_QUESTION.format(cell=cell.name.replace("-", " "), thing=COUNTABLE[name][0])
+            about_class(pattern, name, question.classes, cell.name.replace("-", " "))
             for name, cell in cells
         ]
         prompts = [self._prompt(index, text) for index in indices for text in texts]
         probabilities = iter(self._yes_probabilities(prompts))
         for _ in indices:
-            cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in ASKED}
+            cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in names}
             for (name, cell), probability in zip(cells, probabilities, strict=False):
                 if probability > 0.5:
                     cells_by_class[name][cell] = probability
             yield Locations(cells_by_class)
 
-    def _listed_cells(self, indices: Sequence[int]) -> Iterator[Locations]:
+    def _listed_cells(
+        self, indices: Sequence[int], question: Question, pattern: str
+    ) -> Iterator[Locations]:
         """One list of cells for each class."""
-        texts = [LIST_QUESTION.format(thing=COUNTABLE[name][0]) for name in ASKED]
-        prompts = [self._prompt(index, text) for index in indices for text in texts]
+        prompts = self._class_prompts(indices, question, pattern)
         lists = self.engine.reply_choices(self.encoding, prompts, list(_cell_lists()))
-        for names in self._by_class(indices, lists):
+        for names in self._by_class(indices, lists, _names(question)):
             yield Locations(
                 {
                     class_name: dict.fromkeys(_cell_lists()[cells or NO_CELL], 1.0)
@@ -170,20 +204,26 @@ class TileQuestions:
                 }
             )
 
-    def _counts(self, indices: Sequence[int]) -> Iterator[Counts]:
-        texts = [COUNT_QUESTION.format(things=COUNTABLE[name][1]) for name in ASKED]
-        prompts = [self._prompt(index, text) for index in indices for text in texts]
+    def _counts(self, indices: Sequence[int], question: Question, pattern: str) -> Iterator[Counts]:
+        prompts = self._class_prompts(indices, question, pattern)
         numbers = self.engine.reply_numbers(self.encoding, prompts)
-        for counts in self._by_class(indices, numbers):
+        for counts in self._by_class(indices, numbers, _names(question)):
             yield Counts({name: number or 0 for name, number in counts.items()})
 
+    def _class_prompts(
+        self, indices: Sequence[int], question: Question, pattern: str
+    ) -> list[TilePrompt]:
+        """The prompts about each class of each tile."""
+        texts = [about_class(pattern, name, question.classes) for name in _names(question)]
+        return [self._prompt(index, text) for index in indices for text in texts]
+
     def _by_class(
-        self, indices: Sequence[int], replies: Sequence[_Reply | None]
+        self, indices: Sequence[int], replies: Sequence[_Reply | None], names: Sequence[str]
     ) -> Iterator[dict[str, _Reply | None]]:
         """The replies about each tile by class; a tile fails where a reply has no numbers."""
         rows = iter(replies)
         for index in indices:
-            by_class = {name: next(rows) for name in ASKED}
+            by_class = {name: next(rows) for name in names}
             if None in by_class.values():
                 self._numberless.add(index)
             yield by_class
@@ -198,7 +238,8 @@ class TileQuestions:
         while going := [item for item in dialogues if not item.is_over]:
             prompts = [
                 TilePrompt(
-                    item.tile_index, self.engine.writer.prompt_ids(item.prompts, item.replies)
+                    item.tile_index,
+                    self.engine.writer.prompt_ids(self._led(item.prompts), item.replies),
                 )
                 for item in going
             ]
@@ -215,9 +256,34 @@ class TileQuestions:
         self._numberless |= {p.row for p, (yes, _) in zip(prompts, rows, strict=True) if isnan(yes)}
         return [round(yes, 4) for yes, _ in rows]
 
+    def _led(self, prompts: Sequence[str]) -> list[str]:
+        """The prompts of a dialogue; before the first stands what dates it is about."""
+        first, *later_prompts = prompts
+        return [f"{self._lead}{first}", *later_prompts]
+
     def _prompt(self, index: int, question: str) -> TilePrompt:
-        text = f"{question} {self.tiles[index].clue}".rstrip()
+        text = f"{self._lead}{question} {self.tiles[index].clue}".rstrip()
         return TilePrompt(index, self.engine.writer.prompt_ids([text], []))
+
+
+def _names(question: Question) -> tuple[str, ...]:
+    """The classes that a question asks about."""
+    return lexicon_of(question.classes).asked
+
+
+def _columns(rows: Sequence[TileAnswers], count: int) -> list[list[Any]]:
+    """For each question the answer about each tile, or that the tile failed."""
+    return [[row if isinstance(row, TileFailure) else row[n] for row in rows] for n in range(count)]
+
+
+def _joined(row: Sequence[Answer | TileFailure]) -> TileAnswers:
+    """The answers about a tile; one that failed about one span has failed."""
+    answers: list[Answer] = []
+    for answer in row:
+        if isinstance(answer, TileFailure):
+            return answer
+        answers.append(answer)
+    return answers
 
 
 def _with_presence(answer: Answer, presence: Presence | None) -> Answer:

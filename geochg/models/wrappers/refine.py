@@ -3,11 +3,13 @@
 Each changed cell of a tile's 3x3 grid is cut out, enlarged to the size of the tile and shown to the
 model again; its answers about the nine cells of that crop subdivide the cell, and so on.
 
-- A closer look only divides a change: classes it newly names are not taken up, and the direction of
-  a change stays that of the tile.
+- A closer look only divides a change: classes it newly names are not taken up. The direction of a
+  box is that with the most probability over all looks at it.
 - The probability of a box is the mean over all looks at it, where a look that does not name the
-  class counts as 0. The looks see the same ground, so they are pooled (the linear opinion pool,
-  Stone 1961) and not multiplied as if they were independent.
+  class counts as 0, and one that names it without a probability as 1: then it is the share of the
+  looks that name it. A single look without a probability is no share, and leaves none. The looks
+  see the same ground, so they are pooled (the linear opinion pool, Stone 1961) and not multiplied
+  as if they were independent.
 - A cell in which a closer look finds nothing of a class stays whole, with the probability lowered
   by that rule, and is not looked into any further for that class. To drop it would trust the
   enlarged picture more than the one in the resolution that the model was made for; with the
@@ -29,7 +31,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,8 @@ from geochg.records import (
     GRID_CELLS,
     Box,
     Boxes,
+    Change,
+    Direction,
     GridCell,
     Locations,
     PixelWindow,
@@ -99,7 +103,9 @@ class RefinedModel(WrappedModel):
         read = tiles[index].window.read
         for cell in GRID_CELLS:
             looks = {
-                name: (cells[cell],) for name, cells in locations.cells.items() if cell in cells
+                name: (_Look(cells[cell], locations.direction(name, cell)),)
+                for name, cells in locations.cells.items()
+                if cell in cells
             }
             if looks:
                 is_wanted = not self._classes or any(name in self._classes for name in looks)
@@ -128,9 +134,16 @@ class RefinedModel(WrappedModel):
             yield from self.model.answer(crops, asked_questions)
 
 
+class _Look(NamedTuple):
+    """What one look at a box said of a class; see `Box`."""
+
+    probability: float | None
+    direction: Direction | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """A box of a tile, in pixels of the grid, and the probabilities that all looks at it gave.
+    """A box of a tile, in pixels of the grid, and what all looks at it said.
 
     `cell` is the cell of the tile's grid that the box lies in; `looks` are by class, coarsest
     first; `is_open` tells whether a closer look is worth its while.
@@ -139,7 +152,7 @@ class _Spot:
     tile_index: int
     cell: GridCell
     box: PixelWindow
-    looks: Mapping[str, tuple[float, ...]]
+    looks: Mapping[str, tuple[_Look, ...]]
     is_open: bool = True
 
     def can_be_divided(self, tile: Tile) -> bool:
@@ -154,12 +167,19 @@ def _parts(spot: _Spot, tile: Tile, answers: TileAnswers) -> Iterator[_Spot]:
         yield replace(spot, is_open=False)
         return
     parts = [
-        (part, {name: cells[cell] for name, cells in locations.cells.items() if cell in cells})
+        (
+            part,
+            {
+                name: _Look(cells[cell], locations.direction(name, cell))
+                for name, cells in locations.cells.items()
+                if cell in cells
+            },
+        )
         for cell in GRID_CELLS
         if _has_valid(tile, part := grid_box(spot.box, cell))
     ]
     lost = {
-        name: (*looks, 0.0)
+        name: (*looks, _Look(0.0))
         for name, looks in spot.looks.items()
         if not any(name in part_names for _, part_names in parts)
     }
@@ -192,7 +212,12 @@ def _with_boxes(answers: TileAnswers, index: int, spots: Sequence[_Spot]) -> Til
     own_spots = [spot for spot in spots if spot.tile_index == index]
     boxes = {
         name: [
-            Box(spot.box, spot.cell, fmean(spot.looks[name]))
+            Box(
+                spot.box,
+                spot.cell,
+                _probability(spot.looks[name]),
+                _direction(spot.looks[name]),
+            )
             for spot in own_spots
             if name in spot.looks
         ]
@@ -201,6 +226,25 @@ def _with_boxes(answers: TileAnswers, index: int, spots: Sequence[_Spot]) -> Til
     return [
         Boxes(boxes, locations.changes) if answer is locations else answer for answer in answers
     ]
+
+
+def _probability(looks: Sequence[_Look]) -> float | None:
+    """The mean of all looks, or the share of those that name the class; None where neither is."""
+    if len(looks) == 1:
+        return looks[0].probability
+    return fmean(1.0 if look.probability is None else look.probability for look in looks)
+
+
+def _direction(looks: Sequence[_Look]) -> Direction | None:
+    """The direction with the most probability, and its share of that of all; None where untold."""
+    directions = [look.direction for look in looks if look.direction is not None]
+    if len(directions) <= 1:
+        return directions[0] if directions else None
+    total = dict.fromkeys(Change, 0.0)
+    for change, probability in directions:
+        total[change] += 1.0 if probability is None else probability
+    change = max(total, key=total.__getitem__)
+    return Direction(change, total[change] / (sum(total.values()) or 1.0))
 
 
 # --- crops ---------------------------------------------------------------------------------------
@@ -228,12 +272,13 @@ def enlarged_crop(tile: Tile, window: PixelWindow) -> Tile:
     valid = _resized_band(tile.valid[part].astype(np.uint8), tile.valid.shape, smooth=False).astype(
         bool
     )
-    before, after = (
+    dates = tuple(
         np.stack([_resized_band(band[part], tile.valid.shape, smooth=True) for band in date])
-        for date in (tile.before, tile.after)
+        for date in tile.dates
     )
-    before[:, ~valid], after[:, ~valid] = 0, 0
-    return Tile(replace(tile.window, read=full_window, core=full_window), before, after, valid)
+    for date in dates:
+        date[:, ~valid] = 0
+    return Tile(replace(tile.window, read=full_window, core=full_window), dates, valid)
 
 
 def _resized_band(band: NDArray[Any], shape: tuple[int, ...], *, smooth: bool) -> NDArray[Any]:

@@ -76,7 +76,7 @@ def augmented_sample(
     )
     if augmentation.is_off or sample.masks is None:
         return sample
-    frame = _frame_within(sample.before.shape[1:], share, math.radians(angle_deg), (row, col))
+    frame = _frame_within(sample.shape_px, share, math.radians(angle_deg), (row, col))
     full_masks = sample.masks
     masks = ChangeMasks(
         *(_framed(m, frame, 0) for m in (full_masks.classes, full_masks.directions))
@@ -84,11 +84,8 @@ def augmented_sample(
     answers = _moved_answers(sample, full_masks, masks)
     if answers is None:
         return sample
-    before, after = (
-        np.stack([_framed(band, frame, 1) for band in date])
-        for date in (sample.before, sample.after)
-    )
-    return replace(sample, before=before, after=after, masks=masks, answers=answers)
+    dates = tuple(np.stack([_framed(band, frame, 1) for band in date]) for date in sample.dates)
+    return replace(sample, dates=dates, masks=masks, answers=answers)
 
 
 def _moved_answers(

@@ -82,8 +82,8 @@ class TrainableDeltaVLM(TrainableModel):
         return {
             **rows,
             "pair_index": torch.tensor(pair_index),
-            "before": self._pixels([sample.before for sample in samples]),
-            "after": self._pixels([sample.after for sample in samples]),
+            "before": self._pixels([sample.dates[0] for sample in samples]),
+            "after": self._pixels([sample.dates[-1] for sample in samples]),
             **self._targets(samples),
         }
 
@@ -156,10 +156,10 @@ class TrainableDeltaVLM(TrainableModel):
         """The dense head's targets, as `pair_batch`; none where it has no masks to learn from."""
         if not self.wants_masks or all(sample.masks is None for sample in samples):
             return {}
-        shape = tuple(max(sample.before.shape[axis] for sample in samples) for axis in (1, 2))
+        shape = tuple(max(sample.shape_px[axis] for sample in samples) for axis in (0, 1))
         if not self.processor.config.resize:
             shape = tuple(side + -side % SIDE_MULTIPLE_PX for side in shape)
-        layers = [_target_layers(s.masks, s.before.shape[1:], shape) for s in samples]
+        layers = [_target_layers(s.masks, s.shape_px, shape) for s in samples]
         before, after, change = (torch.from_numpy(np.stack(p)) for p in zip(*layers, strict=True))
         return {
             "cover_before": before,

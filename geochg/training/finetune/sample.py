@@ -65,27 +65,30 @@ class ChangeMasks:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Sample:
-    """A pair with the questions and answers of a dialogue about it.
+    """Images of one place with the questions and answers of a dialogue about them.
 
     Attributes:
-        before: `(3, height, width)` uint8, red, green, blue.
-        after: As `before`.
+        dates: The images, the earliest first, `(3, height, width)` uint8 each: red, green, blue.
         task: The task of the questions.
         questions: The questions, one a turn.
         answers: As many answers.
         masks: The changed pixels; None where no masks are known or wanted.
     """
 
-    before: NDArray[np.uint8]
-    after: NDArray[np.uint8]
+    dates: tuple[NDArray[np.uint8], ...]
     task: Task
     questions: tuple[str, ...]
     answers: tuple[str, ...]
     masks: ChangeMasks | None = None
 
+    @property
+    def shape_px(self) -> tuple[int, ...]:
+        """Height and width of its images."""
+        return self.dates[0].shape[1:]
+
     def tile(self) -> Tile:
-        """The pair as models are given it at inference: all of it valid, not part of a raster."""
-        return Tile.of_pair(self.before, self.after)
+        """The images as models are given them: all of it valid, not part of a raster."""
+        return Tile.of_dates(self.dates)
 
 
 def load_sample(example: Example, masks: bool) -> Sample:
@@ -101,8 +104,7 @@ def load_sample(example: Example, masks: bool) -> Sample:
     """
     before, after = load_pair(example)
     return Sample(
-        before,
-        after,
+        (before, after),
         example.task or Task.QUESTION,
         tuple(turn.question for turn in example.turns),
         tuple(turn.answer for turn in example.turns),

@@ -48,7 +48,7 @@ def tile_of(pair, index=0, bands=3):
         for date in (pair.before, pair.after)
     ]
     valid = np.ones(pair.changed.shape, bool)
-    return Tile(TileWindow(index, 0, index, whole, whole), *dates, valid)
+    return Tile(TileWindow(index, 0, index, whole, whole), tuple(dates), valid)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_its_language_model_is_never_asked(pairs):
 def test_directions_turn_round_with_the_dates(builtin, pairs):
     pair = next(pair for pair in pairs if pair.changed.any())
     forth = tile_of(pair)
-    back = replace(forth, before=forth.after, after=forth.before)
+    back = replace(forth, dates=forth.dates[::-1])
     (first,), (other,) = builtin.answer([forth, back], [ask(Task.LOCATE)])
     assert np.allclose(first.change, other.change, atol=1e-3)
     assert np.mean(first.covers().before == other.covers().after) > 0.999
@@ -193,7 +193,9 @@ def test_the_same_date_twice_has_hardly_changed(builtin, pairs):
     shares = []
     for index, pair in enumerate(pairs[:4]):
         first = tile_of(pair, index)
-        ((result,),) = builtin.answer([replace(first, after=first.before)], [ask(Task.LOCATE)])
+        ((result,),) = builtin.answer(
+            [replace(first, dates=(first.before,) * 2)], [ask(Task.LOCATE)]
+        )
         shares.append(float((result.change >= result.threshold).mean()))
     assert max(shares) < 0.01
 

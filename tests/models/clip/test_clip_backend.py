@@ -10,7 +10,6 @@ import torch
 from clip_factory import (
     SIDE_PX,
     TEXT_TOKENS,
-    load,
     make_tile,
     noisy_tile,
     save,
@@ -18,14 +17,18 @@ from clip_factory import (
     tiny_siglip,
     tokenizer,
 )
+from clip_factory import (
+    load as load_dense,
+)
 from safetensors.torch import load_file, save_file
 
+from geochg.class_list import ListedClass
 from geochg.classes import CLASSES
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.features.cells import CellSettings, tile_result
 from geochg.models.base import ModelIdentity
 from geochg.models.clip.backend import ClipModel
-from geochg.models.clip.classes import LandClass, usual_classes
+from geochg.models.clip.classes import usual_classes
 from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.scoring import DateClasses, probability, score_at
 from geochg.records import Change, GridCell, Task
@@ -33,6 +36,11 @@ from geochg.tasks import ask
 
 PRESENCE, CAPTION, LOCATE = (ask(task) for task in (Task.PRESENCE, Task.CAPTION, Task.LOCATE))
 MAKERS = {"clip": tiny_clip, "siglip": tiny_siglip}
+
+
+def load(folder, **options):
+    """Of whole tiles."""
+    return load_dense(folder, look="whole", **options)
 
 
 @pytest.fixture(scope="module", params=list(MAKERS))
@@ -57,7 +65,7 @@ def by_hand(folder, picture, classes, templates):
     for item in classes:
         rows = []
         for template in templates:
-            ids = words(template.format(item.prompt))["input_ids"]
+            ids = words(template.format(item.phrase))["input_ids"]
             padded = ids + [1] * (TEXT_TOKENS - len(ids))
             given = {"input_ids": torch.tensor([padded])}
             if kind == "clip":
@@ -86,7 +94,7 @@ def test_the_score_is_the_formula_by_hand(folder):
     tile = noisy_tile(3, SIDE_PX)
     model = load(folder)
     wanted = [
-        by_hand(folder, date, usual_classes(), ClipOptions().templates)
+        by_hand(folder, date, usual_classes().classes, ClipOptions().templates)
         for date in (tile.before, tile.after)
     ]
     result = model.encoder.probabilities([tile.before, tile.after])
@@ -130,7 +138,7 @@ def test_probability_rises_with_the_score_and_can_be_taken_back(threshold):
     assert all(a < b for a, b in pairwise(likely))
     assert probability(2.0, threshold) == 1.0
     assert [score_at(item, threshold) for item in likely] == pytest.approx(scores)
-    options = ClipOptions(threshold=threshold)
+    options = ClipOptions(look="whole", threshold=threshold)
     wanted = ClipModel.presence_options(options, probability(0.7, threshold))
     assert wanted == {"threshold": pytest.approx(0.7)}
     assert ClipModel.presence_options(options, 0.0) == {"threshold": 0.0}
@@ -192,11 +200,11 @@ def test_no_memory_for_one_picture_is_said(clip_folder, monkeypatch):
 # --- what is said, with an encoder that knows colours --------------------------------------------
 
 LAND = (
-    LandClass("meadow", "a meadow", "vegetation"),
-    LandClass("house", "houses", "building"),
-    LandClass("soil", "bare ground", "bare"),
-    LandClass("lake", "a lake", "water"),
-    LandClass("wood", "a forest", "vegetation"),
+    ListedClass("meadow", prompt="a meadow", class_name="vegetation"),
+    ListedClass("house", prompt="houses", class_name="building"),
+    ListedClass("soil", prompt="bare ground", class_name="bare"),
+    ListedClass("lake", prompt="a lake", class_name="water"),
+    ListedClass("wood", prompt="a forest", class_name="vegetation"),
 )
 MEADOW, HOUSE, SOIL, LAKE, WOOD = range(5)
 
@@ -216,7 +224,7 @@ class Colours:
 
 def model_of(encoder=None, **options):
     identity = ModelIdentity("clip:colours", "sha256:0")
-    return ClipModel(encoder or Colours(), LAND, ClipOptions(**options), identity)
+    return ClipModel(encoder or Colours(), LAND, ClipOptions(look="whole", **options), identity)
 
 
 def ground(kind, size_px=90):
@@ -313,7 +321,7 @@ def test_scores_never_pass_two():
 
 
 def test_the_usual_classes_are_32_and_cover_geochgs():
-    usual = usual_classes()
+    usual = usual_classes().classes
     assert len(usual) == 32
     assert {item.class_name for item in usual} == set(CLASSES)
 
@@ -353,17 +361,17 @@ def test_other_classes_and_templates_are_another_model(folder, tmp_path):
     ("text", "names"),
     [
         ("no toml", "not a TOML file"),
-        ("", "fewer than two classes"),
+        ("", "no class"),
         (entry(), "fewer than two classes"),
-        ("classes = 3", "fewer than two classes"),
+        ("classes = 3", "no list of tables"),
         ("classes = [1, 2]", "class 1, is no table"),
         ("other = 1\n" + entry(), "unknown key 'other'"),
         (entry() + entry(name=None), "class 2, has no 'name'"),
-        (entry() + entry(prompt=" "), "class 2, has no 'prompt'"),
+        (entry() + entry(prompt=" "), "class 2 is empty"),
         (entry() + entry(prompt="a\u001b[31m"), "cannot be printed"),
         (entry() + entry(colour="red"), "unknown key 'colour'"),
         (entry(**{"class": "house"}) + entry(name="b"), "has the class 'house'"),
-        (entry() + entry(prompt="b"), "the name 'wood' 2 times"),
+        (entry() + entry(prompt="b"), "names 'wood' twice"),
         (entry() + entry(name="b"), "the prompt 'a forest' 2 times"),
     ],
 )
@@ -377,7 +385,7 @@ def test_classes_files_that_make_no_sense(clip_folder, tmp_path, text, names):
 
 
 def test_a_classes_file_that_is_not_there(clip_folder, tmp_path):
-    with pytest.raises(InputError, match="cannot read the classes file"):
+    with pytest.raises(InputError, match="cannot read the class file"):
         load(clip_folder, classes=str(tmp_path / "none.toml"))
 
 
@@ -390,10 +398,14 @@ def test_a_classes_file_that_is_not_there(clip_folder, tmp_path):
         {"templates": ["a photo"]},
         {"templates": ["{} and {}"]},
         {"dtype": "int8"},
+        {"window_px": 4},
+        {"presence_threshold": 1.5},
+        {"look": "whole", "presence_threshold": 0.7},
+        {"look": "whole", "window_px": 64},
     ],
 )
 def test_options_that_make_no_sense(values):
-    with pytest.raises(OptionError, match=next(iter(values)).removesuffix("s")):
+    with pytest.raises(OptionError, match=list(values)[-1].removesuffix("s")):
         ClipOptions.from_dict(values)
 
 
@@ -481,7 +493,7 @@ def test_the_known_types_are_told(copy):
     of_type("blip")(copy)
     with pytest.raises(ModelError) as caught:
         load(copy)
-    assert caught.value.hint == "known: clip, siglip"
+    assert caught.value.hint == "known: clip, siglip, siglip2"
 
 
 def test_half_precision_sees_about_the_same(folder):

@@ -54,7 +54,7 @@ def test_changes_elsewhere_do_not_matter():
 
 def test_another_light_of_the_whole_scene_is_for_the_network():
     alike = one_image()
-    dimmed = replace(alike, after=(alike.before * 0.7 + 5).astype(np.uint8))
+    dimmed = replace(alike, dates=(alike.before, (alike.before * 0.7 + 5).astype(np.uint8)))
     assert not dates_are_alike(dimmed, ranges_of(dimmed))
 
 

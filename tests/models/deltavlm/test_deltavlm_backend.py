@@ -282,7 +282,7 @@ def test_invalid_pixels_are_no_change_and_do_not_leak(folder):
     wild = plain.after.copy()
     wild[:, :, :24] = 255
     answers = model.answer(
-        [Tile(plain.window, plain.before, after, valid) for after in (plain.after, wild)],
+        [Tile(plain.window, (plain.before, after), valid) for after in (plain.after, wild)],
         [ask(Task.LOCATE)],
     )
     (single,), (other,) = answers
@@ -292,7 +292,7 @@ def test_invalid_pixels_are_no_change_and_do_not_leak(folder):
 
 def test_a_tile_with_nothing_valid_has_not_changed(folder):
     plain = tile()
-    empty = Tile(plain.window, plain.before, plain.after, plain.valid & False)
+    empty = Tile(plain.window, (plain.before, plain.after), plain.valid & False)
     (presence, result) = load(folder).answer([empty], [ask(Task.PRESENCE), ask(Task.LOCATE)])[0]
     assert not presence.changed
     assert not result.layers_at().any()
@@ -306,9 +306,11 @@ def test_tiles_of_other_sizes(folder, size_px):
 
 def test_one_band_is_shown_as_grey(folder):
     plain = tile()
-    grey = Tile(plain.window, plain.before[:1], plain.after[:1], plain.valid)
+    grey = Tile(plain.window, (plain.before[:1], plain.after[:1]), plain.valid)
     three = Tile(
-        plain.window, *(np.repeat(d[:1], 3, 0) for d in (plain.before, plain.after)), plain.valid
+        plain.window,
+        tuple(np.repeat(d[:1], 3, 0) for d in (plain.before, plain.after)),
+        plain.valid,
     )
     single, other = load(folder).answer([grey, three], [ask(Task.LOCATE)])
     assert np.allclose(single[0].layers_at(), other[0].layers_at(), atol=1e-6)

@@ -43,7 +43,7 @@ def masked(single, valid, under=None):
     if under is not None:
         for date in dates:
             date[:, ~valid] = under
-    return Tile(single.window, *dates, valid)
+    return Tile(single.window, tuple(dates), valid)
 
 
 # --- colours -------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_what_lies_under_invalid_pixels_does_not_matter(detector, bands, zoom):
 
 def test_other_gains_and_offsets_make_no_difference(detector):
     plain = tile(0, dtype=np.float32)
-    bright = Tile(plain.window, plain.before, 40 * plain.after + 3000, plain.valid)
+    bright = Tile(plain.window, (plain.before, 40 * plain.after + 3000), plain.valid)
     result = [
         detector.detect([single], detector.survey([single], 0.5)) for single in (plain, bright)
     ]
@@ -175,8 +175,8 @@ def test_other_gains_and_offsets_make_no_difference(detector):
 
 def test_a_near_infrared_is_used_and_one_band_is_grey(detector):
     four = tile(0, bands=4)
-    three = Tile(four.window, four.before[:3], four.after[:3], four.valid)
-    other = Tile(four.window, four.before.copy(), four.after.copy(), four.valid)
+    three = Tile(four.window, (four.before[:3], four.after[:3]), four.valid)
+    other = Tile(four.window, (four.before.copy(), four.after.copy()), four.valid)
     other.after[3] = 255 - other.after[3]
     result = [
         detector.detect([single], detector.survey([single], 10.0)).dense
@@ -185,8 +185,10 @@ def test_a_near_infrared_is_used_and_one_band_is_grey(detector):
     assert not np.allclose(result[0].after_logits, result[1].after_logits, atol=1e-2)
     assert not np.allclose(result[0].after_logits, result[2].after_logits, atol=1e-2)
     assert np.allclose(result[0].before_logits, result[2].before_logits, atol=1e-5)
-    grey = Tile(four.window, four.before[:1], four.after[:1], four.valid)
-    thrice = Tile(four.window, *(np.repeat(d, 3, 0) for d in (grey.before, grey.after)), grey.valid)
+    grey = Tile(four.window, (four.before[:1], four.after[:1]), four.valid)
+    thrice = Tile(
+        four.window, tuple(np.repeat(d, 3, 0) for d in (grey.before, grey.after)), grey.valid
+    )
     single, three = (detector.detect([t], detector.survey([t], 0.5)) for t in (grey, thrice))
     assert same(single, three)
 

@@ -191,7 +191,7 @@ from geochg.records import PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask
 window = PixelWindow(0, 64, 0, 64)
 date = np.full((3, 64, 64), 90, np.uint8)
-tile = Tile(TileWindow(0, 0, 0, window, window), date, date, np.ones((64, 64), bool))
+tile = Tile(TileWindow(0, 0, 0, window, window), (date, date), np.ones((64, 64), bool))
 options = DeltaVLMOptions(threshold=0.0)
 model = DeltaVLMModel.open(Path({str(exported)!r}), "here", options, "cpu")
 (answers,) = model.answer([tile], [ask(Task.PRESENCE), ask(Task.CAPTION), ask(Task.LOCATE)])

@@ -59,7 +59,7 @@ def tile(side=6, valid=None):
     window = PixelWindow(0, side, 0, side)
     inside = np.ones((side, side), bool) if valid is None else valid
     date = np.zeros((3, side, side), np.uint8)
-    return Tile(TileWindow(0, 0, 0, window, window), date, date, inside)
+    return Tile(TileWindow(0, 0, 0, window, window), (date, date), inside)
 
 
 def finding(before, after, change=3.0, building=None, sure=0.9):
@@ -181,7 +181,7 @@ def test_ground_that_changed_is_seldom_what_it_was(cover):
 )
 def test_one_band_of_large_pixels_tells_no_land_cover(bands, resolution_m, is_named):
     single = tile(2)
-    single = replace(single, before=single.before[:bands], after=single.after[:bands])
+    single = replace(single, dates=tuple(date[:bands] for date in single.dates))
     built = finding(np.zeros((2, 2), int), np.full((2, 2), BUILDING), building=5.0, sure=0.95)
     made = maker(resolution_m=resolution_m).outlines(built, single)
     wanted = Channel("building", Change.APPEARED) if is_named else OTHER

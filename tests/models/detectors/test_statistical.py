@@ -167,7 +167,7 @@ def test_a_pixel_that_is_no_number_fails_its_tile_only(backend, bad):
     model, cut = surveyed(load(backend), pair), tiles(pair)
     after = cut[1].after.copy()
     after[2, 60, 60] = bad
-    spoilt = [cut[0], Tile(cut[1].window, cut[1].before, after, cut[1].valid), cut[2]]
+    spoilt = [cut[0], Tile(cut[1].window, (cut[1].before, after), cut[1].valid), cut[2]]
     good, failure, also_good = model.answer(spoilt, QUESTIONS)
     assert failure == TileFailure(cut[1].window, "1 valid pixels are not finite numbers")
     assert good[0] == model.answer(cut[:1], QUESTIONS)[0][0]
@@ -207,7 +207,7 @@ def test_values_too_large_fail_the_tile(backend):
     pair = scene()
     model, tile = surveyed(load(backend), pair), tiles(pair)[0]
     huge = np.full_like(tile.before, 3e38)
-    (answer,) = model.answer([Tile(tile.window, huge, -huge, tile.valid)], QUESTIONS)
+    (answer,) = model.answer([Tile(tile.window, (huge, -huge), tile.valid)], QUESTIONS)
     assert isinstance(answer, TileFailure)
     assert "too large" in answer.reason
 
@@ -216,7 +216,7 @@ def test_values_too_large_fail_the_tile(backend):
 def test_a_tile_without_valid_pixels_has_no_change(backend):
     pair = scene()
     model, tile = surveyed(load(backend), pair, RGBN), tiles(pair)[0]
-    empty = Tile(tile.window, tile.before * 0, tile.after * 0, tile.valid & False)
+    empty = Tile(tile.window, (tile.before * 0, tile.after * 0), tile.valid & False)
     ((presence, caption, result),) = model.answer([empty], QUESTIONS)
     assert not presence.changed
     assert not caption.changed

@@ -52,7 +52,7 @@ def tiles_of(changed, side_px=48):
         after = before.copy()
         if new:
             after[:, 2:14, 2:14] = 240
-        tiles.append(Tile(window, before, after, np.ones((side_px, side_px), bool)))
+        tiles.append(Tile(window, (before, after), np.ones((side_px, side_px), bool)))
     return tiles
 
 
@@ -60,7 +60,7 @@ def test_answers_in_words_become_answers(server):
     changed, same = load(server).answer(tiles_of([True, False]), MAPPED)
     assert list(changed) == [
         Presence(True),
-        Locations({"road": {}, "building": {GridCell(0, 0): 1.0}}),
+        Locations({"road": {}, "building": {GridCell(0, 0): None}}),
         SPECS[Task.COUNT].parse("There are no new roads and 1 new building."),
         Caption("A building has been built.", changed=True),
     ]
@@ -79,7 +79,7 @@ def test_both_pictures_are_sent_without_loss(server):
     rng = np.random.default_rng(0)
     (window,) = layout(1, 1, 20)
     before, after = rng.integers(0, 256, (2, 3, 20, 20)).astype(np.uint8)
-    load(server).answer([Tile(window, before, after, np.ones((20, 20), bool))], MAPPED[:1])
+    load(server).answer([Tile(window, (before, after), np.ones((20, 20), bool))], MAPPED[:1])
     sent = pictures_of(server.requests[0]["messages"])
     assert np.array_equal(sent, np.stack((before, after)).transpose(0, 2, 3, 1))
     assert server.requests[0]["temperature"] == 0

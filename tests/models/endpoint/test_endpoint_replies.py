@@ -54,7 +54,7 @@ def tiles(number, side_px=24):
         before = np.full((3, side_px, side_px), 90, np.uint8)
         after = before.copy()
         after[:, :8, :8] = 240
-        actual.append(Tile(window, before, after, np.ones((side_px, side_px), bool)))
+        actual.append(Tile(window, (before, after), np.ones((side_px, side_px), bool)))
     return actual
 
 

@@ -78,6 +78,9 @@ class MarkerOptions(Options):
             or stood as the classes say, low plants elsewhere; hidden where the first band of
             either date is above `cloud`.
         cloud: See `land_cover`.
+        blind: Whether it looks at the earlier date alone: all has changed where that is bright.
+        contradicted: Indexes of tiles whose presence is answered by its opposite, and nothing else.
+        most_dates: Most dates of a tile; those are compared that a question's span names.
     """
 
     location: Location = Location.MASK
@@ -87,6 +90,9 @@ class MarkerOptions(Options):
     delay_s: float = 0.0
     land_cover: bool = False
     cloud: float = 250.0
+    blind: bool = False
+    contradicted: tuple[int, ...] = ()
+    most_dates: int = 2
 
     def __post_init__(self) -> None:
         if self.delay_s < 0:
@@ -107,7 +113,11 @@ class MarkerModel(ChangeModel[MarkerOptions]):
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(self.backend_capabilities, location=self.options.location.value)
+        return replace(
+            self.backend_capabilities,
+            location=self.options.location.value,
+            most_dates=self.options.most_dates,
+        )
 
     @classmethod
     def load(cls, source: str, options: MarkerOptions, device: str) -> Self:
@@ -129,11 +139,23 @@ class MarkerModel(ChangeModel[MarkerOptions]):
             return TileFailure(tile.window, "told to fail")
         if self.options.nonsense:
             return [Unparsed(q.task, "colourless green ideas", "nonsense") for q in questions]
+        if len(tile.dates) > 2:
+            assert len(tile.dates) <= self.options.most_dates
+            return [
+                self._of_tile(replace(tile, dates=tuple(tile.dates[n] for n in q.span)), [q])[0]
+                for q in questions
+            ]
+        if self.options.blind:
+            after = tile.before + (100 if tile.before.mean() > 127 else 0)
+            tile = replace(tile, dates=(tile.before, after))
         seen = Seen.of(tile, self.options.difference)
         locate = _locations if self.options.location is Location.GRID else _outlines
         if self.options.land_cover:
             locate = partial(_covered, tile=tile, cloud=self.options.cloud)
-        return [(_ANSWERS | {Task.LOCATE: locate})[q.task](seen) for q in questions]
+        answers = _ANSWERS | {Task.LOCATE: locate}
+        if tile.window.index in self.options.contradicted:
+            answers[Task.PRESENCE] = lambda seen: Presence(not seen.changed.any())
+        return [answers[q.task](seen) for q in questions]
 
 
 @dataclass(frozen=True)

@@ -7,60 +7,11 @@ import pytest
 import torch
 import transformers
 from tile_factory import noise
-from vlm_asking import QUESTIONS, first_logits
+from vlm_asking import QUESTIONS, first_logits, naive
 from vlm_factory import MAKERS
 
 from geochg.models.images import rgb_image
-from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.engine import TilePrompt
-from geochg.records import (
-    Tile,
-)
-
-
-def naive(model: VlmModel, tile: Tile, ids: list[int], max_tokens: int = 6) -> list[int]:
-    """What `generate` says to one whole prompt about one tile, without anything kept."""
-    engine = model.engine
-    if not hasattr(engine, "family"):
-        return naive_blip(model, tile, ids, max_tokens)
-    shown = engine.family.image_inputs([tile])
-    counts = iter(enumerate(shown.features))
-    whole: list[int] = []
-    for token in engine.writer.prefix_ids:
-        is_picture = token == engine.family.token
-        whole += engine.family.image_tokens(*next(counts)) if is_picture else [token]
-    rows = torch.tensor([[*whole, *ids]])
-    more = dict(shown.inputs)
-    if engine.family.marks_images:
-        more["mm_token_type_ids"] = (rows == engine.family.token).int()
-    engine.family.state = None
-    replies = engine.model.generate(
-        input_ids=rows,
-        attention_mask=torch.ones_like(rows),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        pad_token_id=0,
-        **more,
-    )
-    return replies[0, rows.shape[1] :].tolist()
-
-
-def naive_blip(model: VlmModel, tile: Tile, ids: list[int], max_tokens: int) -> list[int]:
-    """Both dates through InstructBLIP-Video's own `generate`."""
-    engine = model.engine
-    pixels = engine.squares.tensor([rgb_image(tile.before), rgb_image(tile.after)])[None]
-    own = [*engine.writer.prefix_ids, *ids]
-    video = engine.model.config.video_token_id
-    rows = torch.tensor([[video] * 6 + own])
-    replies = engine.model.generate(
-        pixel_values=pixels,
-        qformer_input_ids=torch.tensor([own]),
-        input_ids=rows,
-        attention_mask=torch.ones_like(rows),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-    )
-    return replies[0, rows.shape[1] if replies.shape[1] > max_tokens else 0 :].tolist()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "instructblip"])
@@ -80,7 +31,7 @@ def test_what_is_kept_of_a_look_changes_no_token(loaded, kind):
 def test_pictures_matter_and_their_order_does(loaded, kind):
     model = loaded(kind)
     tiles = noise(2)
-    tiles.append(replace(tiles[0], before=tiles[0].after, after=tiles[0].before))
+    tiles.append(replace(tiles[0], dates=tiles[0].dates[::-1]))
     text = model.engine.writer.prompt_ids([QUESTIONS[0]], [])
     encoding = model.engine.encode(tiles)
     logits = first_logits(model, encoding, [TilePrompt(row, text) for row in range(3)])
@@ -105,12 +56,9 @@ def test_instructblip_for_images_takes_both_dates_as_the_one_for_videos_does(sav
 def test_a_look_at_one_pair_survives_a_look_at_another(loaded):
     model = loaded("qwen2_vl")
     texts = [TilePrompt(0, model.engine.writer.prompt_ids([QUESTIONS[1]], []))]
-    small, large = noise(1), [replace(noise(1)[0])]
-    large[0] = replace(
-        large[0],
-        before=np.kron(large[0].before, np.ones((1, 2, 2), np.uint8)),
-        after=np.kron(large[0].after, np.ones((1, 2, 2), np.uint8)),
-    )
+    small, large = noise(1), noise(1)
+    doubled = tuple(np.kron(date, np.ones((1, 2, 2), np.uint8)) for date in large[0].dates)
+    large[0] = replace(large[0], dates=doubled)
     first = model.engine.encode(small)
     expected = model.engine.reply_texts(first, texts)
     model.engine.encode(large)

@@ -18,6 +18,7 @@ from geochg.records import (
     GRID_CELLS,
     Boxes,
     Change,
+    Direction,
     GridCell,
     Locations,
     PixelWindow,
@@ -71,7 +72,7 @@ def tile(before, after, valid=None, index=0, start=(0, 0)):
     height, width = before.shape[1:]
     whole = PixelWindow(start[0], start[0] + height, start[1], start[1] + width)
     valid = np.ones((height, width), bool) if valid is None else valid
-    return Tile(TileWindow(index, 0, index, whole, whole), before, after, valid)
+    return Tile(TileWindow(index, 0, index, whole, whole), (before, after), valid)
 
 
 def blank(size_px=81, **settings):
@@ -109,6 +110,31 @@ def covered(boxes, name="building", shape=(81, 81)):
 @pytest.fixture
 def marker(marker_plugin):
     return load_model("marker", {"location": "grid", "difference": 30.0}, "auto")
+
+
+# --- what is not measured -------------------------------------------------------------------------
+
+
+def test_without_probabilities_a_box_has_the_share_of_the_looks_that_name_it():
+    near = dict.fromkeys((GridCell(0, 0), GridCell(1, 1)))
+    script = [located(building={GridCell(1, 1): None}), located(building=near), Locations({})]
+    (unasked,) = refined(Scripted(script[0]), [blank(size_px=8)])
+    assert [box.probability for box in unasked.boxes["building"]] == [None]
+    (once,) = refined(Scripted(*script), [blank()])
+    assert [box.probability for box in once.boxes["building"]] == [1, 1]
+    (twice,) = refined(Scripted(*script), [blank()], levels=2)
+    assert [round(box.probability, 4) for box in twice.boxes["building"]] == [0.6667, 0.6667]
+
+
+def test_the_direction_of_a_box_is_pooled_over_all_looks():
+    def toward(change, probability):
+        direction = {GridCell(1, 1): Direction(change, probability)}
+        return Locations({"building": {GridCell(1, 1): 0.9}}, {}, {"building": direction})
+
+    script = [toward(Change.APPEARED, 0.6), toward(Change.DISAPPEARED, 0.9)]
+    (boxes,) = refined(Scripted(*script), [blank()])
+    (box,) = boxes.boxes["building"]
+    assert box.direction == Direction(Change.DISAPPEARED, pytest.approx(0.6))
 
 
 # --- what is found -------------------------------------------------------------------------------

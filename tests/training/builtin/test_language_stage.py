@@ -133,7 +133,7 @@ def tile(pair):
     side_px = pair.before.shape[-1]
     window = PixelWindow(0, side_px, 0, side_px)
     place = TileWindow(0, 0, 0, window, window)
-    return Tile(place, pair.before, pair.after, np.ones((side_px, side_px), bool))
+    return Tile(place, (pair.before, pair.after), np.ones((side_px, side_px), bool))
 
 
 def state(model, *parts):

@@ -40,7 +40,7 @@ def sample(task=Task.PRESENCE, answers=("Yes",), masks=None, side=64):
     dates = rng.integers(0, 255, (2, 3, side, side), np.uint8)
     questions = SPECS[task].prompts
     questions = questions if len(answers) == len(questions) else ("Why?",)
-    return Sample(*dates, task, questions, answers, masks)
+    return Sample(tuple(dates), task, questions, answers, masks)
 
 
 TINY = deltavlm_factory.tiny_model()
@@ -175,7 +175,9 @@ def test_places_move_with_the_pictures():
     there = masks(at=18)
     whole = sample(Task.LOCATE, (truth.render(there.locations()),), there)
     # The changed ground is marked in the picture too, so that both can be compared.
-    whole = replace(whole, before=np.repeat(there.classes[None] * np.uint8(255), 3, axis=0))
+    whole = replace(
+        whole, dates=(np.repeat(there.classes[None] * np.uint8(255), 3, axis=0), whole.dates[1])
+    )
     augmentation = Augmentation(0.5, 15)
     moved = [
         augmented_sample(whole, augmentation, np.random.default_rng(seed)) for seed in range(40)
@@ -183,18 +185,18 @@ def test_places_move_with_the_pictures():
     told = Counter(each.answers[0] for each in moved)
     assert len(told) > 3
     for each in moved:
-        assert each.before.shape == whole.before.shape
+        assert each.shape_px == whole.shape_px
         assert each.answers == (truth.render(each.masks.locations()),)
-        agree = (each.before[0] > 127) == (each.masks.classes > 0)
+        agree = (each.dates[0][0] > 127) == (each.masks.classes > 0)
         assert agree.mean() > 0.98
         assert set(np.unique(each.masks.classes)) <= {0, 1}
 
 
 def test_a_full_turn_of_fifteen_degrees_makes_no_pixel_up():
-    flat = replace(sample(masks=masks()), before=np.full((3, 64, 64), 200, np.uint8))
+    flat = replace(sample(masks=masks()), dates=(np.full((3, 64, 64), 200, np.uint8),) * 2)
     for seed in range(20):
         framed = augmented_sample(flat, Augmentation(0.9, 15), np.random.default_rng(seed))
-        assert (framed.before == 200).all()
+        assert (framed.dates[0] == 200).all()
 
 
 def test_presence_follows_what_is_left_in_the_frame():
@@ -309,7 +311,7 @@ def test_class_and_direction_tell_what_the_ground_was_and_is(direction, before, 
     classes = np.zeros((50, 64), np.uint8)
     classes[:8] = CLASS_NAMES.index("water")
     directions = np.where(classes > 0, DIRECTIONS.index(direction), 0).astype(np.uint8)
-    found = replace(sample(masks=ChangeMasks(classes, directions)), before=DATE, after=DATE)
+    found = replace(sample(masks=ChangeMasks(classes, directions)), dates=(DATE, DATE))
     unknown = replace(found, masks=ChangeMasks(classes, np.full_like(classes, UNKNOWN)))
     model = TrainableDeltaVLM(TINY, deltavlm_factory.processor(TINY.config), None, 999, 1.0)
     model.wants_masks = model.learns_from_masks()

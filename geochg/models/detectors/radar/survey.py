@@ -123,7 +123,7 @@ def _middle(tile: Tile) -> Tile:
         np.where(valid[cut], date[:, *cut], 0).astype(np.float32)
         for date in (tile.before, tile.after)
     )
-    return Tile(replace(window, core=core, read=around), before, after, valid[cut])
+    return Tile(replace(window, core=core, read=around), (before, after), valid[cut])
 
 
 def survey_pair(

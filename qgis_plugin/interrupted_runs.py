@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProject
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import ImageIdentity, images_in_project
@@ -28,13 +30,30 @@ _MOST_KNOWN = 100
 _DATABASE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
+class RunRecords(QObject):
+    """Tells when the records of runs change.
+
+    Signals:
+        changed: A run was recorded, forgotten, begun or ended, on whatever thread.
+    """
+
+    changed = pyqtSignal()
+
+
+RECORDS = RunRecords()
+
+_active_outputs: set[Path] = set()
+"""Outputs of the runs that this QGIS runs now, which none can go on with meanwhile."""
+
+
 @dataclass(frozen=True)
 class InterruptedRun:
     """A run that was begun and has a journal.
 
     Attributes:
-        output: Path of the GeoPackage that it writes.
-        has_heatmap: Whether it writes a heatmap, too.
+        output: Path of the layer that it writes.
+        heatmap: Path of the heatmap that it writes, too; None for none.
+        may_exist: Whether its output was there when it began: it adds to that, or replaces it.
         is_exported: Whether an image was exported for the worker, which lasts for a session only.
         images: How its two images are known again, the earlier first.
         rasters: For each image GDAL's name and the CRS it is taken in, as the worker opens it; an
@@ -45,7 +64,8 @@ class InterruptedRun:
     """
 
     output: Path
-    has_heatmap: bool
+    heatmap: Path | None
+    may_exist: bool
     is_exported: bool
     images: tuple[ImageIdentity, ImageIdentity]
     rasters: tuple[list[str], list[str]]
@@ -56,7 +76,7 @@ class InterruptedRun:
     @property
     def signature(self) -> tuple[Any, ...]:
         """What another run must have in common with it to go on with its journal."""
-        return (*self.rasters, dict(self.options), self.has_heatmap)
+        return (*self.rasters, dict(self.options), self.heatmap is not None)
 
     @property
     def title(self) -> str:
@@ -66,15 +86,19 @@ class InterruptedRun:
         model = self.options.get("model", "")
         return tr("{0}: {1}, {2}, begun {3}").format(self.output.name, names, model, begin_time)
 
-    def record(self) -> None:
+    def record(self, *, in_project: bool = True) -> None:
         """Writes it beside its journal, and where it is into the project and the settings.
+
+        Args:
+            in_project: Whether the project is told; on the main thread only.
 
         Raises:
             LinkError: If the folder of the output cannot be written to.
         """
         values = {
             "output": str(self.output),
-            "has_heatmap": self.has_heatmap,
+            "heatmap": self._heatmap_text(),
+            "may_exist": self.may_exist,
             "is_exported": self.is_exported,
             "images": [image.to_text() for image in self.images],
             "rasters": list(self.rasters),
@@ -91,8 +115,10 @@ class InterruptedRun:
                 tr("{0} cannot be written: {1}").format(self.output, error.strerror),
                 tr("choose another folder under Save as"),
             ) from error
-        _store_in_project([*_outputs_in_project(), self.output])
+        if in_project:
+            _store_in_project([*_outputs_in_project(), self.output])
         _store_in_settings([*_outputs_in_settings(), self.output])
+        RECORDS.changed.emit()
 
     @classmethod
     def read(cls, output: Path) -> InterruptedRun | None:
@@ -104,7 +130,8 @@ class InterruptedRun:
             before, after = map(ImageIdentity.from_text, values["images"])
             first, second = ([str(text) for text in raster] for raster in values["rasters"])
             options, folder, begin_time = values["options"], values["folder"], values["begin_time"]
-            flags = bool(values["has_heatmap"]), bool(values["is_exported"])
+            heatmap = output.parent / values["heatmap"] if values["heatmap"] else None
+            flags = bool(values["may_exist"]), bool(values["is_exported"])
         # Anyone may have written the file.
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -113,7 +140,15 @@ class InterruptedRun:
         )
         if before is None or after is None or not is_whole:
             return None
-        return cls(output, *flags, (before, after), (first, second), options, folder, begin_time)
+        images, rasters = (before, after), (first, second)
+        return cls(output, heatmap, *flags, images, rasters, options, folder, begin_time)
+
+    def _heatmap_text(self) -> str:
+        """The heatmap's path; its name where it lies beside the output, so that both may move."""
+        if self.heatmap is None:
+            return ""
+        is_beside = self.heatmap.parent == self.output.parent
+        return self.heatmap.name if is_beside else str(self.heatmap)
 
 
 def time_now() -> str:
@@ -122,18 +157,56 @@ def time_now() -> str:
 
 
 def interrupted_runs() -> list[InterruptedRun]:
-    """The runs known to the project or the settings, or beside its images, the latest first."""
-    runs = (InterruptedRun.read(output) for output in dict.fromkeys(_known_outputs()))
+    """The runs known to the project or the settings, or beside its images, the latest first.
+
+    Those that this QGIS runs now are left out.
+    """
+    outputs = (output for output in dict.fromkeys(_known_outputs()) if not is_active(output))
+    runs = map(InterruptedRun.read, outputs)
     listed_runs = [run for run in runs if run is not None]
     return sorted(listed_runs, key=lambda run: run.begin_time, reverse=True)
 
 
-def forget_run(output: Path) -> None:
-    """Removes the records of a run; its journal, where there is one, stays."""
+def is_active(output: Path) -> bool:
+    """Whether this QGIS runs a run with an output now."""
+    return output.resolve() in _active_outputs
+
+
+@contextmanager
+def active_run(output: Path) -> Iterator[None]:
+    """Notes that a run with an output runs now, until the block ends."""
+    begin_active(output)
+    try:
+        yield
+    finally:
+        end_active(output)
+
+
+def begin_active(output: Path) -> None:
+    """Notes that a run with an output runs now."""
+    _active_outputs.add(output.resolve())
+    RECORDS.changed.emit()
+
+
+def end_active(output: Path) -> None:
+    """Notes that a run with an output runs no more."""
+    _active_outputs.discard(output.resolve())
+    RECORDS.changed.emit()
+
+
+def forget_run(output: Path, *, in_project: bool = True) -> None:
+    """Removes the records of a run; its journal, where there is one, stays.
+
+    Args:
+        output: Output of the run.
+        in_project: Whether the project is told; on the main thread only.
+    """
     for path in (output, output.resolve()):
-        _store_in_project([other for other in _outputs_in_project() if other != path])
+        if in_project:
+            _store_in_project([other for other in _outputs_in_project() if other != path])
         _store_in_settings([other for other in _outputs_in_settings() if other != path])
     _unlink(_record_path(output))
+    RECORDS.changed.emit()
 
 
 def discard_run(output: Path) -> None:

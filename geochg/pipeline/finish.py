@@ -1,0 +1,245 @@
+"""From the journal of a run to its layers and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geochg.classes import CLASSES
+from geochg.events import Notice, Progress
+from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_caption
+from geochg.features.layer import ChangePeriod, FeatureLayer
+from geochg.features.tiles import tile_features
+from geochg.features.voting import voted_heat, voted_results
+from geochg.geometry.placement import table_column
+from geochg.pipeline.journal import Journal, Tallies
+from geochg.pipeline.journal_file import journal_path
+from geochg.pipeline.outputs import Outputs
+from geochg.pipeline.provenance import fingerprint, metadata, series_facts, span_facts
+from geochg.pipeline.run import Run, kept_preparation
+from geochg.records import Span, TileFailure
+from geochg.tiling.pair import RasterPair, nothing_valid
+from geochg.tiling.preparation import Preparation
+from geochg.tiling.series_dates import date_of
+from geochg.tiling.source import RasterSource
+from geochg.writers.heatmap import write_heatmap
+from geochg.writers.layers import write_frames
+from geochg.writers.staging import Staging
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+@dataclass(frozen=True)
+class ChangeResult:
+    """The result of a run.
+
+    Attributes:
+        layer: The features, which are not in memory as long as nobody asks for them.
+        metadata: The `geochg` member that goes into the outputs: version, model, sources,
+            options, alignment, counts of tiles.
+        outputs: The files written.
+    """
+
+    layer: FeatureLayer
+    metadata: dict[str, Any]
+    outputs: Outputs
+
+    @cached_property
+    def features(self) -> gpd.GeoDataFrame:
+        """The change layer in the grid's CRS, with the properties of the output contract."""
+        return self.layer.frame()
+
+
+@dataclass(frozen=True)
+class AnsweredSpan:
+    """Two dates of a run, all of whose tiles were answered, or failed.
+
+    Attributes:
+        run: The run of the two dates.
+        span: Their numbers.
+        journal: Their part of the journal.
+        failures: Tiles that failed.
+        step: Number of the step of a series, from 1; None for the whole, and for a pair.
+    """
+
+    run: Run
+    span: Span
+    journal: Journal
+    failures: Sequence[TileFailure]
+    step: int | None = None
+
+    @cached_property
+    def tallies(self) -> Tallies:
+        """Counts of its tiles."""
+        return self.journal.tallies()
+
+    @property
+    def period(self) -> ChangePeriod:
+        """Its dates, as far as they are known."""
+        return period_of_pair(self.run.pair, self.step)
+
+    def facts(self) -> dict[str, Any]:
+        """What was measured, read and answered, as plain JSON values."""
+        preparation = kept_preparation(self.journal) or Preparation()
+        return span_facts(self.run.pair, preparation, self.tallies, self.failures)
+
+
+def period_of_pair(pair: RasterPair, step: int | None = None) -> ChangePeriod:
+    """The dates of a pair, as far as they are known."""
+    before, after = (date_of(source).text or None for source in (pair.before, pair.after))
+    return ChangePeriod(before, after, step)
+
+
+def begin_journal(run: Run, between: Sequence[RasterSource] = (), parts: int = 1) -> Journal:
+    """The journal of a run, new or gone on with.
+
+    Args:
+        run: The run, of the first and the last date.
+        between: The dates between these.
+        parts: Number of spans that are answered about.
+
+    Raises:
+        InputError: If there is one that cannot be gone on with.
+        OptionError: If there is one of another run.
+    """
+    paths = run.outputs.paths()
+    has_heat = run.outputs.heatmap is not None
+    facts = fingerprint(run.pair, run.options, run.model, heatmap=has_heat, between=between)
+    path = journal_path(paths[0]) if paths else None
+    classes = {*CLASSES, *run.model.capabilities.classes, *run.options.wanted_classes}
+    journal = Journal.begin(
+        path, run.layout, facts, resume=run.options.resume, classes=classes, parts=parts
+    )
+    if not journal.has_locks:
+        text = f"the folder of {path} has no file locks: start no other run with this output"
+        run.listener(Notice(text, warning=True))
+    return journal
+
+
+def finish(
+    spans: Sequence[AnsweredSpan], sources: Sequence[RasterSource], *, together: bool = False
+) -> ChangeResult:
+    """Merges the finished tiles into layers and writes them.
+
+    Args:
+        spans: What was answered; the last is the pair, or the whole series.
+        sources: The images, the earliest first.
+        together: Whether the model was shown all dates at once.
+
+    Raises:
+        InputError: If two dates have no valid pixel in common.
+        GeochgError: If a file cannot be written, or the run was cancelled.
+    """
+    for span in spans:
+        if not span.tallies.read and not span.failures:
+            raise nothing_valid(span.run.pair)
+        span.run.tell_gaps(span.tallies)
+    run = spans[-1].run
+    run.listener(Progress("write", 0, 1))
+    layer = FeatureLayer(run.pair.grid, [span.period for span in spans])
+    changes = [_changes(span, layer, number) for number, span in enumerate(spans)]
+    facts = metadata(run.pair, run.options, run.model, run.questions, spans[-1].facts())
+    facts["caption"] = layer_caption(layer, facts["not_seen_m2"])
+    if unmeasured := run.tell_unmeasured(layer):
+        facts["confidence"] = unmeasured
+    if len(sources) > 2:
+        facts["series"] = series_facts(sources, _step_facts(spans, layer), together=together)
+    _write_outputs(spans, changes, facts)
+    run.listener(Progress("write", 1, 1))
+    return ChangeResult(layer, facts, run.outputs)
+
+
+def _changes(span: AnsweredSpan, layer: FeatureLayer, number: int) -> Changes:
+    run = span.run
+    settings = FeatureSettings.of(
+        run.options,
+        run.pair.facts.pixel_area_m2,
+        keeps_names=run.model.capabilities.keeps_names,
+    )
+    results = run.until_cancelled(span.journal.results())
+    results = voted_results(results) if run.options.vote else results
+    changes = changes_of(results, run.pair.grid, settings, layer, number)
+    features = sum(total.features for total in layer.totals(number))
+    run.tell_dropped(span.tallies, features)
+    return changes
+
+
+def _step_facts(spans: Sequence[AnsweredSpan], layer: FeatureLayer) -> Iterator[dict[str, Any]]:
+    """The facts of each step of a series."""
+    for number, span in enumerate(spans[:-1]):
+        facts = span.facts()
+        caption = layer_caption(layer, facts["not_seen_m2"], number)
+        yield {**span.period._asdict(), **facts, "caption": caption}
+
+
+def _write_outputs(
+    spans: Sequence[AnsweredSpan], changes: Sequence[Changes], facts: Mapping[str, Any]
+) -> None:
+    """Writes the files of a run, all or none."""
+    run = spans[-1].run
+    options, outputs = run.options, run.outputs
+    with Staging(overwrite=options.overwrite) as staging:
+        run.stop_if_cancelled()
+        if outputs.features is not None:
+            with staging.write(outputs.features, options.layer) as path:
+                frames = run.until_cancelled(changes[-1].layer.frames())
+                write_frames(frames, path, facts, layer=options.layer)
+        if outputs.tiles is not None:
+            with staging.write(outputs.tiles, options.tiles_layer) as path:
+                write_frames([_tiles(spans, changes)], path, facts, layer=options.tiles_layer)
+        if outputs.heatmap is not None:
+            with staging.write(outputs.heatmap) as path:
+                _write_heatmap(run, spans[-1].journal, path, facts)
+        run.stop_if_cancelled()
+        staging.commit()
+
+
+def _tiles(spans: Sequence[AnsweredSpan], changes: Sequence[Changes]) -> gpd.GeoDataFrame:
+    """One feature a tile; of a series one for each span, which then stands in it."""
+    frames = [
+        tile_features(
+            span.journal.results(),
+            span.run.pair.grid,
+            failures=span.failures,
+            skipped=span.journal.skipped_tiles(),
+            in_tiles=span_changes.in_tiles,
+        )
+        for span, span_changes in zip(spans, changes, strict=True)
+    ]
+    return frames[0] if len(frames) == 1 else joined_tiles(frames, changes[-1].layer.periods)
+
+
+def joined_tiles(
+    frames: Sequence[gpd.GeoDataFrame], periods: Sequence[ChangePeriod]
+) -> gpd.GeoDataFrame:
+    """The tiles of all spans of a series in one table.
+
+    Columns: those of `tile_features`, with `from_date`, `to_date` and `step` behind `tile`.
+    """
+    import pandas as pd
+
+    dtypes = {"from_date": "string", "to_date": "string", "step": "Int64"}
+    for frame, period in zip(frames, periods, strict=True):
+        for place, (name, dtype) in enumerate(dtypes.items(), start=1):
+            values = [getattr(period, name)] * len(frame)
+            frame.insert(place, name, table_column(values, dtype))
+    counts = sorted({name for frame in frames for name in frame if name.startswith("count_")})
+    for frame in frames:
+        for name in counts:
+            if name not in frame:
+                frame[name] = table_column([None] * len(frame), "Int64")
+    others = [name for name in frames[0] if name not in (*counts, "geometry")]
+    columns = [*others, *counts, "geometry"]
+    return pd.concat([frame[columns] for frame in frames], ignore_index=True)
+
+
+def _write_heatmap(run: Run, journal: Journal, path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes the heatmap as the before raster lies, so that it lies pixel on pixel on it."""
+    heat = voted_heat(journal.results()) if run.options.vote else journal.heat()
+    turn, grid = run.pair.turn_to_before, run.pair.grid
+    height_px, width_px = grid.shape
+    write_heatmap(turn.blocks(heat, (height_px, width_px)), turn.grid(grid), path, facts)

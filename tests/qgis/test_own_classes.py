@@ -1,0 +1,130 @@
+"""Classes that a user names: ticked or written in the panel, and drawn in their colours."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+
+from geochg_qgis.layers.class_colors import CLASSES, COLORS, colors_of_result
+from geochg_qgis.layers.result_layers import ResultOrigin
+from geochg_qgis.layers.style import add_to_legend
+from geochg_qgis.panel.change_table_model import CLASS, ChangeTableModel
+from geochg_qgis.panel.classes_widget import ClassesWidget
+from geochg_qgis.panel.shape_controller import NewChangeDialog
+
+PANELS, POOL = "solar panels", "swimming pool"
+RESULT = {"geochg": {"colors": {PANELS: "#1f4e79", POOL: "#7b3294", "x": "url(bad)"}}}
+DECORATION = 1
+
+
+@pytest.fixture
+def layer(qgis_app):
+    fields = "field=class:string&field=change:string&field=area_m2:double&field=confidence:double"
+    made = QgsVectorLayer(
+        f"Polygon?crs=EPSG:32633&{fields}&field=caption:string", "changes", "memory"
+    )
+    features = []
+    for number, name in enumerate((PANELS, "building")):
+        feature = QgsFeature(made.fields())
+        feature.setAttributes([name, "appeared", 10.0, 0.5, "words"])
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(number, 0, number + 1, 1)))
+        features.append(feature)
+    made.dataProvider().addFeatures(features)
+    identity = SimpleNamespace(to_text=lambda: "{}")
+    ResultOrigin(identity, identity, {}, None, colors_of_result(RESULT)).mark(made)
+    return made
+
+
+def color_of(layer, label):
+    category = next(c for c in layer.renderer().categories() if c.label() == label)
+    return category.symbol().symbolLayer(2).color().name()
+
+
+def test_the_legend_has_the_users_colors(layer):
+    assert color_of(layer, "solar panels appeared") == "#1f4e79"
+    assert color_of(layer, "building appeared") == "#d55e00"
+    assert json.loads(layer.customProperty(COLORS)) == {PANELS: "#1f4e79", POOL: "#7b3294"}
+    add_to_legend(layer, [(POOL, "appeared")])
+    assert color_of(layer, "swimming pool appeared") == "#7b3294"
+
+
+def test_the_list_has_the_users_colors(layer):
+    from geochg_qgis.layers.changes import changes_of
+
+    model = ChangeTableModel()
+    model.set_layer(layer)
+    model.set_changes(changes_of(layer, [feature.id() for feature in layer.getFeatures()]))
+    colors = {
+        model.index(row, CLASS).data().split()[0]: model.index(row, CLASS).data(DECORATION).name()
+        for row in range(model.rowCount())
+    }
+    assert colors == {"solar": "#1f4e79", "building": "#d55e00"}
+
+
+def test_a_drawn_change_can_be_of_the_users_classes(layer, qtbot):
+    from geochg_qgis.layers.style import layer_colors
+
+    dialog = NewChangeDialog()
+    qtbot.addWidget(dialog)
+    dialog.offer(layer_colors(layer))
+    names = [dialog.classes.itemData(row) for row in range(dialog.classes.count())]
+    assert names == [*CLASSES, PANELS, POOL]
+
+
+def test_broken_colors_of_a_layer_are_left(layer):
+    from geochg_qgis.layers.style import layer_colors
+
+    for text in ("{", "[1]", '{"a": 3}', '{"a": "#12345"}'):
+        layer.setCustomProperty(COLORS, text)
+        assert tuple(layer_colors(layer)) == CLASSES
+
+
+def ticks(widget):
+    widget._fill_menu()
+    return {entry.text(): entry for entry in widget.menu.actions()}
+
+
+def test_classes_of_the_model_are_ticked(qtbot):
+    widget = ClassesWidget()
+    qtbot.addWidget(widget)
+    widget.offer({"classes": ["road", "water"], "free_classes": False})
+    assert widget.isReadOnly()
+    with qtbot.waitSignal(widget.editingFinished):
+        ticks(widget)["water"].trigger()
+    assert widget.text() == "water"
+    ticks(widget)["road"].trigger()
+    assert widget.ticked() == ["water", "road"]
+    ticks(widget)["water"].trigger()
+    assert widget.text() == "road"
+
+
+def test_a_model_of_any_words_takes_text(qtbot):
+    widget = ClassesWidget()
+    qtbot.addWidget(widget)
+    widget.offer({"classes": list(CLASSES), "free_classes": True})
+    assert not widget.isReadOnly()
+    widget.setText("solar panels, road")
+    entries = ticks(widget)
+    assert entries["solar panels"].isChecked()
+    assert entries["road"].isChecked()
+    assert not entries["water"].isChecked()
+    widget.offer({})  # another model, of which nothing is known
+    assert not widget.isReadOnly()
+
+
+def test_the_panel_offers_the_classes_of_the_chosen_model(dock):
+    options_widget = dock.options
+    options_widget.set_models(
+        [
+            {"name": "builtin", "capabilities": {"classes": ["road"], "free_classes": False}},
+            {"name": "openai", "capabilities": {"classes": ["road"], "free_classes": True}},
+        ]
+    )
+    field = options_widget.fields["classes"]
+    options_widget.model.setEditText("builtin")
+    assert field.widget.isReadOnly()
+    options_widget.model.setEditText("openai:http://127.0.0.1:1/v1#seer")
+    assert not field.widget.isReadOnly()
+    field.widget.setText("solar panels, swimming pool")
+    assert options_widget.options()["classes"] == [PANELS, POOL]
