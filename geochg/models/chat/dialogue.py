@@ -13,6 +13,7 @@ from geochg.records import (
     Missing,
     Presence,
     Question,
+    Span,
     Task,
     Tile,
     TileAnswers,
@@ -38,7 +39,26 @@ CHAT_CAPABILITIES = Capabilities(
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
 )
-"""The text between the images and the first question."""
+"""The text between the two images and the first question."""
+
+
+def introduction_of(dates: int) -> str:
+    """The text between so many images and the first question."""
+    if dates == 1:
+        return "The image shows a place from above."
+    if dates == 2:
+        return INTRODUCTION
+    return f"The {dates} images show one place at {dates} dates, the earliest first, from above."
+
+
+def span_sentence(span: Span, dates: int) -> str:
+    """What stands before a question about two of more dates."""
+    before, after = span.start + 1, span.end + 1
+    return (
+        f"Compare only image {before} of {dates}, which shows the place before, with image {after}"
+        f" of {dates}, which shows it later."
+    )
+
 
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """The counts of a tile without change: none of the classes that are asked for."""

@@ -12,6 +12,7 @@ from geochg.models.chat.dialogue import (
     TileDialogue,
     answers_or_failure,
     presence_first,
+    span_sentence,
     unchanged_answer,
 )
 from geochg.models.vlm.engine import Engine, TilePrompt
@@ -90,18 +91,36 @@ class TileQuestions:
     def __init__(
         self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
     ) -> None:
-        self.engine = engine
         self.tiles = tiles
         self.form = form
         self.threshold = threshold
-        self.encoding = engine.encode(tiles)
+        dates = len(tiles[0].dates)
+        self.engine = engine if dates == 2 else engine.for_dates(dates)
+        self.encoding = self.engine.encode(tiles)
+        self._lead = ""
         self._numberless: set[int] = set()
 
     def answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
         """The answers about each tile, in the order of the questions.
 
         Presence and free questions are asked about every tile, the rest where something changed.
+        Of three dates or more, each span that questions are about is asked about by itself.
         """
+        spans = list(dict.fromkeys(question.span for question in questions))
+        columns: dict[int, list[TileAnswers]] = {}
+        for span in spans:
+            dates = len(self.tiles[0].dates)
+            self._lead = f"{span_sentence(span, dates)} " if span is not None else ""
+            numbers = [n for n, question in enumerate(questions) if question.span == span]
+            rows = self._span_answers([questions[n] for n in numbers])
+            if len(spans) == 1:
+                return rows
+            columns.update(zip(numbers, _columns(rows, len(numbers)), strict=True))
+        ordered_columns = [columns[n] for n in range(len(questions))]
+        return [_joined(row) for row in zip(*ordered_columns, strict=True)]
+
+    def _span_answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
+        """The answers about each tile to questions about one span."""
         if self.form == AnswerForm.WORDS:
             return presence_first(self.tiles, questions, self._run_dialogues)
         return list(self._checked_answers(questions))
@@ -219,7 +238,8 @@ class TileQuestions:
         while going := [item for item in dialogues if not item.is_over]:
             prompts = [
                 TilePrompt(
-                    item.tile_index, self.engine.writer.prompt_ids(item.prompts, item.replies)
+                    item.tile_index,
+                    self.engine.writer.prompt_ids(self._led(item.prompts), item.replies),
                 )
                 for item in going
             ]
@@ -236,14 +256,34 @@ class TileQuestions:
         self._numberless |= {p.row for p, (yes, _) in zip(prompts, rows, strict=True) if isnan(yes)}
         return [round(yes, 4) for yes, _ in rows]
 
+    def _led(self, prompts: Sequence[str]) -> list[str]:
+        """The prompts of a dialogue; before the first stands what dates it is about."""
+        first, *later_prompts = prompts
+        return [f"{self._lead}{first}", *later_prompts]
+
     def _prompt(self, index: int, question: str) -> TilePrompt:
-        text = f"{question} {self.tiles[index].clue}".rstrip()
+        text = f"{self._lead}{question} {self.tiles[index].clue}".rstrip()
         return TilePrompt(index, self.engine.writer.prompt_ids([text], []))
 
 
 def _names(question: Question) -> tuple[str, ...]:
     """The classes that a question asks about."""
     return lexicon_of(question.classes).asked
+
+
+def _columns(rows: Sequence[TileAnswers], count: int) -> list[list[Any]]:
+    """For each question the answer about each tile, or that the tile failed."""
+    return [[row if isinstance(row, TileFailure) else row[n] for row in rows] for n in range(count)]
+
+
+def _joined(row: Sequence[Answer | TileFailure]) -> TileAnswers:
+    """The answers about a tile; one that failed about one span has failed."""
+    answers: list[Answer] = []
+    for answer in row:
+        if isinstance(answer, TileFailure):
+            return answer
+        answers.append(answer)
+    return answers
 
 
 def _with_presence(answer: Answer, presence: Presence | None) -> Answer:
