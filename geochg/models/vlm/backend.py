@@ -96,9 +96,9 @@ class VlmModel(ChangeModel[VlmOptions]):
     @property
     def capabilities(self) -> Capabilities:
         """Those of the backend; one that answers in words is asked about all classes at once."""
-        if self.options.answers == AnswerForm.WORDS:
-            return CHAT_CAPABILITIES
-        return self.backend_capabilities
+        in_words = self.options.answers == AnswerForm.WORDS
+        able = CHAT_CAPABILITIES if in_words else self.backend_capabilities
+        return replace(able, most_dates=self.engine.most_dates)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -122,7 +122,10 @@ class VlmModel(ChangeModel[VlmOptions]):
 
         def answers(part: Sequence[Tile]) -> list[TileAnswers]:
             form, threshold = self.options.answers, self.options.presence_threshold
-            return TileQuestions(self.engine, part, form, threshold).answers(questions)
+            tile_questions = TileQuestions(
+                self.engine, part, form, threshold, directions=self.options.directions
+            )
+            return tile_questions.answers(questions)
 
         hint = (
             "what was done is kept: run again with --resume --device cpu, or start anew with "
@@ -142,8 +145,10 @@ class VlmModel(ChangeModel[VlmOptions]):
         answers = [exchange.answer for exchange in exchanges]
         hint = "use --quantize 4bit, a smaller model or --device cpu"
         with self._first_use.guard(), memory_errors("even one tile", hint):
-            prompt = TilePrompt(0, self.engine.writer.prompt_ids(questions, answers))
-            pieces = self.engine.stream_reply(self.engine.encode([tile]), prompt)
+            dates = len(tile.dates)
+            engine = self.engine if dates == 2 else self.engine.for_dates(dates)
+            prompt = TilePrompt(0, engine.writer.prompt_ids(questions, answers))
+            pieces = engine.stream_reply(engine.encode([tile]), prompt)
             yield from spoken_pieces(pieces)
 
 
