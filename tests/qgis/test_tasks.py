@@ -16,7 +16,7 @@ from geochg_qgis.tasks import BackgroundTask, end_tasks, start_unlisted
 
 @pytest.fixture(autouse=True)
 def no_garbage_collection(qgis_app):
-    """What is deleted here goes without it: on whatever thread it runs, it deletes what it finds."""
+    """Without it, nothing is deleted but what is dropped: it deletes on whatever thread it runs."""
     gc.collect()
     gc.disable()
     yield
