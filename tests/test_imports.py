@@ -25,6 +25,7 @@ BASE = {
     "option_choices",
     "option_fields",
     "options",
+    "pair_facts",
     "records",
     "safety",
     "tasks",
@@ -34,7 +35,8 @@ MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
     "windows": set(),
     "asked_class": set(),
-    "records": {"asked_class", "windows"},
+    "pair_facts": set(),
+    "records": {"asked_class", "pair_facts", "windows"},
     "safety": {"records"},
     "errors": {"safety"},
     "events": {"safety"},

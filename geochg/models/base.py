@@ -56,6 +56,9 @@ class Capabilities:
             `values` for float32 in source units.
         bands: The bands that it takes: `rgb` for three display bands, `rgb+nir` for these and the
             near infrared where both dates name one, `all` for every band the two dates share.
+        radar: Treatment of bands that say that they are radar: `taken` as any other, `doubtful`
+            where it was made for pictures and its user is told, `refused`, or `needed` where it
+            takes no others. None for `taken` by models that take all bands, else for `doubtful`.
         classes: The classes its answers can name.
         surveys: Whether it needs a first pass over a sample of the tiles.
         survey_tiles: Most tiles of that sample.
@@ -83,6 +86,7 @@ class Capabilities:
     location: Literal["grid", "mask"]
     pixels: Literal["display", "values"]
     bands: Literal["rgb", "rgb+nir", "all"]
+    radar: Literal["taken", "doubtful", "refused", "needed"] | None = None
     classes: tuple[str, ...] = CLASSES
     surveys: bool = False
     survey_tiles: int = 256
@@ -97,6 +101,11 @@ class Capabilities:
     tells_land_cover: bool = False
     keeps_names: bool = False
     batch_tiles: int = 16
+
+    @property
+    def of_radar(self) -> Literal["taken", "doubtful", "refused", "needed"]:
+        """Treatment of bands that say that they are radar; see `radar`."""
+        return self.radar or ("taken" if self.bands == "all" else "doubtful")
 
     @property
     def needs_survey(self) -> bool:

@@ -18,6 +18,7 @@ from geochg.models.chat.rule_based import reply
 from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.map_features import map_view
 from geochg.records import Exchange, PixelWindow, Tile, TileFailure
 from geochg.safety.untrusted_text import printable, printable_pieces
@@ -143,7 +144,7 @@ def open_dialogue(
         square = None if at is None else square_around(placed_pair.grid, at, options.tile_size_px)
     model = load_configured_model(options)
     with gdal_settings():
-        pair = placed_pair.with_bands(options, model.capabilities.bands)
+        pair = pair_for(placed_pair, options, model)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
     with backend_errors(model):

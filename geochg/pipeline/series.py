@@ -14,6 +14,7 @@ from geochg.events import Event, Listener, Notice, Progress
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.finish import AnsweredSpan
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.journal import Journal
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.run import Run
@@ -90,16 +91,17 @@ def runs_of(
     """A run for each span, the last of the pair or the whole; only that one has a heatmap.
 
     Raises:
-        InputError: If the bands of two dates do not go together.
+        InputError: If the bands of two dates do not go together, or the model refuses such
+            imagery.
         OptionError: If a band that is wanted is not there.
     """
-    bands, count = model.capabilities.bands, len(series.spans)
+    count = len(series.spans)
     if count == 1:
-        pair = series.pair(series.spans[0], series.remarks).with_bands(options, bands)
+        pair = pair_for(series.pair(series.spans[0], series.remarks), options, model)
         return [Run(pair, options, outputs, model, listener, cancel)]
     runs, known_remarks = [], set(series.remarks)
     for number, span in enumerate(series.spans):
-        pair = series.pair(span).with_bands(options, bands)
+        pair = pair_for(series.pair(span), options, model)
         # What is remarkable about an image is told with the first pair that it is in.
         remarks = tuple(remark for remark in pair.remarks if remark not in known_remarks)
         known_remarks.update(remarks)

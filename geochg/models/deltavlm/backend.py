@@ -64,9 +64,8 @@ LARGE_PARAMETERS = 1_000_000_000
 class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     """A DeltaVLM: the released one converted, or one trained with geochg.
 
-    Each pair is encoded once. Where the model has a dense head, that locates changes, and presence
-    follows from the map; the language model is asked only about tiles in which the map shows change
-    (and for free questions); the others get the fixed answers that mean no change.
+    Each pair is encoded once. A dense head locates changes and tells presence; only where it shows
+    change (and for free questions) the language model is asked, else answers mean no change.
     """
 
     name = "deltavlm"
@@ -75,6 +74,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="mask",
+        radar="refused",
         pixels="display",
         bands="rgb+nir",
         surveys=True,
