@@ -1,7 +1,7 @@
 """Dialogues about tiles, which all models that answer in words share."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from geochg.models.base import Capabilities
 from geochg.records import (
@@ -85,6 +85,7 @@ class TileDialogue:
         question: The question, of any task.
         clue: A sentence that goes behind the first turn.
         replies: The model's replies so far.
+        probability: Probability of change behind the first reply; None where it is not known.
         failure: Why there will be no further reply; empty while there may be.
         is_permanent: Whether that is a refusal which no repetition mends.
     """
@@ -93,6 +94,7 @@ class TileDialogue:
     question: Question
     clue: str = ""
     replies: list[str] = field(default_factory=list)
+    probability: float | None = None
     failure: str = ""
     is_permanent: bool = False
 
@@ -124,7 +126,13 @@ class TileDialogue:
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        return spec.parse(spec.joined_turns(self.replies), self._turns, self.question.classes)
+        answer = spec.parse(spec.joined_turns(self.replies), self._turns, self.question.classes)
+        if isinstance(answer, Presence):
+            return replace(answer, probability=self.probability)
+        if isinstance(answer, Dialogue):
+            presence = replace(answer.presence, probability=self.probability)
+            return replace(answer, presence=presence)
+        return answer
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001

@@ -122,7 +122,10 @@ class VlmModel(ChangeModel[VlmOptions]):
 
         def answers(part: Sequence[Tile]) -> list[TileAnswers]:
             form, threshold = self.options.answers, self.options.presence_threshold
-            return TileQuestions(self.engine, part, form, threshold).answers(questions)
+            tile_questions = TileQuestions(
+                self.engine, part, form, threshold, directions=self.options.directions
+            )
+            return tile_questions.answers(questions)
 
         hint = (
             "what was done is kept: run again with --resume --device cpu, or start anew with "

@@ -314,7 +314,7 @@ class Engine(ABC, Generic[_Encoding]):
         if not all(distinct):
             raise ModelError(
                 f"the model's first tokens do not tell {' from '.join(w[0] for w in choices)}",
-                "use --model-option answers=words",
+                "use --model-option answers=words and --model-option directions=false",
             )
         return distinct
 

@@ -15,6 +15,7 @@ from geochg.models.chat.dialogue import (
     span_sentence,
     unchanged_answer,
 )
+from geochg.models.chat.measured import measured_answers
 from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.options import AnswerForm
 from geochg.records import (
@@ -22,6 +23,7 @@ from geochg.records import (
     Answer,
     Counts,
     Dialogue,
+    Direction,
     GridCell,
     Locations,
     Presence,
@@ -32,12 +34,19 @@ from geochg.records import (
     TileFailure,
 )
 from geochg.tasks import ask
+from geochg.tasks.directions import CHOICES, LocatedChange, undirected_changes, with_directions
 from geochg.tasks.lexicon import lexicon_of
 from geochg.tasks.patterns import CELL_FIELD, CLASS_FIELDS, about_class, fields_of
 
 YES = ("Yes", "yes", " Yes", " yes")
 NO = ("No", "no", " No", " no")
 """Spellings of the two answers to a yes/no question."""
+
+DIRECTION_WORDS = {
+    change: (word.capitalize(), word, f" {word.capitalize()}", f" {word}")
+    for change, word in CHOICES.items()
+}
+"""Spellings of the three answers to the question of direction."""
 
 CELL_QUESTION = (
     "Look only at the {cell} part of the place: has any {thing} changed? Answer yes or no."
@@ -49,6 +58,9 @@ LIST_QUESTION = (
 COUNT_QUESTION = "How many {things} have changed? Answer with one number."
 
 NO_CELL = "none"
+
+CELL_THRESHOLD = 0.5
+"""A class has changed in a cell where "yes" is likelier than this."""
 
 _Reply = TypeVar("_Reply", int, str)
 
@@ -86,14 +98,22 @@ class TileQuestions:
         tiles: Tiles of one size.
         form: The form of the answers.
         threshold: A tile has changed when "yes" is likelier than this (0-1).
+        directions: Whether a further question asks for the direction of each change.
     """
 
     def __init__(
-        self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
+        self,
+        engine: Engine[Any],
+        tiles: Sequence[Tile],
+        form: AnswerForm,
+        threshold: float = 0.5,
+        *,
+        directions: bool = True,
     ) -> None:
         self.tiles = tiles
         self.form = form
         self.threshold = threshold
+        self.directions = directions
         dates = len(tiles[0].dates)
         self.engine = engine if dates == 2 else engine.for_dates(dates)
         self.encoding = self.engine.encode(tiles)
@@ -103,8 +123,9 @@ class TileQuestions:
     def answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
         """The answers about each tile, in the order of the questions.
 
-        Presence and free questions are asked about every tile, the rest where something changed.
-        Of three dates or more, each span that questions are about is asked about by itself.
+        Presence and free questions are asked about every tile, the rest where something changed,
+        and the direction where something was located or counted. Of three dates or
+        more, each span that questions are about is asked about by itself.
         """
         spans = list(dict.fromkeys(question.span for question in questions))
         columns: dict[int, list[TileAnswers]] = {}
@@ -122,8 +143,39 @@ class TileQuestions:
     def _span_answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
         """The answers about each tile to questions about one span."""
         if self.form == AnswerForm.WORDS:
-            return presence_first(self.tiles, questions, self._run_dialogues)
-        return list(self._checked_answers(questions))
+            rows = presence_first(self.tiles, questions, self._run_dialogues)
+        else:
+            rows = list(self._checked_answers(questions))
+        return self._directed(questions, rows)
+
+    def _directed(
+        self, questions: Sequence[Question], rows: Sequence[TileAnswers]
+    ) -> list[TileAnswers]:
+        """The answers with the directions of what changed, all of them asked side by side."""
+        located_changes = [
+            (index, located_change)
+            for index, row in enumerate(rows)
+            if self.directions and not isinstance(row, TileFailure)
+            for located_change in undirected_changes(questions, row)
+        ]
+        prompts = [
+            self._prompt(index, located_change.question)
+            for index, located_change in located_changes
+        ]
+        directions: dict[int, dict[LocatedChange, Direction]] = {}
+        for (index, located_change), shares in zip(
+            located_changes, self._shares(prompts, tuple(DIRECTION_WORDS.values())), strict=True
+        ):
+            likeliest = max(zip(shares, DIRECTION_WORDS, strict=True), key=lambda pair: pair[0])
+            directions.setdefault(index, {})[located_change] = Direction(likeliest[1], likeliest[0])
+        return [
+            row
+            if isinstance(row, TileFailure)
+            else TileFailure(self.tiles[index].window, NUMBERLESS)
+            if index in self._numberless
+            else measured_answers(with_directions(row, directions.get(index, {})))
+            for index, row in enumerate(rows)
+        ]
 
     def _checked_answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         everywhere = range(len(self.tiles))
@@ -186,7 +238,7 @@ class TileQuestions:
         for _ in indices:
             cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in names}
             for (name, cell), probability in zip(cells, probabilities, strict=False):
-                if probability > 0.5:
+                if probability > CELL_THRESHOLD:
                     cells_by_class[name][cell] = probability
             yield Locations(cells_by_class)
 
@@ -199,7 +251,7 @@ class TileQuestions:
         for names in self._by_class(indices, lists, _names(question)):
             yield Locations(
                 {
-                    class_name: dict.fromkeys(_cell_lists()[cells or NO_CELL], 1.0)
+                    class_name: dict.fromkeys(_cell_lists()[cells or NO_CELL])
                     for class_name, cells in names.items()
                 }
             )
@@ -252,9 +304,17 @@ class TileQuestions:
 
     def _yes_probabilities(self, prompts: Sequence[TilePrompt]) -> list[float]:
         """Probabilities of "yes" against "no", rounded: the last digits depend on the batch."""
-        rows = self.engine.choice_probabilities(self.encoding, prompts, (YES, NO))
-        self._numberless |= {p.row for p, (yes, _) in zip(prompts, rows, strict=True) if isnan(yes)}
-        return [round(yes, 4) for yes, _ in rows]
+        return [yes for yes, _ in self._shares(prompts, (YES, NO))]
+
+    def _shares(
+        self, prompts: Sequence[TilePrompt], choices: Sequence[Sequence[str]]
+    ) -> list[list[float]]:
+        """Probabilities of some choices, rounded: the last digits depend on the batch."""
+        if not prompts:
+            return []
+        rows = self.engine.choice_probabilities(self.encoding, prompts, choices)
+        self._numberless |= {p.row for p, row in zip(prompts, rows, strict=True) if isnan(row[0])}
+        return [[round(share, 4) for share in row] for row in rows]
 
     def _led(self, prompts: Sequence[str]) -> list[str]:
         """The prompts of a dialogue; before the first stands what dates it is about."""
