@@ -17,22 +17,9 @@ print(_is_our_layer(sqlite3.connect(sys.argv[1]), "changes"))
 """
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    from conftest import EXAMPLES
-
-    folder = tmp_path_factory.mktemp("results")
-    for suffix in ("gpkg", "geojson", "fgb"):
-        images = [str(EXAMPLES / f"dubai_{year}.tif") for year in (2015, 2018)]
-        options = ("--model", "cva", "--min-area", "20000", "-o", f"{folder / 'c'}.{suffix}")
-        command = [str(WORKER_PYTHON), "-m", "cli", "analyze", *images, *options]
-        subprocess.run(command, check=True, capture_output=True)
-    return folder
-
-
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "fgb"])
-def test_a_copy_is_recognised_as_geochgs(qgis_app, results, tmp_path, suffix):
-    file = results / f"c.{suffix}"
+def test_a_copy_is_recognised_as_geochgs(qgis_app, written, tmp_path, suffix):
+    file = written / f"c.{suffix}"
     metadata = json.loads(run_metadata(file))
     assert metadata["model"]["id"] == "cva"
     assert metadata["options"]["min_area_m2"] == 20000
