@@ -20,11 +20,13 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 def connection(qgis_app):
     from geochg_qgis.connection import Connection
     from geochg_qgis.settings import store_setting
+    from geochg_qgis.tasks import end_tasks
 
     store_setting("python", str(WORKER_PYTHON))
     connection = Connection()
     yield connection
     connection.close()
+    end_tasks()
     store_setting("python", "")
 
 
