@@ -20,6 +20,7 @@ BASE = {
     "chi_squared",
     "class_list",
     "classes",
+    "label_lists",
     "land_cover",
     "noun_forms",
     "option_choices",
@@ -27,6 +28,7 @@ BASE = {
     "options",
     "records",
     "safety",
+    "scenes",
     "tasks",
     "windows",
 }
@@ -34,7 +36,8 @@ MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
     "windows": set(),
     "asked_class": set(),
-    "records": {"asked_class", "windows"},
+    "records": {"asked_class", "scenes", "windows"},
+    "scenes": {"asked_class"},
     "safety": {"records"},
     "errors": {"safety"},
     "events": {"safety"},
@@ -42,11 +45,14 @@ ALLOWED = {
     "files": {"errors", "safety"},
     "option_choices": set(),
     "option_fields": {"errors", "files", "safety"},
-    "options": {"class_list", "errors", "option_choices", "option_fields", "safety"},
+    "options": {
+        *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety")
+    },
     "chi_squared": set(),
     "classes": set(),
     "noun_forms": set(),
     "class_list": {"asked_class", "classes", "errors", "files", "noun_forms", "safety"},
+    "label_lists": set(),
     "land_cover": {"classes", "records"},
     "geometry": {"errors", "extras", "files", "records", "safety"},
     "tasks": BASE,

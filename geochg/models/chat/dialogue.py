@@ -32,13 +32,25 @@ CHAT_CAPABILITIES = Capabilities(
     clues=True,
     asked_in_words=frozenset(Task),
     free_classes=True,
+    fewest_dates=1,
+    tasks_of_one=frozenset({Task.PRESENCE, Task.COUNT, Task.CAPTION, Task.QUESTION}),
 )
 """Capabilities of models that are asked about all tasks in words."""
 
 INTRODUCTION = (
     "The first image shows a place before, the second the same place later, both from above."
 )
-"""The text between the images and the first question."""
+"""The text between the two images and the first question."""
+
+
+def introduction_of(dates: int) -> str:
+    """The text between so many images and the first question."""
+    if dates == 1:
+        return "The image shows a place from above."
+    if dates == 2:
+        return INTRODUCTION
+    return f"The {dates} images show one place at {dates} dates, the earliest first, from above."
+
 
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """The counts of a tile without change: none of the classes that are asked for."""
