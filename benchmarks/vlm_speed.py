@@ -3,9 +3,11 @@
     python benchmarks/vlm_speed.py [--tiles 8] [--rounds 3] [--size small|7b] [--device cpu]
 
 The models have the real classes and random weights. Both ways ask the same tiles the same
-questions (two classes in nine cells each, two counts, a caption) of the same model in the same
-process, turn by turn; the plain way takes no more tokens of an answer than it needs (one for yes
-or no, three for a count). Presence is left out, since a random model might call no tile changed.
+questions (two classes in nine cells each, two counts, a caption, and the two further questions:
+the direction of each of the 18 cells, as if all had changed, which gives that of the counts) of the
+same model in the same process, turn by turn; the plain way takes no more tokens of an answer than
+it needs (one for a choice, three for a count). Presence is left out, since a random model might
+call no tile changed.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 import torch
 
 from geochg.models.base import ModelIdentity
+from geochg.models.vlm import tile_questions
 from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.chat_writer import VICUNA, ChatWriter
 from geochg.models.vlm.loading import FAMILIES
@@ -31,6 +34,7 @@ from geochg.models.vlm.prefix import PrefixEngine
 from geochg.models.vlm.tile_questions import CELL_QUESTION, COUNT_QUESTION
 from geochg.records import GRID_CELLS, PixelWindow, Task, Tile, TileWindow
 from geochg.tasks import ask
+from geochg.tasks.directions import CHOICE_QUESTION
 from geochg.tasks.lexicon import ASKED, COUNTABLE
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
@@ -124,7 +128,12 @@ def plainly(model: VlmModel, tiles: list[Tile]) -> None:
         for cell in GRID_CELLS
     ]
     counts = [COUNT_QUESTION.format(things=COUNTABLE[name][1]) for name in ASKED]
-    questions = [(text, 1) for text in cells] + [(text, 3) for text in counts]
+    further = [
+        CHOICE_QUESTION.format(cell=cell.name, thing=COUNTABLE[name][0])
+        for name in ASKED
+        for cell in GRID_CELLS
+    ]
+    questions = [(text, 1) for text in (*cells, *further)] + [(text, 3) for text in counts]
     questions.append((ask(Task.CAPTION).text, CAPTION_TOKENS))
     for tile in tiles:
         for text, most in questions:
@@ -164,6 +173,7 @@ def main(count: int, rounds: int, size: str, device: str) -> None:
     if device != "cpu":
         print(torch.cuda.get_device_name())
     print(f"LLaVA-NeXT-Video, {weights / 1e6:,.0f} M random weights, {dtype}, {count} tiles")
+    tile_questions.CELL_THRESHOLD = -1.0  # The weights are random, so all cells are asked about.
     model.answer(tiles[:1], QUESTIONS)
     plainly(model, tiles[:1])
     plain, ours = [], []

@@ -124,8 +124,8 @@ class AnalyzeOptions(Options):
     bands: tuple[str, ...] = option(
         (),
         "Bands to use, by number, name, colour or role=number: `4,3,2`, `red,green,blue`, "
-        "`red=1,green=2,blue=3,nir=4`; `gray` makes one of the colours, for a date in black and "
-        "white against one in colour.",
+        "`red=1,green=2,blue=3,nir=4`, and as before/after where the dates differ: `red=1/4`; "
+        "`gray` makes one of the colours, for a date in black and white against one in colour.",
         usual="what the model wants",
     )
     resolution: float | None = option(

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from geochg.asked_class import AskedClass as AskedClass
+from geochg.pair_facts import PairFacts as PairFacts
+from geochg.pair_facts import RadarBand as RadarBand
 from geochg.scenes import Label as Label
 from geochg.scenes import SceneAnswers as SceneAnswers
 from geochg.scenes import SceneQuestions as SceneQuestions
@@ -47,22 +49,6 @@ CELL_AREA_SHARE = 0.05
 
 
 # --- what a model is given -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PairFacts:
-    """Facts that hold for every tile of a pair.
-
-    Attributes:
-        bands: Name of each band in order, lower case; a known role where there is one
-            (`red`, `green`, `blue`, `nir`, `swir`, ...), else `band1`, `band2`, ...
-        pixel_area_m2: Ground area of a pixel at the grid's centre, in square metres.
-        dtype: Data type of the source pixels, such as `uint8`.
-    """
-
-    bands: tuple[str, ...]
-    pixel_area_m2: float
-    dtype: str
 
 
 DisplayRanges = tuple[tuple[float, float], ...]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from geochg_qgis.link.run_times import RunTime, corrected_time, with_run
+from geochg_qgis.run_options import model_text
 from geochg_qgis.settings import store_setting, stored_setting
 
 _SETTING = "run_times"
@@ -72,7 +73,7 @@ class RunEstimates:
 
 def estimate_key(options: Mapping[str, Any]) -> str:
     """What the time of a run depends on, beside the pair."""
-    return f"{options.get('model')} {options.get('device')}"
+    return f"{model_text(options)} {options.get('device')}"
 
 
 def _stored_runs() -> dict[str, list[RunTime]]:

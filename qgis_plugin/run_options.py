@@ -95,6 +95,13 @@ def run_options(hello: Mapping[str, Any], command: str) -> list[RunOption]:
     return [o for o in options if o.name not in SET_ELSEWHERE and command in o.commands]
 
 
+def model_text(options: Mapping[str, Any]) -> str:
+    """The model of a run's options, with its adapter."""
+    model, own_options = str(options.get("model", "")), options.get("model_options")
+    adapter = own_options.get("adapter") if isinstance(own_options, dict) else ""
+    return f"{model} + {adapter}" if adapter else model
+
+
 def option_labels() -> dict[str, str]:
     """Labels of all options, by their names in words as flags of the command line have them."""
     entries = _stored_options() or _packaged_options()

@@ -26,6 +26,7 @@ BASE = {
     "option_choices",
     "option_fields",
     "options",
+    "pair_facts",
     "records",
     "safety",
     "scenes",
@@ -36,7 +37,8 @@ MIDDLE = {"tiling", "models", "features", "writers"}
 ALLOWED = {
     "windows": set(),
     "asked_class": set(),
-    "records": {"asked_class", "scenes", "windows"},
+    "pair_facts": set(),
+    "records": {"asked_class", "pair_facts", "scenes", "windows"},
     "scenes": {"asked_class"},
     "safety": {"records"},
     "errors": {"safety"},

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, get_args
 
 from geochg.class_list import ClassList
@@ -56,6 +57,9 @@ class Capabilities:
             `values` for float32 in source units.
         bands: The bands that it takes: `rgb` for three display bands, `rgb+nir` for these and the
             near infrared where both dates name one, `all` for every band the two dates share.
+        radar: Treatment of bands that say that they are radar: `taken` as any other, `doubtful`
+            where it was made for pictures and its user is told, `refused`, or `needed` where it
+            takes no others. None for `taken` by models that take all bands, else for `doubtful`.
         classes: The classes its answers can name.
         surveys: Whether it needs a first pass over a sample of the tiles.
         survey_tiles: Most tiles of that sample.
@@ -85,6 +89,7 @@ class Capabilities:
     location: Literal["grid", "mask"]
     pixels: Literal["display", "values"]
     bands: Literal["rgb", "rgb+nir", "all"]
+    radar: Literal["taken", "doubtful", "refused", "needed"] | None = None
     classes: tuple[str, ...] = CLASSES
     surveys: bool = False
     survey_tiles: int = 256
@@ -100,6 +105,11 @@ class Capabilities:
     tells_land_cover: bool = False
     keeps_names: bool = False
     batch_tiles: int = 16
+
+    @property
+    def of_radar(self) -> Literal["taken", "doubtful", "refused", "needed"]:
+        """Treatment of bands that say that they are radar; see `radar`."""
+        return self.radar or ("taken" if self.bands == "all" else "doubtful")
 
     @property
     def needs_survey(self) -> bool:
@@ -173,6 +183,8 @@ class ChangeModel(ABC, Generic[OptionsT]):
     """Capabilities of the backend's models, as far as they are known before one is loaded."""
     options_type: ClassVar[type[Options]]
     """The frozen dataclass of the backend's own options; that of `ChangeModel[...]`."""
+    folder_types: ClassVar[frozenset[str]] = frozenset()
+    """The `model_type`s, as `config.json` names them, of the model folders that it opens."""
 
     def __init_subclass__(cls, **settings: Any) -> None:
         """Takes the class of options of the bases' parameters.
@@ -216,6 +228,15 @@ class ChangeModel(ABC, Generic[OptionsT]):
         Raises:
             ModelError: If the source, the options or the device do not fit.
         """
+
+    @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Capabilities of the model in a folder of one of `folder_types`; loads no weights.
+
+        Raises:
+            ModelError: If the model cannot be used, as far as its files tell.
+        """
+        return cls.backend_capabilities
 
     @classmethod
     def presence_options(cls, options: OptionsT, probability: float) -> Mapping[str, Any]:

@@ -52,7 +52,7 @@ class BackendInfo:
         return {
             "name": self.name,
             "summary": self.summary,
-            "capabilities": _plain(self.capabilities) if self.capabilities else None,
+            "capabilities": shown_capabilities(self.capabilities) if self.capabilities else None,
             "broken": self.broken,
         }
 
@@ -174,7 +174,8 @@ def _checked_class(name: str, backend: object) -> type[ChangeModel]:
     return backend
 
 
-def _plain(capabilities: Capabilities) -> dict[str, Any]:
+def shown_capabilities(capabilities: Capabilities) -> dict[str, Any]:
+    """Capabilities as plain JSON values, those that `geochg models --json` lists."""
     values = {name: getattr(capabilities, name) for name in _SHOWN}
     return {
         name: sorted(map(str, value)) if isinstance(value, frozenset) else value

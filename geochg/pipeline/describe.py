@@ -17,6 +17,7 @@ from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import load_configured_model, mapped_questions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.run import reading_threads
 from geochg.pipeline.series import check_count, is_shown_together
 from geochg.records import Tile, TileFailure
@@ -103,7 +104,7 @@ def describe(
     model = load_configured_model(options)
     _stop_if_set(cancel)
     with gdal_settings():
-        pair = placed_pair.with_bands(options, model.capabilities.bands)
+        pair = pair_for(placed_pair, options, model, refusing=False)
         _stop_if_set(cancel)
         preparation = prepare(
             pair, options.align, pixels=model.capabilities.pixels, match=options.match
@@ -200,7 +201,7 @@ def describe_series(
     with gdal_settings():
         for span in series.spans:
             _stop_if_set(cancel)
-            pair = series.pair(span).with_bands(options, model.capabilities.bands)
+            pair = pair_for(series.pair(span), options, model, refusing=False)
             preparations.append(
                 prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
             )

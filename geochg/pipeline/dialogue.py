@@ -18,6 +18,7 @@ from geochg.models.chat.rule_based import reply
 from geochg.models.loading import check_tells_of_one, load_configured_model
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.map_features import map_view
 from geochg.records import Exchange, PixelWindow, Task, Tile, TileFailure
 from geochg.safety.untrusted_text import printable, printable_pieces
@@ -184,7 +185,7 @@ def _opened(
     if placed_pair.is_alone:
         check_tells_of_one(model, Task.QUESTION)
     with gdal_settings():
-        pair = placed_pair.with_bands(options, model.capabilities.bands)
+        pair = pair_for(placed_pair, options, model)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
         tile = _whole(pair, options, model)
     with backend_errors(model):

@@ -93,10 +93,10 @@ class Run:
 
     def answer_tiles(self, journal: Journal[Any]) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold, and returns those that failed."""
-        done_indices = journal.finished_tiles()
+        done_indices = self._finished_tiles(journal)
         if len(done_indices) == len(self.layout):
             return []
-        plan = self._preparation(journal).plan(self.pair)
+        plan = self._plan(journal)
         self._survey(plan, journal)
         failures: list[TileFailure] = []
         finished = len(done_indices)
@@ -180,7 +180,15 @@ class Run:
             return "not measured"
         return f"not measured for {layer.unmeasured} of {len(layer)} features"
 
-    def _preparation(self, journal: Journal[Any]) -> Preparation:
+    def _finished_tiles(self, journal: Journal[Any]) -> set[int]:
+        """Indexes of the tiles that need not be read again."""
+        return journal.finished_tiles()
+
+    def _plan(self, journal: Journal[Any]) -> ReadPlan:
+        """How its tiles are read."""
+        return self.prepare(journal).plan(self.pair)
+
+    def prepare(self, journal: Journal[Any]) -> Preparation:
         """The measurements of this run: made once, kept in the journal, and told."""
         known_preparation = kept_preparation(journal)
         if known_preparation is not None:

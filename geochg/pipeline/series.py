@@ -14,9 +14,12 @@ from geochg.events import Event, Listener, Notice, Progress
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.finish import AnsweredSpan
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.journal import Journal
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.run import Run
+from geochg.pipeline.together import SeriesRun
+from geochg.records import Span
 from geochg.tiling.pair import place_pair
 from geochg.tiling.series import PlacedSeries, place_series
 
@@ -65,7 +68,9 @@ def is_shown_together(count: int, capabilities: Capabilities, options: AnalyzeOp
     Raises:
         OptionError: If it takes more than two dates, but not as many.
     """
-    if options.in_turn or capabilities.most_dates <= 2:
+    # Clues and closer looks are about one pair.
+    is_wrapped = options.refine or options.clue or options.clue_model
+    if count == 2 or options.in_turn or is_wrapped or capabilities.most_dates <= 2:
         return False
     if count > capabilities.most_dates:
         raise OptionError(
@@ -86,16 +91,17 @@ def runs_of(
     """A run for each span, the last of the pair or the whole; only that one has a heatmap.
 
     Raises:
-        InputError: If the bands of two dates do not go together.
+        InputError: If the bands of two dates do not go together, or the model refuses such
+            imagery.
         OptionError: If a band that is wanted is not there.
     """
-    bands, count = model.capabilities.bands, len(series.spans)
+    count = len(series.spans)
     if count == 1:
-        pair = series.pair(series.spans[0], series.remarks).with_bands(options, bands)
+        pair = pair_for(series.pair(series.spans[0], series.remarks), options, model)
         return [Run(pair, options, outputs, model, listener, cancel)]
     runs, known_remarks = [], set(series.remarks)
     for number, span in enumerate(series.spans):
-        pair = series.pair(span).with_bands(options, bands)
+        pair = pair_for(series.pair(span), options, model)
         # What is remarkable about an image is told with the first pair that it is in.
         remarks = tuple(remark for remark in pair.remarks if remark not in known_remarks)
         known_remarks.update(remarks)
@@ -155,16 +161,51 @@ def tell_series(
 def answer_spans(
     series: PlacedSeries, runs: Sequence[Run], journal: Journal, *, together: bool
 ) -> list[AnsweredSpan]:
-    """Answers about one span after the other, each as a pair.
+    """Answers about one span after the other, each as a pair, or about all of them at once.
+
+    Args:
+        series: The dates.
+        runs: A run for each span.
+        journal: The journal, with a part for each span.
+        together: Whether the model is shown all dates at once.
 
     Raises:
         TilesFailedError: If tiles fail and the options do not allow it.
     """
     spans = []
+    if together:
+        series_run = _series_run(series, runs)
+        failures = series_run.answer_tiles(journal)
+        series_run.refuse_failures(failures)
     for number, (span, run) in enumerate(zip(series.spans, runs, strict=True)):
         part = journal.part(number)
-        failures = run.answer_tiles(part)
-        run.refuse_failures(failures)
+        if not together:
+            failures = run.answer_tiles(part)
+            run.refuse_failures(failures)
         step = None if number == len(runs) - 1 else number + 1
         spans.append(AnsweredSpan(run, span, part, failures, step))
     return spans
+
+
+def _series_run(series: PlacedSeries, runs: Sequence[Run]) -> SeriesRun:
+    """One run of all dates, from the runs of the spans."""
+    last_run = runs[-1]
+    bands = last_run.model.capabilities.bands
+    later_runs = []
+    for number, run in enumerate(runs[:-1], start=1):
+        pair = series.pair(Span(0, number)).with_bands(run.options, bands)
+        # What is remarkable about the images is told with the spans.
+        later_runs.append(replace(run, pair=replace(pair, remarks=run.pair.remarks)))
+    listener = last_run.listener
+    if isinstance(listener, SpanListener):
+        listener = listener.listener
+    return SeriesRun(
+        last_run.pair,
+        last_run.options,
+        last_run.outputs,
+        last_run.model,
+        listener,
+        last_run.cancel,
+        series.spans,
+        tuple(later_runs),
+    )

@@ -9,6 +9,23 @@ if TYPE_CHECKING:
     from geochg.tiling.bands import Band
 
 
+def tokens_of_dates(token: str, before: Sequence[Band], after: Sequence[Band]) -> tuple[str, str]:
+    """A wanted band as it is called at each date: `red=1/4` is band 1 before and band 4 after.
+
+    Args:
+        token: What the user wrote; without a slash, the band of both dates.
+        before: Bands of the before image.
+        after: Bands of the after image.
+    """
+    role, mark, key = token.rpartition("=")
+    first, slash, second = key.partition("/")
+    # A slash may also be part of a band's name.
+    labels = {band.label.lower() for band in (*before, *after)}
+    if not slash or key.strip().lower() in labels:
+        return token, token
+    return f"{role}{mark}{first}", f"{role}{mark}{second}"
+
+
 def by_name(before: Sequence[Band], after: Sequence[Band]) -> list[tuple[Band, Band]]:
     """The bands that both dates name alike; none where a band has no name, or two have the same."""
     names = [[band.name for band in bands] for bands in (before, after)]

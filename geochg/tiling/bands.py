@@ -20,8 +20,10 @@ from geochg.tiling.band_pairs import (
     names_of,
     place_pairing_note,
     reordering_note,
+    tokens_of_dates,
 )
 from geochg.tiling.gray import COLORS, GRAY, count_of, gray_numbers, refuse_gray_against_color
+from geochg.tiling.radar_bands import SourceRadar, radar_of
 
 BandPurpose = Literal["rgb", "rgb+nir", "all"]
 """What bands are wanted for, see `choose_bands`."""
@@ -33,6 +35,9 @@ LONGEST_LABEL = 120
 
 _ORIGIN = re.compile("satellite|platform|mission|sensor|spacecraft|constellation|instrument", re.I)
 """Names of tags that tell where an image comes from."""
+
+_TELLS = re.compile("description|product|title|summary|polari[sz]ation", re.I)
+"""Names of further tags that may tell that an image is radar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Band:
         dtype: Data type.
         scale: What its stored values are multiplied by to be physical ones, as the file says.
         offset: What is then added to them.
+        radar: What its file says of it as radar; None where it does not say that it is.
     """
 
     number: int
@@ -56,6 +62,7 @@ class Band:
     dtype: str = "uint8"
     scale: float = 1.0
     offset: float = 0.0
+    radar: SourceRadar | None = None
 
     @property
     def is_named(self) -> bool:
@@ -112,10 +119,11 @@ def describe_bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...
     ]
     roles = roles_of(facts, _origin(dataset))
     packed = map(_scale_and_offset, dataset.scales, dataset.offsets)
+    radar = radar_of(facts, dataset.units, _file_says(dataset))
     return tuple(
-        Band(band.number, band.name, role, band.number == alpha, dtype, scale, offset)
-        for band, role, dtype, (scale, offset) in zip(
-            facts, roles, dataset.dtypes, packed, strict=True
+        Band(band.number, band.name, role, band.number == alpha, dtype, scale, offset, radar_facts)
+        for band, role, dtype, (scale, offset), radar_facts in zip(
+            facts, roles, dataset.dtypes, packed, radar, strict=True
         )
     )
 
@@ -144,6 +152,13 @@ def _origin(dataset: DatasetReader) -> str:
     return " ".join([*origins, PurePath(name).name])
 
 
+def _file_says(dataset: DatasetReader) -> tuple[str, ...]:
+    """The texts of a file that may say that all of it is radar."""
+    tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
+    texts = [value for name, value in tags.items() if _ORIGIN.search(name) or _TELLS.search(name)]
+    return (*(cleaned(text, LONGEST_LABEL) for text in texts), _origin(dataset))
+
+
 def choose_bands(
     before: Sequence[Band],
     after: Sequence[Band],
@@ -157,8 +172,9 @@ def choose_bands(
         before: Bands of the before image.
         after: Bands of the after image.
         wanted_names: The user's choice, each a number, a name, a role or `role=number` (or
-            `role=name`); empty to let the files decide. `gray` alone is the grey of each date:
-            its only band, or the luminance of its colours.
+            `role=name`), with `before/after` where the dates differ (`red=1/4`); empty to let the
+            files decide. `gray` alone is the grey of each date: its only band, or the luminance
+            of its colours.
         purpose: `rgb` for a model that looks at pictures, `rgb+nir` for one that also looks at
             the near infrared where both dates name it, and at named bands in false colour, `all`
             for one that uses every band.
@@ -198,7 +214,8 @@ def _wanted_bands(
     wanted_names: Sequence[str],
     paths: tuple[str, str],
 ) -> BandChoice:
-    pairs = [(_find(t, before, paths[0]), _find(t, after, paths[1])) for t in wanted_names]
+    tokens = [tokens_of_dates(token, before, after) for token in wanted_names]
+    pairs = [(_find(a, before, paths[0]), _find(b, after, paths[1])) for a, b in tokens]
     roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted_names]
     if unknown := [role for role in roles if role and role not in ROLES]:
         raise OptionError(f"no band role is called {unknown[0]!r}", f"roles: {', '.join(ROLES)}")
@@ -305,10 +322,13 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         note = f"{reason}: the first three are taken for red, green and blue"
         return _paired(COLORS, pairs, note, reordering_note(pairs))
     refuse_gray_against_color(before, after)
+    is_radar = all(band.radar for band in (*before, *after))
     raise InputError(
         "the images do not say which bands are red, green and blue: before "
         f"{names_of(before)}; after {names_of(after)}",
-        _choosable(before, after),
+        "they are radar, for which there is --model radar"
+        if is_radar
+        else _choosable(before, after),
     )
 
 

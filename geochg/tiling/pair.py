@@ -30,6 +30,7 @@ from geochg.tiling.pair_checks import (
     refuse_types,
     source_remarks,
 )
+from geochg.tiling.radar_bands import pair_radar
 from geochg.tiling.raster_input import RasterInput, raster_input
 from geochg.tiling.read import ReadPlan
 from geochg.tiling.scaling import Scaling, Scalings, scalings
@@ -70,7 +71,10 @@ class RasterPair:
     @cached_property
     def facts(self) -> PairFacts:
         """The facts that a model may know of every tile."""
-        return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.dtypes[0])
+        radar = pair_radar(
+            self.before.bands_of(self.bands.before), self.after.bands_of(self.bands.after)
+        )
+        return PairFacts(self.bands.names, pixel_area_m2(self.grid), self.dtypes[0], radar)
 
     @property
     def dtypes(self) -> tuple[str, str]:

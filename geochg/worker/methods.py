@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ def methods() -> dict[str, Method]:
         "hello": hello,
         "models": models,
         "devices": devices,
+        "model_folder": model_folder,
         "opens": opens,
         "describe": describe,
         "analyze": lambda call: analyze(call, turn),
@@ -82,6 +84,15 @@ def devices(call: Call) -> Mapping[str, Any]:
     from geochg.models.devices import devices_here
 
     return {"devices": devices_here()}
+
+
+def model_folder(call: Call) -> Mapping[str, Any]:
+    """What a folder with a model or an adapter holds and can do; loads no weights."""
+    check_known(call.parameters, ("path", "folder"))
+    path = Path(RequestFolder.of(call.parameters).file(text_of(call.parameters, "path")))
+    from geochg.models.model_folder import inspect_model_folder
+
+    return inspect_model_folder(path).to_dict()
 
 
 def opens(call: Call) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ from geochg_qgis.layers.style import apply_style
 from geochg_qgis.layers.temporal import PairTimes, set_time
 from geochg_qgis.link.absolute_paths import absolute_path
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.run_options import model_text
 
 RESULT = "geochg/result"
 """Property that marks a layer as a result."""
@@ -189,7 +190,7 @@ def _is_of(
     except ValueError:
         return False
     identities = [ImageIdentity.from_text(result.customProperty(role)) for role in (BEFORE, AFTER)]
-    return options.get("model") == model and all(
+    return model_text(options) == model and all(
         identity is not None and identity.layer_among([layer]) is not None
         for identity, layer in zip(identities, (before, after))
     )

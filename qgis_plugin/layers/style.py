@@ -175,11 +175,14 @@ def _symbol(color: QColor, change: str) -> QgsFillSymbol:
     return symbol
 
 
-def property_key(owner: Any, name: str) -> int:  # noqa: ANN401 - a class of QGIS
-    """The key of a property that an expression can define, which versions of QGIS name apart."""
+def property_key(owner: Any, name: str) -> Any:  # noqa: ANN401 - a class and an enum of QGIS
+    """The key of a property that an expression can define, which versions of QGIS name apart.
+
+    It is a value of an enum: QGIS 3.40 takes no plain number for it.
+    """
     for home, key in ((owner, f"Property{name}"), (owner, name), (owner.Property, name)):
         if hasattr(home, key):
-            return int(getattr(home, key))
+            return getattr(home, key)
     raise AttributeError(name)
 
 

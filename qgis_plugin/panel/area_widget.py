@@ -23,7 +23,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
 from geochg_qgis.layers.result_layers import RESULT
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.panel.layouts import choice_box, row_layout
+from geochg_qgis.panel.layouts import choice_box, name_widget, row_layout
 
 OVERLAP, VIEW, SELECTION, DRAWN = "overlap", "view", "selection", "drawn"
 
@@ -62,6 +62,7 @@ class AreaWidget(QWidget):
         )
         self.kind = choice_box(self, kinds)
         self._draw = QPushButton(tr("Draw"), self)
+        name_widget(self._draw, "GeochgDrawArea", tr("Draw"), tr("Draws a rectangle on the map"))
         self._draw.setVisible(False)
         row_layout(self.kind, self._draw, parent=self)
         self._drawn: QgsRectangle | None = None

@@ -69,7 +69,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.copier = ReviewCopier(self)
         self.messages = MessageController(iface, self.open_setup, self.copier.copy)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
-        self.options, self.run_widget = OptionsWidget(self), RunWidget(self)
+        self.options, self.run_widget = OptionsWidget(connection, self.pair, self), RunWidget(self)
         self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
         self.choice = PairChoice(connection, self.pair, self.area, self.options)
         self.runs, self.waiting = RunController(connection, self), WaitingRunsWidget(self)
@@ -307,7 +307,7 @@ class GeochgDockWidget(QgsDockWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.addRow(tr("Area"), self.area)
+        form.addRow(tr("Are&a"), self.area)
         run_page = QVBoxLayout()
         run_page.addWidget(self.setup_note)
         run_page.addWidget(self.pair)

@@ -24,6 +24,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.editable_results import NotEditable
 from geochg_qgis.layers.image_identity import ImageMissing
 from geochg_qgis.link.errors import LinkError, SetupError
+from geochg_qgis.panel.layouts import name_dialog_buttons, name_widget
 from geochg_qgis.panel.missing_image import find_image
 
 _MOST_SLOTS = 200
@@ -54,13 +55,18 @@ class MessageController:
         log(f"{error}\n{error.detail}", Qgis.MessageLevel.Critical)
         bar = self._bar()
         item = bar.createMessage("geochg", as_markup(_as_sentences(error)))
-        self._add_button(item, tr("Details"), lambda: self._show_details(error))
+        self._add_button(
+            item, tr("Details"), tr("Shows all of it, to copy"), lambda: self._show_details(error)
+        )
         if isinstance(error, SetupError):
-            self._add_button(item, tr("Set up"), self._open_setup)
+            tip = tr("Choose or install the Python of geochg")
+            self._add_button(item, tr("Set up"), tip, self._open_setup)
         if isinstance(error, ImageMissing):
-            self._add_button(item, tr("Find it…"), lambda: self._find_image(item, error))
+            tip = tr("Opens the file of the image")
+            self._add_button(item, tr("Find it…"), tip, lambda: self._find_image(item, error))
         if isinstance(error, NotEditable):
-            self._add_button(item, tr("Review a copy"), lambda: self._review_copy(item, error))
+            tip = tr("Copies the result into a GeoPackage, which can be reviewed")
+            self._add_button(item, tr("Review a copy"), tip, lambda: self._review_copy(item, error))
         bar.pushWidget(item, Qgis.MessageLevel.Critical, 0)
 
     def show_warning(self, text: str) -> None:
@@ -79,8 +85,9 @@ class MessageController:
     def _bar(self) -> QgsMessageBar:
         return self._iface.messageBar()
 
-    def _add_button(self, item: QWidget, text: str, action: Callable[[], object]) -> None:
+    def _add_button(self, item: QWidget, text: str, tip: str, action: Callable[[], object]) -> None:
         button = QPushButton(text, item)
+        name_widget(button, "GeochgMessageButton", text.rstrip("…"), tip)
         # Behind the click: an action that closes the message deletes the button with its slot.
         slot = partial(self._act_soon, action)
         # Python's garbage collector takes the message and its slots for garbage, and clears them.
@@ -129,6 +136,9 @@ def show_text(parent: QWidget | None, title: str, text: str) -> None:
     text_view.setReadOnly(True)
     text_view.setPlainText(text)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, parent=dialog)
+    dialog.setObjectName("GeochgText")
+    name_widget(text_view, "GeochgTextView", title, tr("Text to select and copy"))
+    name_dialog_buttons(buttons, "GeochgText", {"Close": tr("Closes the window")})
     buttons.rejected.connect(dialog.reject)
     layout = QVBoxLayout(dialog)
     layout.addWidget(text_view)

@@ -10,14 +10,14 @@ from qgis.PyQt.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
+    QPushButton,
     QSizePolicy,
     QSpinBox,
     QWidget,
 )
 
-from geochg_qgis.formatting import as_tip
 from geochg_qgis.panel.classes_widget import ClassesWidget
-from geochg_qgis.panel.layouts import choice_box
+from geochg_qgis.panel.layouts import choice_box, name_widget, row_layout
 from geochg_qgis.run_options import RunOption
 
 CLASSES_OPTION = "classes"
@@ -35,15 +35,22 @@ class OptionField:
     Args:
         option: The option.
         parent: The widget that it lies in.
+        button: A button beside the field; None for none.
 
     Attributes:
+        row: What lies in a form: the widget, or a row of it and the button.
         widget: A check box, choice box, spin box or line, by the kind of the option.
     """
 
-    def __init__(self, option: RunOption, parent: QWidget) -> None:
+    def __init__(
+        self, option: RunOption, parent: QWidget, button: QPushButton | None = None
+    ) -> None:
         self.option = option
-        self.widget = _widget(option, parent)
-        self.widget.setToolTip(as_tip(option.help))
+        self.widget = self.row = _widget(option, parent)
+        name_widget(self.widget, f"GeochgOption_{option.name}", option.label, option.help)
+        if button is not None:
+            self.row = QWidget(parent)
+            row_layout(self.widget, button, parent=self.row)
 
     @property
     def changed(self) -> Any:  # noqa: ANN401 - a signal of Qt
@@ -84,9 +91,9 @@ class OptionField:
     def add_to(self, form: QFormLayout) -> None:
         """Adds a row to a form: a check box tells its label itself."""
         if isinstance(self.widget, QCheckBox):
-            form.addRow(self.widget)
+            form.addRow(self.row)
         else:
-            form.addRow(self.option.label, self.widget)
+            form.addRow(self.option.label, self.row)
 
 
 def _widget(option: RunOption, parent: QWidget) -> QWidget:

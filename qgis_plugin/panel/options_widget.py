@@ -6,19 +6,31 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
-from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QPushButton, QToolButton, QWidget
 
-from geochg_qgis.formatting import as_tip
+from geochg_qgis.band_mapping import swapped_bands
+from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.layer_bands import band_names
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.panel.bands_dialog import BandsDialog
 from geochg_qgis.panel.classes_widget import ClassesWidget
-from geochg_qgis.panel.layouts import choice_box, column_layout
+from geochg_qgis.panel.layouts import (
+    choice_box,
+    column_layout,
+    name_widget,
+    set_choices,
+    set_focus_order,
+)
+from geochg_qgis.panel.model_widget import ModelWidget
 from geochg_qgis.panel.option_field import CLASSES_OPTION, OptionField
+from geochg_qgis.panel.pair_widget import PairWidget
 from geochg_qgis.panel.presets_widget import PresetsWidget
 from geochg_qgis.run_options import RunOption, run_options
 
 _SHOWN_AT_ONCE = ("min_area_m2",)  # options that are not in the collapsible group
+_BANDS = "bands"
 _DESCRIBED = "info"  # the command whose options the description of a pair depends on
 
 
@@ -26,6 +38,11 @@ class OptionsWidget(QWidget):
     """Shows model, device and least area, and the other options in a collapsible group.
 
     The fields are made of what the worker tells of its options.
+
+    Args:
+        connection: Connection to the worker.
+        pair: The widget of the pair whose bands can be chosen.
+        parent: Parent widget.
 
     Signals:
         changed: An option changed that the description of the pair depends on.
@@ -36,17 +53,17 @@ class OptionsWidget(QWidget):
 
     changed = pyqtSignal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, connection: Connection, pair: PairWidget, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self.model = choice_box(self, is_editable=True)
-        self.model.addItem("builtin")
-        self.model.setToolTip(
-            tr("The change model; NAME or NAME:SOURCE, such as deltavlm:FOLDER or openai:URL#NAME")
-        )
+        self._pair = pair
+        self.model_choice = ModelWidget(connection, self)
+        self.model = self.model_choice.names
         self.device = choice_box(self, is_editable=True)
         self.device.setToolTip(tr("Where the model runs; auto lets the model choose"))
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
-        self.heatmap = QCheckBox(tr("Also a layer of the probability of change"), self)
+        self.heatmap = QCheckBox(tr("Also a la&yer of the probability of change"), self)
         self.output = QgsFileWidget(self)
         self.output.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.output.setFilter("GeoPackage (*.gpkg)")
@@ -58,8 +75,9 @@ class OptionsWidget(QWidget):
         self._few, self._more = QFormLayout(), QFormLayout()
         self._lay_out()
         self.set_options({})
-        for signal in (self.model.currentTextChanged, self.device.currentTextChanged):
+        for signal in (self.model_choice.changed, self.device.currentTextChanged):
             signal.connect(self._emit_changed)
+        pair.swapped.connect(self._swap_bands)
         self.model.currentTextChanged.connect(self._offer_classes)
 
     def set_options(self, hello: Mapping[str, Any]) -> None:
@@ -74,9 +92,12 @@ class OptionsWidget(QWidget):
         values = {name: field.value() for name, field in self.fields.items()}
         for field in self.fields.values():
             form = self._few if field.option.name in _SHOWN_AT_ONCE else self._more
-            form.removeRow(field.widget)
+            form.removeRow(field.row)
         self._options = options
-        self.fields = {option.name: OptionField(option, self) for option in options}
+        buttons = {_BANDS: self._bands_button()}
+        self.fields = {
+            option.name: OptionField(option, self, buttons.get(option.name)) for option in options
+        }
         for name, field in self.fields.items():
             field.add_to(self._few if name in _SHOWN_AT_ONCE else self._more)
             if name in values:
@@ -84,6 +105,7 @@ class OptionsWidget(QWidget):
             if _DESCRIBED in field.option.commands:
                 field.changed.connect(self._emit_changed)
         self._offer_classes()
+        set_focus_order(self)
 
     def set_models(self, models: Iterable[Mapping[str, Any]]) -> None:
         """Offers the models of the worker that are not broken."""
@@ -92,8 +114,7 @@ class OptionsWidget(QWidget):
             str(model["name"]): model.get("capabilities") or {} for model in model_list
         }
         self._offer_classes()
-        usable = (model for model in model_list if not model.get("broken"))
-        _set_choices(self.model, [(model["name"], model.get("summary", "")) for model in usable])
+        self.model_choice.set_models(model_list)
 
     def _offer_classes(self, *_: object) -> None:
         """Offers the classes of the chosen model."""
@@ -105,7 +126,7 @@ class OptionsWidget(QWidget):
     def set_devices(self, devices: Iterable[Mapping[str, Any]]) -> None:
         """Offers the devices of the worker's machine."""
         names = [(device["device"], device["name"]) for device in devices]
-        _set_choices(self.device, [("auto", ""), *names])
+        set_choices(self.device, [("auto", ""), *names])
 
     def options(self) -> dict[str, Any]:
         """The options, as the worker takes them.
@@ -124,16 +145,54 @@ class OptionsWidget(QWidget):
             if value != self.fields[name].option.default
         }
         device = self.device.currentText().strip() or "auto"
-        return {"model": model, "device": device, **chosen_values}
+        adapter = self.model_choice.adapter
+        model_options = {"model_options": {"adapter": adapter}} if adapter else {}
+        return {"model": model, "device": device, **model_options, **chosen_values}
+
+    def open_bands(self) -> BandsDialog | None:
+        """Opens the form in which the bands of both images are chosen; None without two images."""
+        layers, field = self._pair.layers(), self.fields[_BANDS].widget
+        images = [(layer.name(), band_names(layer)) for layer in layers if layer is not None]
+        if len(images) < len(layers):
+            return None
+        dialog = BandsDialog(images, field.text(), self.window())
+        dialog.accepted.connect(lambda: self._set_bands(dialog.text()))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+        return dialog
+
+    def _set_bands(self, text: str) -> None:
+        field = self.fields[_BANDS].widget
+        if text != field.text():
+            field.setText(text)
+            self._emit_changed()
+
+    def _swap_bands(self) -> None:
+        """Lets the bands go with their images."""
+        if _BANDS in self.fields:
+            self._set_bands(swapped_bands(self.fields[_BANDS].widget.text()))
+
+    def _bands_button(self) -> QPushButton:
+        button = QPushButton(tr("Choose…"), self)
+        tip = tr("Chooses the bands of both images that show red, green, blue and near infrared")
+        name_widget(button, "GeochgChooseBands", tr("Choose the bands"), tip)
+        button.clicked.connect(lambda _: self.open_bands())
+        return button
 
     def _values(self) -> dict[str, Any]:
         """The values of all fields, for a preset."""
         values = {name: field.value() for name, field in self.fields.items()}
-        return {"model": self.model.currentText(), "device": self.device.currentText(), **values}
+        return {
+            "model": self.model.currentText(),
+            "adapter": self.model_choice.adapter,
+            "device": self.device.currentText(),
+            **values,
+        }
 
     def _set_values(self, values: Mapping[str, Any]) -> None:
         """Sets the fields to a preset's values; those it does not have to their defaults."""
         self.model.setEditText(str(values.get("model", self.model.currentText())))
+        self.model_choice.set_adapter(str(values.get("adapter", "")))
         self.device.setEditText(str(values.get("device", self.device.currentText())))
         for name, field in self.fields.items():
             field.set_value(values.get(name, field.option.default))
@@ -142,8 +201,8 @@ class OptionsWidget(QWidget):
         self.changed.emit()
 
     def _lay_out(self) -> None:
-        self._few.addRow(tr("Model"), self.model)
-        self._few.addRow(tr("Device"), self.device)
+        self._few.addRow(tr("Model"), self.model_choice)
+        self._few.addRow(tr("Dev&ice"), self.device)
         more_box = QgsCollapsibleGroupBox(tr("More options"), self)
         outputs = QFormLayout()
         outputs.addRow(tr("Preset"), self.presets)
@@ -152,19 +211,12 @@ class OptionsWidget(QWidget):
         for form in (self._more, outputs):
             form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         column_layout(more_box, self._more, outputs)
+        fold = more_box.findChildren(
+            QToolButton, options=Qt.FindChildOption.FindDirectChildrenOnly
+        )[0]
+        tip = tr("Shows or hides the other options")
+        name_widget(fold, "GeochgMoreOptions", tr("More options"), tip)
+        more_box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         more_box.setCollapsed(True)
         more_box.setSaveCollapsedState(False)
         column_layout(self, self._few, more_box)
-
-
-def _set_choices(box: QComboBox, items: Iterable[tuple[object, object]]) -> None:
-    """Replaces the names of a box and their tool tips; the text in it stays."""
-    text = box.currentText()
-    box.blockSignals(True)
-    box.clear()
-    for row, (name, tip) in enumerate(items):
-        box.addItem(str(name))
-        # Tool tip role by number: Qt 5 and Qt 6 put its name in different places.
-        box.setItemData(row, as_tip(tip) if tip else "", 3)
-    box.setEditText(text)
-    box.blockSignals(False)

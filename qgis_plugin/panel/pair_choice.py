@@ -20,6 +20,7 @@ from geochg_qgis.panel.dialogues import DialogueSubject
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_widget import PairWidget
 from geochg_qgis.panel.run_plan import RunPlan, default_output, options_folder
+from geochg_qgis.run_options import model_text
 from geochg_qgis.tasks import BackgroundTask
 
 ParameterMaker = Callable[[BackgroundTask], dict[str, Any]]
@@ -102,7 +103,7 @@ class PairChoice:
             LinkError: If no pair or no model is chosen.
         """
         before, after = self._images()
-        model = str(self._options.options()["model"])
+        model = model_text(self._options.options())
         label = f"{before.name()} → {after.name()}, {model}"
         return DialogueSubject(image_source(before), image_source(after), model, label)
 
@@ -119,7 +120,7 @@ class PairChoice:
         make = self._parameter_maker(rasters[0], rasters[1], None, options)
         # What is listed counts first: answers must agree with the map.
         results = [listed_result, *results_in_project()]
-        features = drawn_features(results, before, after, str(options["model"]))
+        features = drawn_features(results, before, after, model_text(options))
         return lambda task: {**make(task), **({"features": features} if features else {})}
 
     def _parameter_maker(

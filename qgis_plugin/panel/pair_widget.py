@@ -19,9 +19,11 @@ class PairWidget(QWidget):
 
     Signals:
         changed: Another layer was chosen.
+        swapped: The layers are about to change places.
     """
 
     changed = pyqtSignal()
+    swapped = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,8 +33,8 @@ class PairWidget(QWidget):
         name_widget(swap, "GeochgSwap", tr("Swap"), tip)
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addRow(tr("Before"), self.before)
-        layout.addRow(tr("After"), self.after)
+        layout.addRow(tr("&Before"), self.before)
+        layout.addRow(tr("A&fter"), self.after)
         layout.addRow("", swap)
         self._is_chosen = False
         self._guess_timer = single_shot_timer(self, 0, self.guess)
@@ -75,6 +77,7 @@ class PairWidget(QWidget):
     def _swap(self) -> None:
         before, after = self.layers()
         self._is_chosen = True
+        self.swapped.emit()
         self.before.setLayer(after)
         self.after.setLayer(before)
 

@@ -66,7 +66,7 @@ class ReviewActions:
         self._relabel = slots["relabel"]
         self.set_layer(None)
         label = _Action("label", tr("La&bel"), "L", tr("Accept the changes as another class"))
-        self._add(self.menu.addAction(tr("Label…")), label, self._show_classes)
+        self._add(self.menu.addAction(tr("La&bel…")), label, self._show_classes)
         self._anchor: QWidget = parent
 
     def set_layer(self, layer: QgsVectorLayer | None) -> None:

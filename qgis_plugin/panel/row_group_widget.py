@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from qgis.PyQt.QtWidgets import QGroupBox, QPushButton, QVBoxLayout, QWidget
 
 from geochg_qgis.formatting import as_tip
-from geochg_qgis.panel.layouts import plain_label, row_layout
+from geochg_qgis.panel.layouts import name_widget, plain_label, row_layout, set_focus_order
 
 
 class RowGroupWidget(QGroupBox):
@@ -23,6 +23,7 @@ class RowGroupWidget(QGroupBox):
         super().__init__(title, parent)
         self.setObjectName(name)
         self._rows: list[QWidget] = []
+        self._buttons_made = 0
         self._layout = QVBoxLayout(self)
         self.setVisible(False)
 
@@ -35,6 +36,9 @@ class RowGroupWidget(QGroupBox):
         for row in self._rows:
             self._layout.addWidget(row)
         self.setVisible(bool(self._rows))
+        page = self.parentWidget()
+        if page is not None:
+            set_focus_order(page)
 
     def row(self, text: str, tip: object, *buttons: QPushButton) -> QWidget:
         """A row of a text with its tip, and buttons behind it."""
@@ -47,7 +51,7 @@ class RowGroupWidget(QGroupBox):
     def button(self, text: str, tip: str, label: str) -> QPushButton:
         """A button of a row; `label` says to screen readers which row it is of."""
         button = QPushButton(text, self)
-        button.setObjectName(f"{self.objectName()}Button")
-        button.setToolTip(as_tip(tip))
-        button.setAccessibleName(f"{text}: {label}")
+        self._buttons_made += 1
+        name = f"Geochg{self.objectName()}{self._buttons_made}"
+        name_widget(button, name, f"{text}: {label}", tip)
         return button

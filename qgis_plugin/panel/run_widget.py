@@ -25,7 +25,7 @@ class RunWidget(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.info = plain_label(self, is_selectable=True)
-        self.run_button = QPushButton(tr("Run"), self)
+        self.run_button = QPushButton(tr("Ru&n"), self)
         self.run_button.setDefault(True)
         self.cancel_button = QPushButton(tr("Cancel"), self)
         self.bar = QProgressBar(self)

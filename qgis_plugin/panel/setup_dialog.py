@@ -15,6 +15,7 @@ from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QProgressBar,
@@ -36,7 +37,13 @@ from geochg_qgis.link.installation import (
 from geochg_qgis.link.installed_versions import check_versions
 from geochg_qgis.link.python_search import pythons_for_environments
 from geochg_qgis.link.release import Release
-from geochg_qgis.panel.layouts import plain_label
+from geochg_qgis.panel.layouts import (
+    name_dialog_buttons,
+    name_file_widget,
+    name_widget,
+    plain_label,
+    set_focus_order,
+)
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.settings import own_environment, store_setting, stored_setting, this_system
 from geochg_qgis.tasks import BackgroundTask, start_unlisted
@@ -61,31 +68,25 @@ class SetupDialog(QDialog):
         self._task: BackgroundTask | None = None
         self._target: Path | None = None
         self.setWindowTitle(tr("Set up geochg"))
+        self.setObjectName("GeochgSetUp")
         self.resize(640, 620)
         self.python = _file_widget(self, tr("found automatically"))
-        self.check_button = QPushButton(tr("Check and use"), self)
+        self.check_button = QPushButton(tr("Check and &use"), self)
         self.base = _file_widget(self, "")
         self.folder = _file_widget(self, "")
         self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.package = QLineEdit(self)
         self.package.setPlaceholderText(_own_release(Release.of_plugin()))
-        self.package.setToolTip(
-            tr(
-                "Empty: the geochg of this plugin, with versions that are locked by checksums. "
-                "Else a wheel, a folder with geochg, or an address for pip, with what pip finds "
-                "for it."
-            )
-        )
         self.larger_models = QCheckBox(
-            tr("Larger models too (2 GB or more, versions are not locked)")
+            tr("Lar&ger models too (2 GB or more, versions are not locked)")
         )
         self.proxy = QLineEdit(self)
         self.proxy.setPlaceholderText("http://host:port")
         self.wheels = _file_widget(self, tr("none: from the network"))
         self.wheels.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
-        self.without_gpu = QCheckBox(tr("Without CUDA (smaller; for machines without NVIDIA)"))
-        self.install_button = QPushButton(tr("Install"), self)
-        self.cancel_button = QPushButton(tr("Cancel"), self)
+        self.without_gpu = QCheckBox(tr("Withou&t CUDA (smaller; for machines without NVIDIA)"))
+        self.install_button = QPushButton(tr("&Install"), self)
+        self.cancel_button = QPushButton(tr("C&ancel"), self)
         self.bar = QProgressBar(self)
         self.status = plain_label(self)
         self.output = QPlainTextEdit(self)
@@ -94,6 +95,8 @@ class SetupDialog(QDialog):
         self._size_timer = QTimer(self)
         self._size_timer.setInterval(_SIZE_INTERVAL_MS)
         self._lay_out()
+        self._name_widgets()
+        set_focus_order(self)
         self._connect()
         self._fill()
         self._set_busy(False)
@@ -245,20 +248,48 @@ class SetupDialog(QDialog):
         self.larger_models.setEnabled(is_own)
         self.without_gpu.setEnabled(not is_own or self.larger_models.isChecked())
 
+    def _name_widgets(self) -> None:
+        for files, name, label, tip in (
+            (self.python, "Python", tr("Python that has geochg"), tr("Empty: one is looked for")),
+            (self.base, "Base", tr("Made with"), tr("The Python that makes the environment")),
+            (self.folder, "Folder", tr("Folder"), tr("The folder of the environment")),
+            (self.wheels, "Wheels", tr("Folder of wheels"), tr("Installs without a network")),
+        ):
+            name_file_widget(files, f"GeochgSetUp{name}", label, tip)
+        package_tip = tr(
+            "Empty: the geochg of this plugin, with versions that are locked by checksums. Else a "
+            "wheel, a folder with geochg, or an address for pip, with what pip finds for it."
+        )
+        torch_tip = tr("Adds torch and what vision-language models need")
+        for widget, name, label, tip in (
+            (self.check_button, "Check", tr("Check and use"), tr("Uses this Python if it works")),
+            (self.package, "Package", tr("Package"), package_tip),
+            (self.proxy, "Proxy", tr("Proxy"), tr("The proxy that pip goes through")),
+            (self.larger_models, "Larger", tr("Larger models too"), torch_tip),
+            (self.without_gpu, "NoCuda", tr("Without CUDA"), tr("Installs torch for CPUs")),
+            (self.install_button, "Install", tr("Install"), tr("Makes the environment")),
+            (self.cancel_button, "Cancel", tr("Cancel"), tr("Ends what is under way")),
+            (self.output, "Output", tr("Output of pip"), tr("What pip says, in full")),
+        ):
+            name_widget(widget, f"GeochgSetUp{name}", label, tip)
+
     def _lay_out(self) -> None:
         use_group = QGroupBox(tr("Use a Python that has geochg"), self)
         row = QHBoxLayout(use_group)
+        caption = QLabel(tr("&Python"), self)
+        caption.setBuddy(self.python)
+        row.addWidget(caption)
         row.addWidget(self.python, 1)
         row.addWidget(self.check_button)
         install_group = QGroupBox(tr("Or install geochg into an environment of its own"), self)
         form = QFormLayout(install_group)
         size = tr("About {} MB. geochg and what it needs are fetched and checked by checksums.")
         form.addRow(plain_label(self, size.format(SIZE_MB)))
-        form.addRow(tr("Made with"), self.base)
-        form.addRow(tr("Folder"), self.folder)
-        form.addRow(tr("Package"), self.package)
-        form.addRow(tr("Proxy"), self.proxy)
-        form.addRow(tr("Folder of wheels"), self.wheels)
+        form.addRow(tr("Made &with"), self.base)
+        form.addRow(tr("F&older"), self.folder)
+        form.addRow(tr("Pac&kage"), self.package)
+        form.addRow(tr("Pro&xy"), self.proxy)
+        form.addRow(tr("Folder of whee&ls"), self.wheels)
         form.addRow(self.larger_models)
         form.addRow(self.without_gpu)
         buttons = QHBoxLayout()
@@ -266,9 +297,12 @@ class SetupDialog(QDialog):
         buttons.addWidget(self.cancel_button)
         form.addRow(buttons)
         dialog_buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, parent=self)
+        name_dialog_buttons(dialog_buttons, "GeochgSetUp", {"Close": tr("Closes the window")})
         log_button = dialog_buttons.addButton(
-            tr("Open the log"), QDialogButtonBox.ButtonRole.ActionRole
+            tr("Op&en the log"), QDialogButtonBox.ButtonRole.ActionRole
         )
+        log_tip = tr("Shows what the worker wrote")
+        name_widget(log_button, "GeochgOpenLog", tr("Open the log"), log_tip)
         log_button.clicked.connect(self._messages.open_log)
         dialog_buttons.rejected.connect(self.reject)
         text = tr("geochg runs in a Python of its own; QGIS's Python is never touched.")

@@ -15,7 +15,7 @@ from geochg_qgis.layers.result_fields import CHANGES
 from geochg_qgis.layers.shape_edits import addition, cut, merger
 from geochg_qgis.layers.style import add_to_legend, layer_colors
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.panel.layouts import choice_box, name_widget
+from geochg_qgis.panel.layouts import choice_box, name_dialog_buttons, name_widget
 from geochg_qgis.panel.review_controller import ReviewController
 from geochg_qgis.panel.shape_tool import ShapeTool
 
@@ -123,10 +123,12 @@ class NewChangeDialog(QDialog):
         buttons = QDialogButtonBox(parent=self)
         for kind in ("Ok", "Cancel"):
             buttons.addButton(getattr(QDialogButtonBox.StandardButton, kind))
+        tips = {"Ok": tr("Adds the change"), "Cancel": tr("Adds nothing")}
+        name_dialog_buttons(buttons, "GeochgNewChange", tips)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         form = QFormLayout(self)
-        form.addRow(tr("&Class"), self.classes)
+        form.addRow(tr("Cl&ass"), self.classes)
         form.addRow(tr("C&hange"), self.changes)
         form.addRow(buttons)
         self.accepted.connect(self._answer)

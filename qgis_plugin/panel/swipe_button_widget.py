@@ -39,7 +39,7 @@ class SwipeButton(QToolButton):
         self._show_error = show_error
         self._result: QgsVectorLayer | None = None
         self.tool = SwipeTool(iface.mapCanvas())
-        self.setText(tr("Swipe"))
+        self.setText(tr("Sw&ipe"))
         tip = tr("Compare the dates: drag the line over the map; Esc ends it")
         name_widget(self, "GeochgSwipe", tr("Swipe"), tip)
         self.setCheckable(True)

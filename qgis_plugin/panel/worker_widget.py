@@ -45,7 +45,7 @@ class WorkerWidget(QWidget):
         self.label = QLabel(tr("geochg is starting"), self)
         self.label.setTextFormat(Qt.TextFormat.PlainText)
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.button = QPushButton(tr("Set up"), self)
+        self.button = QPushButton(tr("Se&t up"), self)
         for button in (self.button, note.button):
             button.clicked.connect(self.setup_wanted)
         row_layout(self.label, self.button, parent=self)

@@ -269,3 +269,72 @@ def test_layers_of_series_are_read_back_from_every_format(images, tmp_path):
         path = tmp_path / f"x{suffix}"
         geochg.analyze_series(images, options(), outputs=geochg.Outputs(path))
         assert {"from_date", "to_date", "step"} <= set(pyogrio.read_info(path)["fields"])
+
+
+# --- all dates at once ---------------------------------------------------------------------------
+
+
+def together(**changes):
+    return options(model_options={"most_dates": 4} | changes.pop("model_options", {}), **changes)
+
+
+def plain(features):
+    return features.drop(columns="geometry").to_dict("records"), features.geometry.to_wkb().tolist()
+
+
+def test_a_model_of_many_dates_is_shown_them_at_once(images):
+    in_turn = geochg.analyze_series(images, options())
+    at_once = geochg.analyze_series(images, together())
+    assert at_once.metadata["series"]["shown"] == "together"
+    assert str(plain(at_once.features)) == str(plain(in_turn.features))
+    shown = geochg.analyze_series(images, together(in_turn=True)).metadata["series"]["shown"]
+    assert shown == "in pairs"
+
+
+def test_a_model_of_many_dates_reads_each_date_of_a_tile_once(images, monkeypatch):
+    from geochg.tiling.date_reader import DateReader
+
+    windows = []
+    read = DateReader.read_finished
+    monkeypatch.setattr(
+        DateReader,
+        "read_finished",
+        lambda self, window: windows.append(window) or read(self, window),
+    )
+    total = geochg.analyze_series(images, together()).metadata["tiles"]["total"]
+    assert len(windows) == 3 * total
+
+
+def test_more_dates_than_a_model_takes_are_refused_with_the_way_out(images):
+    few = options(model_options={"most_dates": 3})
+    many = [*images, images[-1]]
+    with pytest.raises(OptionError, match="4 dates, and the model takes at most 3") as caught:
+        geochg.analyze_series(many, few)
+    assert "--in-turn" in str(caught.value.hint)
+    turned = geochg.AnalyzeOptions.from_dict(few.to_dict() | {"in_turn": True})
+    assert len(geochg.analyze_series(many, turned).metadata["series"]["steps"]) == 3
+
+
+def test_shown_together_each_date_is_aligned_to_the_first(make_raster):
+    images = [
+        make_raster(f"a_{2019 + number}.tif", np.roll(drawn_series()[0], 3 * number, axis=2))
+        for number in range(3)
+    ]
+    result = geochg.analyze_series(images, together(align="shift"))
+    shifts = [step["alignment"]["dx_px"] for step in result.metadata["series"]["steps"]]
+    assert shifts == pytest.approx([3, 6], abs=0.2)
+    assert result.features.empty
+
+
+def test_failures_and_outputs_are_as_where_pairs_are_shown(images, tmp_path):
+    failing = {"allow_failed_tiles": True, "model_options": {"fail_tiles": [2]}}
+    layers = []
+    for number, chosen in enumerate((options(**failing), together(**failing))):
+        path = tmp_path / f"{number}.gpkg"
+        outputs = geochg.Outputs(path, path, tmp_path / f"{number}.tif")
+        geochg.analyze_series(images, chosen, outputs=outputs)
+        with rasterio.open(tmp_path / f"{number}.tif") as heat:
+            heat_values = heat.read(1).tobytes()
+        names = ("changes", "tiles")
+        layers.append([heat_values, *(str(plain(gpd.read_file(path, layer=n))) for n in names)])
+    assert layers[0] == layers[1]

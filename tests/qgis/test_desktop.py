@@ -83,6 +83,13 @@ def test_the_set_up_page_finds_geochg(report):
     assert "builtin" in report["checked"]
 
 
+def test_a_model_folder_and_bands_are_chosen_in_dialogs(report):
+    assert "DeltaVLM" in report["model_facts"]["Kind"]
+    assert "building" in report["model_facts"]["Classes"]
+    assert report["model_after_cancel"] == "builtin"
+    assert report["bands"] == "red=1,green=2,blue=3,nir=4"
+
+
 def test_a_killed_worker_is_told_of(report):
     assert "The worker stopped" in report["killed"]
     assert "The worker stopped" in report["shown_on_top"]

@@ -44,9 +44,11 @@ def test_markup_in_an_error_stays_text(messages, bar):
 
 
 def test_markup_in_tool_tips_stays_text(qgis_app):
+    from geochg_qgis.connection import Connection
     from geochg_qgis.panel.options_widget import OptionsWidget
+    from geochg_qgis.panel.pair_widget import PairWidget
 
-    box = OptionsWidget()
+    box = OptionsWidget(Connection(), PairWidget())
     box.set_models([{"name": "x", "summary": HOSTILE, "broken": None}])
     box.set_devices([{"device": "cpu", "name": HOSTILE}])
     for combo in (box.model, box.device):

@@ -32,9 +32,11 @@ def nothing_stored(qgis_app):
 
 
 def widget_with(options=NEW):
+    from geochg_qgis.connection import Connection
     from geochg_qgis.panel.options_widget import OptionsWidget
+    from geochg_qgis.panel.pair_widget import PairWidget
 
-    widget = OptionsWidget()
+    widget = OptionsWidget(Connection(), PairWidget())
     widget.set_options({"options": options})
     return widget
 
@@ -153,9 +155,11 @@ def test_the_dock_shows_the_options_of_its_worker(dock, qtbot):
 def test_no_field_lies_outside_the_forms(qgis_app):
     from qgis.PyQt.QtWidgets import QAbstractSpinBox
 
+    from geochg_qgis.connection import Connection
     from geochg_qgis.panel.options_widget import OptionsWidget
+    from geochg_qgis.panel.pair_widget import PairWidget
 
-    widget = OptionsWidget()
+    widget = OptionsWidget(Connection(), PairWidget())
     fields = [field.widget for field in widget.fields.values()]
     boxes = widget.findChildren(QAbstractSpinBox)
     assert len(boxes) > 4

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 import socket
 import threading
@@ -33,6 +34,10 @@ class ChatServer(ThreadingHTTPServer):
         delay_s: How long an answer takes.
         is_gone: Whether every connection is closed without a word.
         busiest: Most chats under way at once.
+        share: The probability of the words of its answers; None where it tells no log
+            probabilities.
+        most_logprobs: Most log probabilities of a place; requests of more are refused.
+        usage: The tokens that it says an answer took.
     """
 
     daemon_threads = True
@@ -45,6 +50,9 @@ class ChatServer(ThreadingHTTPServer):
         self.keys: list[str] = []
         self.trouble: Callable[[int], object] = lambda number: None
         self.lists = True
+        self.share: float | None = None
+        self.most_logprobs = 20
+        self.usage: object = None
         self.delay_s = 0.0
         self.is_gone = False
         self.busy = 0
@@ -141,7 +149,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stream(words, breaking_off=trouble == "break off")
                 return
             choice = {"index": 0, "message": {"role": "assistant", "content": words}}
-            self._send(200, {"id": "1", "object": "chat.completion", "choices": [choice]})
+            if body.get("top_logprobs", 0) > self.server.most_logprobs:
+                self._send(400, {"error": {"message": "top_logprobs is greater than allowed"}})
+                return
+            if body.get("logprobs") and self.server.share is not None:
+                choice["logprobs"] = {"content": _logprobs(words, self.server.share)}
+            usage = {} if self.server.usage is None else {"usage": self.server.usage}
+            reply = {"id": "1", "object": "chat.completion", "choices": [choice], **usage}
+            self._send(200, reply)
 
     def _stream(self, words: str, *, breaking_off: bool) -> None:
         """Word by word, as server-sent events."""
@@ -210,6 +225,8 @@ def _words(messages: list[dict[str, Any]]) -> str:
     before, after = (picture.astype(int) for picture in pictures_of(messages))
     changed = (np.abs(after - before) > 60).any(axis=2)
     question = texts_of(messages)[-1].lower()
+    if "later, earlier and both" in question:
+        return _directions(question, before, after)
     if "yes or no" in question:
         return "Yes." if changed.mean() > 0.005 else "No."
     if "3x3 grid" in question:
@@ -227,3 +244,37 @@ def _words(messages: list[dict[str, Any]]) -> str:
     if "describe" in question:
         return "A building has been built." if changed.any() else "There is no change."
     return f"You asked: {question}"
+
+
+_OTHERS = {"yes": "no", "later": "earlier", "earlier": "both", "both": "later"}
+
+
+def _logprobs(words: str, share: float) -> list[dict[str, Any]]:
+    """The tokens of an answer, in which each word is as likely as told."""
+    content = []
+    for token in re.findall(r"\W*\w+|\W+", words):
+        listed = {token: share}
+        for word, other in _OTHERS.items():
+            if token.strip(" \n.").lower() == word:
+                listed[f" {other.capitalize()}"] = 1 - share
+        entries = [{"token": text, "logprob": math.log(p)} for text, p in listed.items()]
+        content.append({**entries[0], "top_logprobs": entries})
+    return content
+
+
+def _directions(question: str, before: np.ndarray, after: np.ndarray) -> str:
+    """In which of the pictures the changed pixels of each cell stand out from the ground."""
+    rows, cols = ("top", "center", "bottom"), ("left", "center", "right")
+    changed = (np.abs(after - before) > 60).any(axis=2)
+    stands_out = [
+        np.abs(picture - np.median(picture, axis=(0, 1))).max(axis=2) for picture in (before, after)
+    ]
+    lines = []
+    for number, row, col in re.findall(r"(\d+)\. [a-z ]+, ([a-z]+) ([a-z]+)", question):
+        is_asked = np.zeros(changed.shape, bool)
+        part = np.array_split(is_asked, 3)[rows.index(row)]
+        np.array_split(part, 3, axis=1)[cols.index(col)][:] = True
+        was_there, is_there = (bool(out[is_asked & changed].mean() > 60) for out in stands_out)
+        word = "both" if was_there == is_there else "later" if is_there else "earlier"
+        lines.append(f"{number}. {word}")
+    return "\n".join(lines)

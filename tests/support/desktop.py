@@ -52,6 +52,7 @@ def drive_desktop(
     environment = os.environ | {
         "GEOCHG_DESKTOP_OUT": str(pictures),
         "GEOCHG_DESKTOP_DATA": str(ROOT / "examples"),
+        "GEOCHG_DESKTOP_MODEL": str(ROOT / "geochg" / "models" / "builtin"),
         # QGIS takes the first python3 for its own; geochg's lies behind it.
         "PATH": os.pathsep.join(["/usr/bin", "/bin", str(WORKER_PYTHON.parent)]),
         "PYTHONPATH": str(Path(__file__).parent),

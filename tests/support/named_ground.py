@@ -51,6 +51,17 @@ def cell_in(question):
     return (ROWS.index(match[1]), COLS.index(match[2])) if match else None
 
 
+def direction(before, after, name):
+    """The image that a class is in alone: `later` or `earlier`; `both` where it is in both."""
+    sizes = [int(shown(date, name).sum()) for date in (before, after)]
+    return "both" if all(sizes) else ("later" if sizes[1] else "earlier")
+
+
+def _single(things):
+    """Numbered things by their nouns in singular."""
+    return [(number, noun if noun in NOUNS else noun.removesuffix("s")) for number, noun in things]
+
+
 def true_answer(question, before, after):
     """What is true, in words.
 
@@ -59,6 +70,9 @@ def true_answer(question, before, after):
         before: `(height, width, 3)` uint8.
         after: Likewise.
     """
+    if things := re.findall(r"(\d+)\. ([a-z ]+),", question):
+        lines = (f"{number}. {direction(before, after, NOUNS[n])}" for number, n in _single(things))
+        return "\n".join(lines)
     names = classes_in(question)
     masks = {name: changed(before, after, name) for name in names}
     if "yes or no" in question:

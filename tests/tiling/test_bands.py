@@ -89,6 +89,25 @@ def test_roles_can_be_given_to_unnamed_bands():
     assert choice.before == (1, 4)
 
 
+def test_a_role_can_be_another_band_at_each_date():
+    wanted = ("red=1/3", "green=2/2", "blue=3/blue", "nir=4/1")
+    choice = choose_bands(UNNAMED, [*UNNAMED[:3], Band(4, "", "blue")], wanted, "rgb+nir")
+    assert choice.names == (*COLORS, "nir")
+    assert choice.before == (1, 2, 3, 4)
+    assert choice.after == (3, 2, 4, 1)
+    assert choose_bands(UNNAMED, UNNAMED, ("1/4",), "all").after == (4,)
+    with pytest.raises(OptionError, match="the after image has no band '5'"):
+        choose_bands(UNNAMED, UNNAMED, ("red=1/5",), "all")
+    with pytest.raises(OptionError, match="names no band"):
+        choose_bands(UNNAMED, UNNAMED, ("red=1/",), "all")
+
+
+def test_a_slash_may_be_part_of_a_name():
+    named = [Band(1, "VV/VH", ""), Band(2, "", "red")]
+    choice = choose_bands(named, named, ("vv/vh",), "all")
+    assert choice.before == choice.after == (1,)
+
+
 def test_a_missing_band_names_the_file_and_what_it_has():
     with pytest.raises(OptionError, match=r"b\.tif has no band 'nir'") as caught:
         choose_bands(RGBN, RGB, ("nir",), "all", ("a.tif", "b.tif"))

@@ -46,6 +46,7 @@ def test_the_page_shows_what_happens(worker, tmp_path, line, wanted):
         "BEFORE": ROOT / "examples" / "dubai_2015.tif",
         "AFTER": ROOT / "examples" / "dubai_2018.tif",
         "FOLDER": tmp_path,
+        "MODEL": ROOT / "geochg" / "models" / "builtin",
     }
     for name, path in names.items():
         line = line.replace(f'"{name}', f'"{path.as_posix()}')

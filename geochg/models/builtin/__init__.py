@@ -23,6 +23,7 @@ class BuiltinModel(DeltaVLMModel):
 
     name = "builtin"
     summary = "the compact DeltaVLM that comes with geochg; runs on a CPU"
+    folder_types = frozenset()
 
     @classmethod
     def load(cls, source: str, options: DeltaVLMOptions, device: str) -> Self:

@@ -1,7 +1,7 @@
 """Dialogues about tiles, which all models that answer in words share."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from geochg.models.base import Capabilities
 from geochg.records import (
@@ -13,6 +13,7 @@ from geochg.records import (
     Missing,
     Presence,
     Question,
+    Span,
     Task,
     Tile,
     TileAnswers,
@@ -52,6 +53,15 @@ def introduction_of(dates: int) -> str:
     return f"The {dates} images show one place at {dates} dates, the earliest first, from above."
 
 
+def span_sentence(span: Span, dates: int) -> str:
+    """What stands before a question about two of more dates."""
+    before, after = span.start + 1, span.end + 1
+    return (
+        f"Compare only image {before} of {dates}, which shows the place before, with image {after}"
+        f" of {dates}, which shows it later."
+    )
+
+
 NO_COUNTS = Counts(dict.fromkeys(ASKED, 0))
 """The counts of a tile without change: none of the classes that are asked for."""
 
@@ -77,6 +87,7 @@ class TileDialogue:
         question: The question, of any task.
         clue: A sentence that goes behind the first turn.
         replies: The model's replies so far.
+        probability: Probability of change behind the first reply; None where it is not known.
         failure: Why there will be no further reply; empty while there may be.
         is_permanent: Whether that is a refusal which no repetition mends.
     """
@@ -85,6 +96,7 @@ class TileDialogue:
     question: Question
     clue: str = ""
     replies: list[str] = field(default_factory=list)
+    probability: float | None = None
     failure: str = ""
     is_permanent: bool = False
 
@@ -116,7 +128,13 @@ class TileDialogue:
         if self.failure:
             return Missing(self.question.task, self.failure)
         spec = SPECS[self.question.task]
-        return spec.parse(spec.joined_turns(self.replies), self._turns, self.question.classes)
+        answer = spec.parse(spec.joined_turns(self.replies), self._turns, self.question.classes)
+        if isinstance(answer, Presence):
+            return replace(answer, probability=self.probability)
+        if isinstance(answer, Dialogue):
+            presence = replace(answer.presence, probability=self.probability)
+            return replace(answer, presence=presence)
+        return answer
 
 
 _WRAPPINGS = "\"'`*_~#“‘{\\$"  # noqa: RUF001

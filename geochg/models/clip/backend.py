@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from geochg.class_list import ClassList, ListedClass
 from geochg.classes import CLASSES
 from geochg.errors import OptionError
+from geochg.extras import require_packages
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import NUMBERLESS, unchanged_answer
 from geochg.models.clip.classes import read_classes, usual_classes
 from geochg.models.clip.dense_tiles import SURVEY_TILES, DenseTiles
 from geochg.models.clip.kinds import LandKinds
+from geochg.models.clip.model_types import HINT, MODEL_CLASSES, check_clip_folder
 from geochg.models.clip.options import ClipOptions, Look
 from geochg.models.clip.own_classes import own_classes
 from geochg.models.clip.scene_labels import SceneLabels
@@ -52,6 +55,7 @@ class ClipModel(ChangeModel[ClipOptions]):
 
     name = "clip"
     summary = "CLIP or SigLIP, which tells kinds of ground apart: folder or hub id"
+    folder_types = frozenset(MODEL_CLASSES)
     backend_capabilities = Capabilities(
         tasks=frozenset({Task.PRESENCE, Task.LOCATE, Task.CAPTION}),
         location="mask",
@@ -98,7 +102,7 @@ class ClipModel(ChangeModel[ClipOptions]):
         folder = find_folder(source, cls.name, options.revision)
         device = torch_device(device)
 
-        from geochg.models.clip.loading import HINT, EncoderSettings, encoder_checksum, open_encoder
+        from geochg.models.clip.loading import EncoderSettings, encoder_checksum, open_encoder
 
         dtype = Dtype.FLOAT32 if options.dtype is Dtype.AUTO else options.dtype
         # Settings may be sensible one by one and fail together, wherever they are used.
@@ -108,6 +112,13 @@ class ClipModel(ChangeModel[ClipOptions]):
             model_id(cls.name, source, options.revision), encoder_checksum(folder, class_list)
         )
         return cls(encoder, classes, options, identity)
+
+    @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Checks the files; see `ChangeModel.inspect_folder`."""
+        check_clip_folder(folder)
+        require_packages("vlm", "torch", "transformers")
+        return cls.backend_capabilities
 
     @classmethod
     def presence_options(cls, options: ClipOptions, probability: float) -> Mapping[str, Any]:

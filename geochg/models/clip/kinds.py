@@ -41,8 +41,9 @@ class LandKinds:
     Attributes:
         names: The output classes, each once; the last is `BACKGROUND` where only some are asked
             for.
-        group_of: `(k,)` group of each: moves of probability within a group are no change. All of
-            the background are one group, each other class is one by itself.
+        group_of: `(k,)` group of each: moves of probability within a group are no change, as from
+            a lake to a pond. All of the background are one group, and all of one output class and
+            land cover; each class without a land cover is one by itself.
         class_of: `(groups,)` index into `names`.
         covers: `(k,)` uint8, index into `LAND_COVER`, or `CANNOT_TELL`.
     """
@@ -65,17 +66,17 @@ class LandKinds:
             for kind in classes
         ]
         names = sorted(dict.fromkeys(output_names), key=lambda name: name == BACKGROUND)
-        groups: list[str] = []
-        group_of = []
-        for name in output_names:
-            if name != BACKGROUND or BACKGROUND not in groups:
-                groups.append(name)
-            group_of.append(groups.index(name) if name == BACKGROUND else len(groups) - 1)
+        covers = [_cover(kind) for kind in classes]
+        keys = [
+            (name, -1 if name == BACKGROUND else index if cover == CANNOT_TELL else -1 - cover)
+            for index, (name, cover) in enumerate(zip(output_names, covers, strict=True))
+        ]
+        groups = list(dict.fromkeys(keys))
         return cls(
             tuple(names),
-            np.array(group_of, np.intp),
-            np.array([names.index(name) for name in groups], np.intp),
-            np.array([_cover(kind) for kind in classes], np.uint8),
+            np.array([groups.index(key) for key in keys], np.intp),
+            np.array([names.index(name) for name, *_ in groups], np.intp),
+            np.array(covers, np.uint8),
         )
 
     def channels(self) -> tuple[Channel, ...]:

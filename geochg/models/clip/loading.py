@@ -14,16 +14,10 @@ from geochg.class_list import ClassList, ListedClass
 from geochg.errors import ModelError
 from geochg.models.blind_models import refuse_same, unlike_images
 from geochg.models.clip.encoder import MAX_SCALE, MIN_SCALE, Encoder, TextForm, text_embeddings
+from geochg.models.clip.model_types import HINT, MODEL_CLASSES, check_clip_folder
 from geochg.models.library_guards import quiet_libraries
-from geochg.models.model_files import fingerprint, known_model_type, weight_files
-from geochg.models.model_settings import check_settings_files
+from geochg.models.model_files import fingerprint, weight_files
 from geochg.models.pretrained import model_errors, open_part, open_pretrained
-
-HINT = "name a folder or hub id of a CLIP or SigLIP of the transformers library"
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
-"""Files that say how images are prepared; a folder has one of these."""
-VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model")
-"""A tokenizer has one of these; without, transformers makes one that knows no word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +29,11 @@ class _ModelType:
 
 
 MODEL_TYPES = {
-    "clip": _ModelType("CLIPModel", TextForm(("input_ids", "attention_mask"), "longest")),
+    "clip": _ModelType(MODEL_CLASSES["clip"], TextForm(("input_ids", "attention_mask"), "longest")),
     # Trained with its padding unmasked.
-    "siglip": _ModelType("SiglipModel", TextForm(("input_ids",), "max_length")),
+    "siglip": _ModelType(MODEL_CLASSES["siglip"], TextForm(("input_ids",), "max_length")),
     # Those of fixed size are of type siglip.
-    "siglip2": _ModelType("Siglip2Model", TextForm(("input_ids",), "max_length")),
+    "siglip2": _ModelType(MODEL_CLASSES["siglip2"], TextForm(("input_ids",), "max_length")),
 }
 """The models that can be opened, by the `model_type` of the configuration."""
 
@@ -68,12 +62,7 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
         ModelError: If the folder lacks a file, is of another type of model, or its parts do not
             fit each other.
     """
-    model_type = MODEL_TYPES[known_model_type(folder, MODEL_TYPES, HINT)]
-    check_settings_files(folder, weight_files(folder, HINT), PROCESSOR_FILES, HINT)
-    if not any((folder / name).is_file() for name in PROCESSOR_FILES):
-        raise ModelError(f"{folder} has no {PROCESSOR_FILES[0]}", HINT)
-    if not any((folder / name).is_file() for name in VOCABULARIES):
-        raise ModelError(f"{folder} has no tokenizer: none of {', '.join(VOCABULARIES)}", HINT)
+    model_type = MODEL_TYPES[check_clip_folder(folder)]
     model_class = getattr(transformers, model_type.model_class)
     with quiet_libraries():
         model: Any = open_pretrained(model_class, folder, HINT, getattr(torch, settings.dtype))

@@ -16,6 +16,7 @@ from geochg.geometry.hysteresis import presence_of
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
+from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
@@ -63,16 +64,17 @@ LARGE_PARAMETERS = 1_000_000_000
 class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     """A DeltaVLM: the released one converted, or one trained with geochg.
 
-    Each pair is encoded once. Where the model has a dense head, that locates changes, and presence
-    follows from the map; the language model is asked only about tiles in which the map shows change
-    (and for free questions); the others get the fixed answers that mean no change.
+    Each pair is encoded once. A dense head locates changes and tells presence; only where it shows
+    change (and for free questions) the language model is asked, else answers mean no change.
     """
 
     name = "deltavlm"
     summary = "DeltaVLM, a change vision-language model: a folder or a hub id"
+    folder_types = frozenset({"deltavlm"})
     backend_capabilities = Capabilities(
         tasks=frozenset(Task),
         location="mask",
+        radar="refused",
         pixels="display",
         bands="rgb+nir",
         surveys=True,
@@ -104,14 +106,12 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """Without a dense head it names cells of the grid, and answers all questions in words."""
         if self.detector is not None:
             return self.backend_capabilities
-        return replace(
-            self.backend_capabilities,
-            location="grid",
-            clues=True,
-            surveys=False,
-            tells_land_cover=False,
-            asked_in_words=frozenset(Task),
-        )
+        return folder_capabilities.without_head(self.backend_capabilities)
+
+    @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Reads the configuration; see `ChangeModel.inspect_folder`."""
+        return folder_capabilities.of_folder(folder, cls.backend_capabilities)
 
     @classmethod
     def presence_options(cls, options: DeltaVLMOptions, probability: float) -> Mapping[str, Any]:

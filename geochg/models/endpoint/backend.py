@@ -7,6 +7,7 @@ the address that is named, and for no other.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
@@ -19,13 +20,16 @@ from geochg.models.chat.dialogue import (
     introduction_of,
     presence_first,
 )
+from geochg.models.chat.measured import measured_answers
 from geochg.models.endpoint.address import Address
-from geochg.models.endpoint.chat import Chat, Key, Message
+from geochg.models.endpoint.chat import Chat, ChatReply, Key, Message
+from geochg.models.endpoint.logprobs import word_shares
 from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
 from geochg.models.endpoint.scene_requests import SceneRequests
 from geochg.models.images import png_data_uri
 from geochg.records import (
+    Direction,
     Exchange,
     Label,
     PairFacts,
@@ -34,9 +38,22 @@ from geochg.records import (
     Task,
     Tile,
     TileAnswers,
+    TileFailure,
 )
 from geochg.tasks.base import NonsenseError
+from geochg.tasks.directions import (
+    CHOICES,
+    LocatedChange,
+    list_question,
+    read_choices,
+    undirected_changes,
+    with_directions,
+)
 from geochg.tasks.scene import read_yes_or_no
+from geochg.tasks.thoughts import without_thoughts
+
+_YES_OR_NO = (Task.PRESENCE, Task.DIALOGUE)
+"""Tasks whose first turn asks for yes or no."""
 
 UNANSWERED_REQUESTS = 3
 """After so many requests in a row without any answer, the endpoint itself is checked."""
@@ -100,6 +117,8 @@ class EndpointModel(ChangeModel[EndpointOptions]):
                 )
 
             answers = presence_first(tiles, questions, run_all)
+            if self.options.directions:
+                answers = self._directed(pool, tiles, openings, questions, answers)
         self._check_reachable()
         return answers
 
@@ -114,14 +133,16 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         openings = [_opening_content(tile) for tile in tiles]
 
         def ask(index: int, prompt: str) -> str:
-            return self.chat.reply(_messages(openings[index], [prompt], []))
+            return self.chat.reply(_messages(openings[index], [prompt], [])).text
 
         def ask_label(index: int, prompt: str) -> Label:
-            text = ask(index, prompt)
+            messages = _messages(openings[index], [prompt], [])
+            reply = self.chat.reply(messages, measured=True)
             try:
-                return Label(read_yes_or_no(text, (prompt,)))
+                present = read_yes_or_no(reply.text, (prompt,))
             except NonsenseError:
                 return Label(None)
+            return Label(present, _yes_share(reply, without_thoughts(reply.text)))
 
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
             answers = SceneRequests(tiles, questions, ask_label, ask, pool).answers()
@@ -148,14 +169,66 @@ class EndpointModel(ChangeModel[EndpointOptions]):
                 "what was done is kept: check the endpoint, then run again with --resume",
             )
 
+    def _directed(
+        self,
+        pool: ThreadPoolExecutor,
+        tiles: Sequence[Tile],
+        openings: Sequence[list[Message]],
+        questions: Sequence[Question],
+        rows: Sequence[TileAnswers],
+    ) -> list[TileAnswers]:
+        """The answers with the directions of what changed, by one further question a tile."""
+        located_changes = [
+            [] if isinstance(row, TileFailure) else undirected_changes(questions, row)
+            for row in rows
+        ]
+        directions = pool.map(self._directions, tiles, openings, located_changes)
+        return [
+            row
+            if isinstance(row, TileFailure)
+            else measured_answers(with_directions(row, told_directions))
+            for row, told_directions in zip(rows, directions, strict=True)
+        ]
+
+    def _directions(
+        self, tile: Tile, opening: list[Message], located_changes: Sequence[LocatedChange]
+    ) -> dict[LocatedChange, Direction]:
+        """The direction of each change of a tile for which the model gives one."""
+        if not located_changes:
+            return {}
+        try:
+            question = f"{list_question(located_changes)} {tile.clue}".rstrip()
+            messages = _messages(opening, [question], [])
+            reply = self.chat.reply(messages, measured=True)
+        except NoAnswerError:
+            return {}
+        text = without_thoughts(reply.text)
+        directions = {}
+        for number, change, position in read_choices(text, len(located_changes)):
+            shares = word_shares(reply.tokens, text, position, list(CHOICES.values()))
+            likely = None if shares is None else round(shares[CHOICES[change]], 4)
+            directions[located_changes[number]] = Direction(change, likely)
+        return directions
+
     def _run_dialogue(self, dialogue: TileDialogue, opening: list[Message]) -> None:
         """Carries a dialogue to its end."""
         while not dialogue.is_over:
             messages = _messages(opening, dialogue.prompts, dialogue.replies)
             try:
-                dialogue.add_reply(self.chat.reply(messages))
+                is_presence = not dialogue.replies and dialogue.question.task in _YES_OR_NO
+                reply = self.chat.reply(messages, measured=is_presence)
+                dialogue.add_reply(reply.text)
+                if is_presence and dialogue.replies:
+                    dialogue.probability = _yes_share(reply, dialogue.replies[0])
             except NoAnswerError as error:
                 dialogue.failure, dialogue.is_permanent = error.reason, error.is_permanent
+
+
+def _yes_share(reply: ChatReply, answer: str) -> float | None:
+    """The mass of yes of that of yes and no; None where it is not known."""
+    word = re.search(r"\b(?:yes|no)\b", answer, re.IGNORECASE)
+    shares = word and word_shares(reply.tokens, answer, word.start(), ["yes", "no"])
+    return round(shares["yes"], 4) if shares else None
 
 
 def _opening_content(tile: Tile) -> list[Message]:

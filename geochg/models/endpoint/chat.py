@@ -5,23 +5,28 @@ The text of an endpoint's error is shown without the key, should it hold that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.errors import ModelError
 from geochg.models.endpoint.address import Address
 from geochg.models.endpoint.client import UnwantedReplyError, open_client
+from geochg.models.endpoint.logprobs import TokenChoices, token_choices
 from geochg.models.endpoint.reply import NO_SENSE, NoAnswerError, answer_text, error_text
 from geochg.models.endpoint.streaming import Stream
+from geochg.models.endpoint.token_totals import TokenTotals
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
 
 CHECK_TIMEOUT_S = 10.0
 """Time limit of the list of models."""
+
+TOP_LOGPROBS = (20, 5)
+"""Tokens asked for at each place, of which servers allow so many, fewer or none."""
 
 MAX_REFUSALS = 3
 """Requests refused alike before any was answered, after which no more are sent in one call."""
@@ -56,6 +61,13 @@ class Key:
     secret: str = field(repr=False)
 
 
+class ChatReply(NamedTuple):
+    """An answer, and how likely its tokens were; without the latter where that is not known."""
+
+    text: str
+    tokens: Sequence[TokenChoices] = ()
+
+
 @dataclass(slots=True)
 class Chat:
     """A chat model that answers.
@@ -66,6 +78,7 @@ class Chat:
         key: The key that is sent with each request.
         settings: Settings of each request, such as `max_tokens`.
         unanswered: Requests in a row, retries not counted, without any reply.
+        tokens: The tokens of all requests so far.
         holds_back: Whether a stream is held back to its end: until a first answer has shown that
             the model does not think in the midst of its text, as some templates have it.
     """
@@ -76,6 +89,8 @@ class Chat:
     settings: Mapping[str, Any]
     unanswered: int = 0
     holds_back: bool = True
+    tokens: TokenTotals = field(default_factory=TokenTotals)
+    _refused_logprobs: int = 0
     _refusals: list[NoAnswerError] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
@@ -121,8 +136,12 @@ class Chat:
         with self._lock:
             self._refusals.clear()
 
-    def reply(self, messages: list[Message]) -> str:
+    def reply(self, messages: list[Message], *, measured: bool = False) -> ChatReply:
         """The answer to a chat.
+
+        Args:
+            messages: The chat so far.
+            measured: Whether to ask how likely the tokens of the answer are.
 
         Where several chats were refused alike since `begin_call` and none was answered, the others
         are not sent at all.
@@ -135,7 +154,11 @@ class Chat:
             raise refusals[-1]
         try:
             with self._sorted_errors():
-                return answer_text(self._request(messages), self._max_tokens)
+                request = self._measured_request if measured else self._request
+                completion = request(messages)
+                self.tokens.add(getattr(completion, "usage", None))
+                text = answer_text(completion, self._max_tokens)
+                return ChatReply(text, token_choices(completion.choices[0]) if measured else [])
         except NoAnswerError as error:
             raise self._weighted_error(error) from error.__cause__
 
@@ -160,6 +183,22 @@ class Chat:
         return extra.get("max_completion_tokens") or extra.get(
             "max_tokens", self.settings.get("max_tokens")
         )
+
+    def _measured_request(self, messages: list[Message]) -> Any:
+        """A completion with as many log probabilities as the server gives, or with none."""
+        import openai
+
+        for count in TOP_LOGPROBS[self._refused_logprobs :]:
+            settings = {"logprobs": True, "top_logprobs": count}
+            try:
+                return self._request(messages, **settings)
+            except openai.APIStatusError as error:
+                if "logprob" not in error_text(error.body).lower():
+                    raise
+                # Other threads may have got as far.
+                level = TOP_LOGPROBS.index(count) + 1
+                self._refused_logprobs = max(self._refused_logprobs, level)
+        return self._request(messages)
 
     def _request(self, messages: list[Message], **settings: Any) -> Any:
         return self.client.chat.completions.create(

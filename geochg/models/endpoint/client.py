@@ -15,8 +15,9 @@ from geochg.models.endpoint.deadline import begin_request, bound_connections, de
 if TYPE_CHECKING:
     from openai import OpenAI
 
-MAX_REPLY_BYTES = 1_000_000
-"""Longest answer that is read; one of 256 tokens has a few thousand bytes."""
+MAX_REPLY_BYTES = 8_000_000
+"""Longest answer that is read; one of 256 tokens has a few thousand bytes, and a few hundred
+thousand with the probabilities of its tokens."""
 
 MAX_LIST_BYTES = 16_000_000
 """Longest list of models that is read; some hosts have many."""

@@ -32,6 +32,11 @@ class EndpointOptions(ModelOptions):
         greatest=20,
         shapes_result=False,
     )
+    directions: bool = option(
+        True,
+        "Whether a further question asks of each change in which of the two images it is; else all"
+        " whose direction the answers do not tell are `altered`.",
+    )
     max_tokens: int = option(256, "Most tokens of an answer.", least=1, greatest=1_000_000)
     key_variable: str = option(
         "OPENAI_API_KEY",

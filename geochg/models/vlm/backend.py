@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from geochg.extras import require_packages
 from geochg.models.adapters import adapter_id
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import CHAT_CAPABILITIES, spoken_pieces
@@ -13,7 +15,9 @@ from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
 from geochg.models.memory import FittingBatches, memory_errors
 from geochg.models.model_files import fingerprint, weight_files
+from geochg.models.model_settings import check_settings_files
 from geochg.models.pretrained import FirstUse, loading_errors
+from geochg.models.vlm.model_types import HINT, MODEL_TYPES, PROCESSOR_FILES, WEIGHTS_HINT
 from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Quantize
 from geochg.records import (
@@ -51,6 +55,7 @@ class VlmModel(ChangeModel[VlmOptions]):
     backend_capabilities = replace(
         CHAT_CAPABILITIES, asked_by_class=frozenset({Task.LOCATE, Task.COUNT})
     )
+    folder_types = MODEL_TYPES
 
     def __init__(self, engine: Engine[Any], options: VlmOptions, identity: ModelIdentity) -> None:
         self.engine = engine
@@ -67,7 +72,7 @@ class VlmModel(ChangeModel[VlmOptions]):
             ModelError: If the folder is of no known family, lacks something, or does not go with
                 the adapter, the quantisation or the device.
         """
-        from geochg.models.vlm.loading import HINT, VlmSettings, open_vlm
+        from geochg.models.vlm.loading import VlmSettings, open_vlm
 
         folder = find_folder(source, cls.name, options.revision)
         device = torch_device(device)
@@ -89,6 +94,13 @@ class VlmModel(ChangeModel[VlmOptions]):
         return cls(engine, options, identity)
 
     @classmethod
+    def inspect_folder(cls, folder: Path) -> Capabilities:
+        """Checks weights and settings; see `ChangeModel.inspect_folder`."""
+        check_settings_files(folder, weight_files(folder, WEIGHTS_HINT), PROCESSOR_FILES)
+        require_packages("vlm", "torch", "transformers")
+        return cls.backend_capabilities
+
+    @classmethod
     def presence_options(cls, options: VlmOptions, probability: float) -> Mapping[str, Any]:
         """The probability of "yes"; see `ChangeModel.presence_options`."""
         return {} if options.answers == AnswerForm.WORDS else {"presence_threshold": probability}
@@ -96,9 +108,9 @@ class VlmModel(ChangeModel[VlmOptions]):
     @property
     def capabilities(self) -> Capabilities:
         """Those of the backend; one that answers in words is asked about all classes at once."""
-        if self.options.answers == AnswerForm.WORDS:
-            return CHAT_CAPABILITIES
-        return self.backend_capabilities
+        in_words = self.options.answers == AnswerForm.WORDS
+        able = CHAT_CAPABILITIES if in_words else self.backend_capabilities
+        return replace(able, most_dates=self.engine.most_dates)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -122,7 +134,10 @@ class VlmModel(ChangeModel[VlmOptions]):
 
         def answers(part: Sequence[Tile]) -> list[TileAnswers]:
             form, threshold = self.options.answers, self.options.presence_threshold
-            return TileQuestions(self.engine, part, form, threshold).answers(questions)
+            tile_questions = TileQuestions(
+                self.engine, part, form, threshold, directions=self.options.directions
+            )
+            return tile_questions.answers(questions)
 
         with self._first_use.guard(), memory_errors("even one tile", _MEMORY_HINT):
             return self._batches.map(answers, tiles)
@@ -155,8 +170,10 @@ class VlmModel(ChangeModel[VlmOptions]):
         answers = [exchange.answer for exchange in exchanges]
         hint = "use --quantize 4bit, a smaller model or --device cpu"
         with self._first_use.guard(), memory_errors("even one tile", hint):
-            prompt = TilePrompt(0, self.engine.writer.prompt_ids(questions, answers))
-            pieces = self.engine.stream_reply(self.engine.encode([tile]), prompt)
+            dates = len(tile.dates)
+            engine = self.engine if dates == 2 else self.engine.for_dates(dates)
+            prompt = TilePrompt(0, engine.writer.prompt_ids(questions, answers))
+            pieces = engine.stream_reply(engine.encode([tile]), prompt)
             yield from spoken_pieces(pieces)
 
 

@@ -1,14 +1,14 @@
-"""Writes chats about a pair as tokens: a prefix that all share, and the rest."""
+"""Writes chats about images as tokens: a prefix that all share, and the rest."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Self
 
 from transformers import PreTrainedTokenizerBase
 
 from geochg.errors import ModelError
-from geochg.models.chat.dialogue import INTRODUCTION
+from geochg.models.chat.dialogue import INTRODUCTION, introduction_of
 from geochg.models.library_guards import time_limit
 from geochg.models.pretrained import broken_errors
 from geochg.tasks.thoughts import ends_in_thoughts
@@ -33,13 +33,14 @@ VICUNA = (
 
 
 class ChatWriter:
-    """Writes chats about a pair as tokens; all of them begin with `prefix_ids`.
+    """Writes chats about images as tokens; all of them begin with `prefix_ids`.
 
     Args:
         tokenizer: The model's tokenizer.
         template: The model's chat template.
-        content: The pair within a message; see `Family.content`.
+        content: The images within a message; see `Family.content`.
         adds_end: Whether the token that ends a text stands behind a question, as encoders want it.
+        introduction: The text between the images and the first question.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class ChatWriter:
         content: Sequence[Mapping[str, str]],
         *,
         adds_end: bool = False,
+        introduction: str = INTRODUCTION,
     ) -> None:
         self.tokenizer: Any = tokenizer
         self.template = template
         self.content = content
+        self.introduction = introduction
         self._end_ids = [self.tokenizer.eos_token_id] if adds_end else []
         self._cached_prompt_ids = lru_cache(_CACHED_PROMPTS)(self._prompt_ids)
 
@@ -64,6 +67,16 @@ class ChatWriter:
             ModelError: If the template fails.
         """
         return self._ids(self._prefix_text)
+
+    def for_dates(self, content: Sequence[Mapping[str, str]], dates: int) -> Self:
+        """The writer of the same model for so many dates, which `content` stands for."""
+        return type(self)(
+            self.tokenizer,
+            self.template,
+            content,
+            adds_end=bool(self._end_ids),
+            introduction=introduction_of(dates),
+        )
 
     def prompt_ids(self, questions: Sequence[str], answers: Sequence[str]) -> list[int]:
         """The tokens after the prefix, up to where the next answer begins.
@@ -116,7 +129,7 @@ class ChatWriter:
         assert len(questions) - 1 <= len(answers) <= len(questions)
         # The line end keeps the tokens before it apart from those of the question.
         first, *later_turns = map(self._harmless, questions)
-        content = [*self.content, {"type": "text", "text": f"{INTRODUCTION}\n{first}"}]
+        content = [*self.content, {"type": "text", "text": f"{self.introduction}\n{first}"}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         for answer, question in zip_longest(map(self._harmless, answers), later_turns):
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, groupby
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import torch
 from transformers import LogitsProcessorList
@@ -108,6 +108,15 @@ class Engine(ABC, Generic[_Encoding]):
         self._batches = FittingBatches(
             FIRST_ROWS, MAX_ROWS if model.device.type == "cuda" else FIRST_ROWS
         )
+
+    @property
+    def most_dates(self) -> int:
+        """Most dates of a tile."""
+        return 2
+
+    @abstractmethod
+    def for_dates(self, dates: int) -> Self:
+        """The engine of the same model for tiles of so many dates."""
 
     @property
     def generator(self) -> Any:
@@ -305,7 +314,7 @@ class Engine(ABC, Generic[_Encoding]):
         if not all(distinct):
             raise ModelError(
                 f"the model's first tokens do not tell {' from '.join(w[0] for w in choices)}",
-                "use --model-option answers=words",
+                "use --model-option answers=words and --model-option directions=false",
             )
         return distinct
 

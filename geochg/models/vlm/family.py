@@ -1,4 +1,4 @@
-"""The base of families of vision-language models, which differ in how they take two images."""
+"""The base of families of vision-language models, which differ in how they take images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -29,10 +29,12 @@ class ImageInputs:
 
 
 class Family(ABC):
-    """Turns pairs of images into inputs of a loaded model of one family."""
+    """Turns the dates of tiles into inputs of a loaded model of one family."""
 
     content: ClassVar[tuple[Mapping[str, str], ...]] = ({"type": "image"}, {"type": "image"})
     """The pair within a chat message, as chat templates know it."""
+    most_dates: ClassVar[int] = 2
+    """Most dates that it is shown at once: two, unless it was made for several images."""
     placeholder: ClassVar[str] = "image_token_id"
     """Key of the configuration for the token that stands for visual features."""
     marks_images: ClassVar[bool] = False
@@ -68,6 +70,11 @@ class Family(ABC):
     def join_inputs(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The inputs of several tiles, which may be of different sizes, as one batch."""
         return {name: torch.cat([inputs[name] for inputs in parts]) for name in parts[0]}
+
+    def content_of(self, dates: int) -> tuple[Mapping[str, str], ...]:
+        """So many dates within a chat message: as many images, or one video."""
+        first = self.content[0]
+        return self.content if first["type"] == "video" else (first,) * dates
 
     @property
     def token(self) -> int:

@@ -4,6 +4,7 @@ Only the output of the vision encoder can be shared between questions.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,10 +20,9 @@ from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.squares import SquareTransform
 from geochg.records import Tile
 
-MODEL_CLASSES = {
-    "instructblip": "InstructBlipForConditionalGeneration",
-    "instructblipvideo": "InstructBlipVideoForConditionalGeneration",
-}
+VIDEO_FRAMES = 4
+"""Most frames that InstructBLIP-Video is shown."""
+
 VISION_MODULES = (".*vision_model.*", ".*qformer.*", ".*language_projection.*")
 
 TEMPLATE = (
@@ -34,9 +34,9 @@ TEMPLATE = (
 
 
 class InstructBlipEngine(Engine["Tensor"]):
-    """Keeps the vision encoder's features of both dates, `(tiles, 2, patches, width)`.
+    """Keeps the vision encoder's features of all dates, `(tiles, dates, patches, width)`.
 
-    The features of the two dates stand one after the other, as those of a video's frames do.
+    The features of the dates stand one after the other, as those of a video's frames do.
 
     Args:
         model: InstructBLIP or InstructBLIP-Video.
@@ -80,6 +80,17 @@ class InstructBlipEngine(Engine["Tensor"]):
         return cls(model, writer, max_tokens, qformer_tokenizer, squares)
 
     @property
+    def most_dates(self) -> int:
+        """Two; four where it was made for videos, as its authors show it."""
+        return VIDEO_FRAMES if self.model.config.model_type == "instructblipvideo" else 2
+
+    def for_dates(self, dates: int) -> Self:
+        """The engine of the same model for tiles of so many dates."""
+        engine = copy(self)
+        engine.writer = self.writer.for_dates((), dates)
+        return engine
+
+    @property
     def generator(self) -> Any:
         """The language model."""
         return self.model.language_model
@@ -90,15 +101,16 @@ class InstructBlipEngine(Engine["Tensor"]):
         pixels = self.pixels(tiles).to(self.model.device, self.model.dtype)
         output = self.model.vision_model(pixel_values=pixels.flatten(0, 1))
         features: Tensor = output.last_hidden_state
-        features = features.view(len(tiles), 2, *features.shape[1:])
-        before, after = features.float().cpu().numpy().swapaxes(0, 1)
-        refuse_blind(tile_images(tiles), (before, after))
+        features = features.view(*pixels.shape[:2], *features.shape[1:])
+        dates = features.float().cpu().numpy().swapaxes(0, 1)
+        if len(dates) > 1:
+            refuse_blind(tile_images(tiles), (dates[0], dates[-1]))
         return features
 
     def pixels(self, tiles: Sequence[Tile]) -> Tensor:
-        """`(tiles, 2, 3, side, side)` float32, normalised."""
+        """`(tiles, dates, 3, side, side)` float32, normalised."""
         pixels = self.squares.tensor(all_date_images(tiles))
-        return pixels.view(len(tiles), 2, *pixels.shape[1:])
+        return pixels.view(len(tiles), len(tiles[0].dates), *pixels.shape[1:])
 
     def qformer_inputs(self, prompts: Sequence[TilePrompt]) -> dict[str, Tensor]:
         """The prompts in the Q-Former's vocabulary, `(prompts, tokens)` int64 each."""
@@ -112,28 +124,28 @@ class InstructBlipEngine(Engine["Tensor"]):
         return {f"qformer_{name}": inputs[name] for name in ("input_ids", "attention_mask")}
 
     def query_features(self, features: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """The Q-Former's output for both dates, `(prompts, 2 x queries, width)`.
+        """The Q-Former's output for all dates, `(prompts, dates x queries, width)`.
 
         Args:
-            features: `(prompts, 2, patches, width)`, see `encode`.
+            features: `(prompts, dates, patches, width)`, see `encode`.
             ids: `(prompts, tokens)`, see `qformer_inputs`.
             mask: `(prompts, tokens)`, 1 where there is a token.
         """
-        count = len(features)
+        count, dates = features.shape[:2]
         features = features.flatten(0, 1)
         queries = self.model.query_tokens.expand(len(features), -1, -1)
         query_mask = torch.ones(queries.shape[:2], dtype=torch.long, device=ids.device)
         output = self.model.qformer(
-            input_ids=ids.repeat_interleave(2, dim=0),
-            attention_mask=torch.cat([query_mask, mask.repeat_interleave(2, dim=0)], dim=1),
+            input_ids=ids.repeat_interleave(dates, dim=0),
+            attention_mask=torch.cat([query_mask, mask.repeat_interleave(dates, dim=0)], dim=1),
             query_embeds=queries,
             encoder_hidden_states=features,
         ).last_hidden_state[:, : queries.shape[1]]
         projected: Tensor = self.model.language_projection(output)
-        return projected.to(self.model.dtype).reshape(count, 2 * queries.shape[1], -1)
+        return projected.to(self.model.dtype).reshape(count, dates * queries.shape[1], -1)
 
     def _inputs(self, encoding: Tensor, prompts: Sequence[TilePrompt]) -> Mapping[str, Any]:
-        """The Q-Former's output for both dates, before the embedded text."""
+        """The Q-Former's output for all dates, before the embedded text."""
         device = self.model.device
         inputs = {name: part.to(device) for name, part in self.qformer_inputs(prompts).items()}
         features = self.query_features(

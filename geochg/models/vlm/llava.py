@@ -58,54 +58,59 @@ class Llava(_Llava):
         return super().open(model, tokenizer, folder)
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
-        """Before and after of each tile, one after the other."""
+        """The dates of each tile, one after the other."""
         config = self.model.config
         features = self._side**2
         if config.vision_feature_select_strategy == "full":
             features += _CLASS_TOKENS[config.vision_config.model_type]
-        return ImageInputs(
-            {"pixel_values": self.squares.tensor(all_date_images(tiles))}, (features,) * 2
-        )
+        pixels = self.squares.tensor(all_date_images(tiles))
+        return ImageInputs({"pixel_values": pixels}, (features,) * len(tiles[0].dates))
 
 
-class _TwoFrames(_Llava):
-    """A pair is a video of two frames, as Elgendi et al. (GeoLLaVA) tune these models."""
+class _Frames(_Llava):
+    """The dates are frames of a video: a pair has two, as Elgendi et al. (GeoLLaVA) tune models."""
 
     content = ({"type": "video"},)
     placeholder = "video_token_id"
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
-        """`(tiles, 2, 3, side, side)`."""
+        """`(tiles, dates, 3, side, side)`."""
+        count = len(tiles[0].dates)
         frames = self.squares.tensor(all_date_images(tiles))
-        frames = frames.view(len(tiles), 2, *frames.shape[1:])
-        return ImageInputs({"pixel_values_videos": frames}, (self._features(),))
+        frames = frames.view(len(tiles), count, *frames.shape[1:])
+        return ImageInputs({"pixel_values_videos": frames}, (self._features(count),))
 
     @abstractmethod
-    def _features(self) -> int:
-        """Number of visual features of both frames together."""
+    def _features(self, frames: int) -> int:
+        """Number of visual features of all frames together."""
 
 
-class LlavaNextVideo(_TwoFrames):
+class LlavaNextVideo(_Frames):
     """LLaVA-NeXT-Video, whose frames are pooled."""
 
-    def _features(self) -> int:
-        return 2 * _pooled_side(self._side, self.model.config.spatial_pool_stride) ** 2
+    most_dates = 32
+
+    def _features(self, frames: int) -> int:
+        return frames * _pooled_side(self._side, self.model.config.spatial_pool_stride) ** 2
 
 
-class VideoLlava(_TwoFrames):
+class VideoLlava(_Frames):
     """Video-LLaVA, whose frames keep their class token."""
 
+    most_dates = 8
     vision_modules = (".*video_tower.*", ".*image_tower.*", ".*multi_modal_projector.*")
 
-    def _features(self) -> int:
-        return 2 * (self._side**2 + 1)
+    def _features(self, frames: int) -> int:
+        return frames * (self._side**2 + 1)
 
 
-class LlavaOnevision(_TwoFrames):
+class LlavaOnevision(_Frames):
     """LLaVA-OneVision, whose frames are pooled, and a line end follows them."""
 
-    def _features(self) -> int:
-        return 2 * _pooled_side(self._side, 2) ** 2 + 1
+    most_dates = 32
+
+    def _features(self, frames: int) -> int:
+        return frames * _pooled_side(self._side, 2) ** 2 + 1
 
 
 def _pooled_side(side: int, stride: int) -> int:

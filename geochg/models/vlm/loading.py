@@ -20,33 +20,36 @@ from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import Engine
 from geochg.models.vlm.family import Family
 from geochg.models.vlm.llava import Llava, LlavaNextVideo, LlavaOnevision, VideoLlava
+from geochg.models.vlm.model_types import (
+    FAMILY_CLASSES,
+    HINT,
+    INSTRUCTBLIP_CLASSES,
+    MODEL_TYPES,
+    PROCESSOR_FILES,
+    WEIGHTS_HINT,
+)
 from geochg.models.vlm.patches import Idefics, MiniCPMV, MiniCPMV47, QwenVL
 from geochg.models.vlm.prefix import PrefixEngine
 
+_FAMILY_TYPES: dict[str, type[Family]] = {
+    "llava": Llava,
+    "llava_next_video": LlavaNextVideo,
+    "video_llava": VideoLlava,
+    "llava_onevision": LlavaOnevision,
+    "qwen2_vl": QwenVL,
+    "qwen2_5_vl": QwenVL,
+    "qwen3_vl": QwenVL,
+    "idefics3": Idefics,
+    "smolvlm": Idefics,
+    "minicpmv4_6": MiniCPMV,
+    "minicpmv4_7": MiniCPMV47,
+}
+
 FAMILIES: dict[str, tuple[type[Family], str]] = {
-    "llava": (Llava, "LlavaForConditionalGeneration"),
-    "llava_next_video": (LlavaNextVideo, "LlavaNextVideoForConditionalGeneration"),
-    "video_llava": (VideoLlava, "VideoLlavaForConditionalGeneration"),
-    "llava_onevision": (LlavaOnevision, "LlavaOnevisionForConditionalGeneration"),
-    "qwen2_vl": (QwenVL, "Qwen2VLForConditionalGeneration"),
-    "qwen2_5_vl": (QwenVL, "Qwen2_5_VLForConditionalGeneration"),
-    "qwen3_vl": (QwenVL, "Qwen3VLForConditionalGeneration"),
-    "idefics3": (Idefics, "Idefics3ForConditionalGeneration"),
-    "smolvlm": (Idefics, "SmolVLMForConditionalGeneration"),
-    "minicpmv4_6": (MiniCPMV, "MiniCPMV4_6ForConditionalGeneration"),
-    "minicpmv4_7": (MiniCPMV47, "MiniCPMV4_7ForConditionalGeneration"),
+    model_type: (family_type, FAMILY_CLASSES[model_type])
+    for model_type, family_type in _FAMILY_TYPES.items()
 }
 """All families that can be loaded with the class in transformers, by the `model_type`."""
-
-PROCESSOR_FILES = (
-    "preprocessor_config.json",
-    "processor_config.json",
-    "video_preprocessor_config.json",
-)
-"""Files that say how images are prepared; a folder has some of these."""
-
-_WEIGHTS_HINT = "name a model, or a --revision of it, whose weights are saved as safetensors"
-HINT = "name a folder or hub id of a model of the transformers library, see docs/models.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,13 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
         ModelError: If the folder has no configuration, is of no known family, lacks weights or a
             tokenizer, or cannot be quantised or adapted.
     """
-    model_type = known_model_type(folder, {*FAMILIES, *instructblip.MODEL_CLASSES}, HINT)
-    check_settings_files(folder, weight_files(folder, _WEIGHTS_HINT), PROCESSOR_FILES)
+    model_type = known_model_type(folder, MODEL_TYPES, HINT)
+    check_settings_files(folder, weight_files(folder, WEIGHTS_HINT), PROCESSOR_FILES)
     if settings.adapter:
         adapter_folder(settings.adapter)
-    if model_type in instructblip.MODEL_CLASSES:
+    if model_type in INSTRUCTBLIP_CLASSES:
         skips = instructblip.VISION_MODULES
-        model = _open_model(folder, instructblip.MODEL_CLASSES[model_type], skips, settings)
+        model = _open_model(folder, INSTRUCTBLIP_CLASSES[model_type], skips, settings)
         restrict_generation(model.language_model, folder, HINT)
         return instructblip.InstructBlipEngine.open(
             model, _open_tokenizer(folder), folder, settings.max_tokens

@@ -32,6 +32,11 @@ class VlmOptions(ModelOptions):
         " `lists` like that, but the cells as one list that can hold nothing but cells; `words` for"
         " all in the model's own words, as models tuned on ChangeChat give them.",
     )
+    directions: bool = option(
+        True,
+        "Whether a further question asks of each change in which of the two images it is; else all"
+        " whose direction the answers do not tell are `altered`.",
+    )
     presence_threshold: float = option(
         0.5,
         'A tile has changed when "yes" is likelier than this (0-1); of no matter to `words`.',

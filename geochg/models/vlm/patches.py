@@ -51,26 +51,28 @@ class _OwnPositions(_OwnProcessor):
 class QwenVL(_OwnPositions):
     """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: each date is an image.
 
-    As a video of two frames they would become one patch in time, and the difference be lost.
+    As frames of a video, two dates would become one patch in time, and the difference be lost.
     """
 
+    most_dates = 16
     vision_modules = (".*visual.*",)
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
-        """Before and after of each tile, one after the other, in patches."""
+        """The dates of each tile, one after the other, in patches."""
         images = self.processor(images=all_date_images(tiles), return_tensors="pt")
         merged = self.model.config.vision_config.spatial_merge_size**2
         counts = (images["image_grid_thw"].prod(dim=1) // merged).tolist()
-        return ImageInputs(dict(images), tuple(counts[:2]))
+        return ImageInputs(dict(images), tuple(counts[: len(tiles[0].dates)]))
 
 
 class Idefics(_OwnProcessor):
     """Idefics3 and SmolVLM: each date is an image, shown whole and not in parts."""
 
+    most_dates = 16
     vision_modules = (".*vision_model.*", ".*connector.*")
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
-        """`(tiles, 2, 3, side, side)` and which pixels are no padding."""
+        """`(tiles, dates, 3, side, side)` and which pixels are no padding."""
         vision = self.model.config.vision_config
         side = {"longest_edge": vision.image_size}
         images = self.processor(
@@ -82,7 +84,7 @@ class Idefics(_OwnProcessor):
         )
         patches = (vision.image_size // vision.patch_size) ** 2
         features = patches // self.model.config.scale_factor**2
-        return ImageInputs(dict(images), (features,) * 2)
+        return ImageInputs(dict(images), (features,) * len(tiles[0].dates))
 
     def image_tokens(self, number: int, features: int) -> list[int]:
         """The tokens of an image that is not split, with its marks."""
@@ -93,10 +95,11 @@ class Idefics(_OwnProcessor):
 class MiniCPMV(_OwnProcessor):
     """MiniCPM-V 4.6: each date is an image, numbered."""
 
+    most_dates = 16
     vision_modules = (".*vision_tower.*", ".*merger.*")
 
     def image_inputs(self, tiles: Sequence[Tile]) -> ImageInputs:
-        """Before and after of each tile, one after the other, in patches."""
+        """The dates of each tile, one after the other, in patches."""
         mode = self.model.config.downsample_mode
         images = self.processor(
             images=all_date_images(tiles),
@@ -107,7 +110,7 @@ class MiniCPMV(_OwnProcessor):
         merged = 4 if mode == "4x" else 16
         counts = (images["target_sizes"].prod(dim=1) // merged).tolist()
         inputs = {name: images[name] for name in ("pixel_values", "target_sizes")}
-        return ImageInputs(inputs, tuple(counts[:2]))
+        return ImageInputs(inputs, tuple(counts[: len(tiles[0].dates)]))
 
     def join_inputs(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """See `Family.join_inputs`; the patches of all images lie side by side in one strip."""

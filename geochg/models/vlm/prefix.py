@@ -8,7 +8,7 @@ side by side.
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from geochg.models.vlm.chat_writer import ChatWriter
 from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.family import Family, ImageInputs
 from geochg.records import Tile
+
+QUESTION_TOKENS = 512
+"""Room for a question and its answer behind the images of three dates or more."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,45 @@ class PrefixEngine(Engine[PrefixEncoding]):
         self.family = family
         # Layers that keep a running state instead of keys and values would run over padding.
         self.pads = not _has_running_state(family.model.config.get_text_config())
-        if writer.prefix_ids.count(family.token) != len(family.content):
+        self.dates = 2
+        self._by_dates: dict[int, Any] = {2: self}
+        self._check_template()
+
+    @property
+    def most_dates(self) -> int:
+        """Most dates of a tile; see `Family.most_dates`."""
+        return self.family.most_dates
+
+    def for_dates(self, dates: int) -> Self:
+        """The engine of the same model for tiles of so many dates."""
+        if dates not in self._by_dates:
+            engine = copy(self)
+            engine.dates = dates
+            engine.writer = self.writer.for_dates(self.family.content_of(dates), dates)
+            engine._check_template()
+            self._by_dates[dates] = engine
+        engine_of_dates: Self = self._by_dates[dates]
+        return engine_of_dates
+
+    def _check_template(self) -> None:
+        if self.writer.prefix_ids.count(self.family.token) != len(self.writer.content):
             raise ModelError("the model's chat template leaves out the images", "use another model")
+
+    def _check_room(self, tokens: int) -> None:
+        """Refuses more dates than the model has room for; what it would say were chance."""
+        room = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if self.dates > 2 and room is not None and tokens + QUESTION_TOKENS > room:
+            raise ModelError(
+                f"{self.dates} dates are {tokens} tokens, and the model has room for {room}",
+                "give fewer dates, or add --in-turn to show them in pairs",
+            )
 
     @torch.inference_mode()
     def encode(self, tiles: Sequence[Tile]) -> PrefixEncoding:
         """Encodes tiles of one size, all at once."""
         images = self.family.image_inputs(tiles)
         ids = self.prefix_with_images(images)
+        self._check_room(len(ids))
         rows = torch.tensor([ids] * len(tiles), device=self.model.device)
         inputs = {name: self.to_device(values) for name, values in images.inputs.items()}
         if self.family.marks_images:
@@ -80,18 +114,23 @@ class PrefixEngine(Engine[PrefixEncoding]):
         return PrefixEncoding(cache, ids, self.family.state)
 
     def _refuse_blind(self, tiles: Sequence[Tile], ids: Sequence[int], cache: Cache) -> None:
-        """Refuses a model to which both dates are the same where they are not.
+        """Refuses a model to which the first and the last date are the same where they are not.
 
-        The first layer computes the values of each token by itself: the first and the second half
-        of the images' tokens belong to the two dates.
+        The first layer computes the values of each token by itself: as many of the images' tokens
+        belong to each date.
         """
+        if self.dates == 1:
+            return
         positions = [index for index, token in enumerate(ids) if token == self.family.token]
         values = getattr(cache.layers[0], "values", None)
         if values is None or values.dim() != 4 or values.shape[2] != len(ids):
             return  # a layer that keeps something else
-        half = len(positions) // 2
+        count = len(positions) // self.dates
         features = values[:, :, positions].float().cpu().numpy()
-        refuse_blind(tile_images(tiles), (features[:, :, :half], features[:, :, half : 2 * half]))
+        last = count * (self.dates - 1)
+        refuse_blind(
+            tile_images(tiles), (features[:, :, :count], features[:, :, last : last + count])
+        )
 
     def _inputs(self, encoding: PrefixEncoding, prompts: Sequence[TilePrompt]) -> Mapping[str, Any]:
         """Whole rows: the encoded prefix, padding, the prompt."""

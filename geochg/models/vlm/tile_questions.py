@@ -12,8 +12,10 @@ from geochg.models.chat.dialogue import (
     TileDialogue,
     answers_or_failure,
     presence_first,
+    span_sentence,
     unchanged_answer,
 )
+from geochg.models.chat.measured import measured_answers
 from geochg.models.vlm.engine import Engine, TilePrompt
 from geochg.models.vlm.options import AnswerForm
 from geochg.records import (
@@ -21,6 +23,7 @@ from geochg.records import (
     Answer,
     Counts,
     Dialogue,
+    Direction,
     GridCell,
     Locations,
     Presence,
@@ -31,12 +34,19 @@ from geochg.records import (
     TileFailure,
 )
 from geochg.tasks import ask
+from geochg.tasks.directions import CHOICES, LocatedChange, undirected_changes, with_directions
 from geochg.tasks.lexicon import lexicon_of
 from geochg.tasks.patterns import CELL_FIELD, CLASS_FIELDS, about_class, fields_of
 
 YES = ("Yes", "yes", " Yes", " yes")
 NO = ("No", "no", " No", " no")
 """Spellings of the two answers to a yes/no question."""
+
+DIRECTION_WORDS = {
+    change: (word.capitalize(), word, f" {word.capitalize()}", f" {word}")
+    for change, word in CHOICES.items()
+}
+"""Spellings of the three answers to the question of direction."""
 
 CELL_QUESTION = (
     "Look only at the {cell} part of the place: has any {thing} changed? Answer yes or no."
@@ -48,6 +58,9 @@ LIST_QUESTION = (
 COUNT_QUESTION = "How many {things} have changed? Answer with one number."
 
 NO_CELL = "none"
+
+CELL_THRESHOLD = 0.5
+"""A class has changed in a cell where "yes" is likelier than this."""
 
 _Reply = TypeVar("_Reply", int, str)
 
@@ -85,26 +98,84 @@ class TileQuestions:
         tiles: Tiles of one size.
         form: The form of the answers.
         threshold: A tile has changed when "yes" is likelier than this (0-1).
+        directions: Whether a further question asks for the direction of each change.
     """
 
     def __init__(
-        self, engine: Engine[Any], tiles: Sequence[Tile], form: AnswerForm, threshold: float = 0.5
+        self,
+        engine: Engine[Any],
+        tiles: Sequence[Tile],
+        form: AnswerForm,
+        threshold: float = 0.5,
+        *,
+        directions: bool = True,
     ) -> None:
-        self.engine = engine
         self.tiles = tiles
         self.form = form
         self.threshold = threshold
-        self.encoding = engine.encode(tiles)
+        self.directions = directions
+        dates = len(tiles[0].dates)
+        self.engine = engine if dates == 2 else engine.for_dates(dates)
+        self.encoding = self.engine.encode(tiles)
+        self._lead = ""
         self._numberless: set[int] = set()
 
     def answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
         """The answers about each tile, in the order of the questions.
 
-        Presence and free questions are asked about every tile, the rest where something changed.
+        Presence and free questions are asked about every tile, the rest where something changed,
+        and the direction where something was located or counted. Of three dates or
+        more, each span that questions are about is asked about by itself.
         """
+        spans = list(dict.fromkeys(question.span for question in questions))
+        columns: dict[int, list[TileAnswers]] = {}
+        for span in spans:
+            dates = len(self.tiles[0].dates)
+            self._lead = f"{span_sentence(span, dates)} " if span is not None else ""
+            numbers = [n for n, question in enumerate(questions) if question.span == span]
+            rows = self._span_answers([questions[n] for n in numbers])
+            if len(spans) == 1:
+                return rows
+            columns.update(zip(numbers, _columns(rows, len(numbers)), strict=True))
+        ordered_columns = [columns[n] for n in range(len(questions))]
+        return [_joined(row) for row in zip(*ordered_columns, strict=True)]
+
+    def _span_answers(self, questions: Sequence[Question]) -> list[TileAnswers]:
+        """The answers about each tile to questions about one span."""
         if self.form == AnswerForm.WORDS:
-            return presence_first(self.tiles, questions, self._run_dialogues)
-        return list(self._checked_answers(questions))
+            rows = presence_first(self.tiles, questions, self._run_dialogues)
+        else:
+            rows = list(self._checked_answers(questions))
+        return self._directed(questions, rows)
+
+    def _directed(
+        self, questions: Sequence[Question], rows: Sequence[TileAnswers]
+    ) -> list[TileAnswers]:
+        """The answers with the directions of what changed, all of them asked side by side."""
+        located_changes = [
+            (index, located_change)
+            for index, row in enumerate(rows)
+            if self.directions and not isinstance(row, TileFailure)
+            for located_change in undirected_changes(questions, row)
+        ]
+        prompts = [
+            self._prompt(index, located_change.question)
+            for index, located_change in located_changes
+        ]
+        directions: dict[int, dict[LocatedChange, Direction]] = {}
+        for (index, located_change), shares in zip(
+            located_changes, self._shares(prompts, tuple(DIRECTION_WORDS.values())), strict=True
+        ):
+            likeliest = max(zip(shares, DIRECTION_WORDS, strict=True), key=lambda pair: pair[0])
+            directions.setdefault(index, {})[located_change] = Direction(likeliest[1], likeliest[0])
+        return [
+            row
+            if isinstance(row, TileFailure)
+            else TileFailure(self.tiles[index].window, NUMBERLESS)
+            if index in self._numberless
+            else measured_answers(with_directions(row, directions.get(index, {})))
+            for index, row in enumerate(rows)
+        ]
 
     def _checked_answers(self, questions: Sequence[Question]) -> Iterator[TileAnswers]:
         everywhere = range(len(self.tiles))
@@ -167,7 +238,7 @@ class TileQuestions:
         for _ in indices:
             cells_by_class: dict[str, dict[GridCell, float]] = {name: {} for name in names}
             for (name, cell), probability in zip(cells, probabilities, strict=False):
-                if probability > 0.5:
+                if probability > CELL_THRESHOLD:
                     cells_by_class[name][cell] = probability
             yield Locations(cells_by_class)
 
@@ -180,7 +251,7 @@ class TileQuestions:
         for names in self._by_class(indices, lists, _names(question)):
             yield Locations(
                 {
-                    class_name: dict.fromkeys(_cell_lists()[cells or NO_CELL], 1.0)
+                    class_name: dict.fromkeys(_cell_lists()[cells or NO_CELL])
                     for class_name, cells in names.items()
                 }
             )
@@ -219,7 +290,8 @@ class TileQuestions:
         while going := [item for item in dialogues if not item.is_over]:
             prompts = [
                 TilePrompt(
-                    item.tile_index, self.engine.writer.prompt_ids(item.prompts, item.replies)
+                    item.tile_index,
+                    self.engine.writer.prompt_ids(self._led(item.prompts), item.replies),
                 )
                 for item in going
             ]
@@ -232,18 +304,46 @@ class TileQuestions:
 
     def _yes_probabilities(self, prompts: Sequence[TilePrompt]) -> list[float]:
         """Probabilities of "yes" against "no", rounded: the last digits depend on the batch."""
-        rows = self.engine.choice_probabilities(self.encoding, prompts, (YES, NO))
-        self._numberless |= {p.row for p, (yes, _) in zip(prompts, rows, strict=True) if isnan(yes)}
-        return [round(yes, 4) for yes, _ in rows]
+        return [yes for yes, _ in self._shares(prompts, (YES, NO))]
+
+    def _shares(
+        self, prompts: Sequence[TilePrompt], choices: Sequence[Sequence[str]]
+    ) -> list[list[float]]:
+        """Probabilities of some choices, rounded: the last digits depend on the batch."""
+        if not prompts:
+            return []
+        rows = self.engine.choice_probabilities(self.encoding, prompts, choices)
+        self._numberless |= {p.row for p, row in zip(prompts, rows, strict=True) if isnan(row[0])}
+        return [[round(share, 4) for share in row] for row in rows]
+
+    def _led(self, prompts: Sequence[str]) -> list[str]:
+        """The prompts of a dialogue; before the first stands what dates it is about."""
+        first, *later_prompts = prompts
+        return [f"{self._lead}{first}", *later_prompts]
 
     def _prompt(self, index: int, question: str) -> TilePrompt:
-        text = f"{question} {self.tiles[index].clue}".rstrip()
+        text = f"{self._lead}{question} {self.tiles[index].clue}".rstrip()
         return TilePrompt(index, self.engine.writer.prompt_ids([text], []))
 
 
 def _names(question: Question) -> tuple[str, ...]:
     """The classes that a question asks about."""
     return lexicon_of(question.classes).asked
+
+
+def _columns(rows: Sequence[TileAnswers], count: int) -> list[list[Any]]:
+    """For each question the answer about each tile, or that the tile failed."""
+    return [[row if isinstance(row, TileFailure) else row[n] for row in rows] for n in range(count)]
+
+
+def _joined(row: Sequence[Answer | TileFailure]) -> TileAnswers:
+    """The answers about a tile; one that failed about one span has failed."""
+    answers: list[Answer] = []
+    for answer in row:
+        if isinstance(answer, TileFailure):
+            return answer
+        answers.append(answer)
+    return answers
 
 
 def _with_presence(answer: Answer, presence: Presence | None) -> Answer:

@@ -271,3 +271,49 @@ def test_half_precision_sees_about_the_same(clip_folder):
     half = DenseEncoder(load(clip_folder, dtype="bfloat16").encoder).likenesses(shown)
     assert half == pytest.approx(full, abs=0.5)
     assert not np.array_equal(half, full)
+
+
+# --- the user's own words ------------------------------------------------------------------------
+
+
+def own(names, **facts):
+    entries = [{"name": name} for name in names]
+    return {"class_list": {"classes": entries} | facts}
+
+
+def test_own_words_stand_before_a_background(clip_folder):
+    model = load(clip_folder, **own(["solar panels", "swimming pool"]))
+    assert len(model.classes) > 30
+    kinds = model._dense.kinds
+    assert kinds.names == ("solar panels", "swimming pool", "")
+    ((outlines,),) = model.answer([noisy_tile(1)], [ask(Task.LOCATE)])
+    names = {channel.class_name for channel in outlines.channels}
+    assert names == {"solar panels", "swimming pool"}
+
+
+def test_a_complete_list_has_no_background(clip_folder):
+    model = load(clip_folder, **own(["lake", "forest", "road"], complete=True))
+    assert [item.name for item in model.classes] == ["lake", "forest", "road"]
+    assert "" not in model._dense.kinds.names
+
+
+def test_synonyms_are_further_sentences(clip_folder):
+    def texts(**facts):
+        entries = [{"name": "forest"} | facts, {"name": "lake"}]
+        model = load(clip_folder, class_list={"classes": entries, "complete": True})
+        return model.encoder.texts, model.identity.checksum
+
+    plain, checksum = texts()
+    more, other_checksum = texts(synonyms=["orchard"])
+    assert not torch.allclose(plain[0], more[0], atol=1e-3)
+    assert torch.allclose(plain[1], more[1])
+    assert checksum != other_checksum
+
+
+def test_the_thesis_is_named_in_place_of_a_file(clip_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = load(clip_folder, classes="thesis", look="whole")
+    assert len(model.classes) == 32
+    assert model.classes[0].name == "landscape"
+    bare = load(clip_folder, classes="thesis", templates=("{}",))
+    assert torch.equal(model.encoder.texts, bare.encoder.texts)

@@ -9,6 +9,7 @@ import pytest
 from geochg.class_list import ListedClass
 from geochg.classes import CLASSES
 from geochg.models.base import ModelIdentity
+from geochg.models.chat.converse import rule_based_answer
 from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.calibration import LEAST_MOVE, LogitSample, PairCalibration
 from geochg.models.clip.classes import read_classes
@@ -19,7 +20,7 @@ from geochg.models.clip.options import ClipOptions
 from geochg.models.clip.windows import joined_map, window_boxes
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.analyze import analyze
-from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, Task, Tile
+from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, PairFacts, Task, Tile
 from geochg.tasks import ask
 
 LAND = tuple(
@@ -186,6 +187,26 @@ def test_moves_within_the_background_are_no_change(old, new, channel):
         assert outlines.channels[outlines.layers_at()[:, 4, 4].argmax()] == channel
 
 
+def test_kinds_of_one_class_and_cover_are_one():
+    more = (
+        ListedClass("pond", class_name="water"),
+        ListedClass("grass", class_name="vegetation"),
+        ListedClass("grove", class_name="vegetation"),
+        ListedClass("field of something", class_name="other"),
+    )
+    group = LandKinds.of((*LAND, *more)).group_of
+    assert group[LAKE] == group[6]
+    assert group[MEADOW] == group[7]
+    assert group[WOOD] == group[8]
+    assert group[MEADOW] != group[WOOD]
+    assert group[THING] != group[9]
+    logits = [np.zeros((10, 8, 8), np.float32) for _ in range(2)]
+    logits[0][LAKE], logits[1][6] = 8, 8
+    kinds = LandKinds.of((*LAND, *more))
+    moves = TileMoves.of(logits, np.ones((8, 8), bool), kinds, PairCalibration.plain(10, None), 0.5)
+    assert not (moves.change >= 0.5).any()
+
+
 def test_land_covers_follow_from_classes_and_names():
     covers = [None if code == CANNOT_TELL else LAND_COVER[code] for code in KINDS.covers.tolist()]
     assert covers == ["low plants", "building", "bare", "water", "woody", None]
@@ -350,6 +371,16 @@ def test_presence_caption_and_threshold():
     strict = colour_model(presence_threshold=0.99999)
     ((presence,),) = strict.answer([Tile.of_pair(*dates)], [PRESENCE])
     assert not presence.changed
+
+
+def test_free_questions_are_answered_by_the_names_of_the_map():
+    dates = [pixels_of(kinds, seed) for seed, kinds in enumerate(drawn_dates())]
+    facts = PairFacts(("red", "green", "blue"), 1.0, "uint8")
+    text = rule_based_answer(colour_model(), Tile.of_pair(*dates), facts, "What changed?").lower()
+    # Built-in names would be doubted: its vegetation was seldom right.
+    assert "vegetation" in text
+    assert "buildings appeared" in text
+    assert "water" in text
 
 
 def test_tiles_without_a_valid_pixel_and_tiny_ones():

@@ -17,8 +17,10 @@ from geochg.options import AlignMode
 from geochg.pipeline.outputs import Outputs
 from geochg.records import (
     Caption,
+    Change,
     Counts,
     Dialogue,
+    Direction,
     GridCell,
     Locations,
     Presence,
@@ -60,7 +62,10 @@ def test_answers_in_words_become_answers(server):
     changed, same = load(server).answer(tiles_of([True, False]), MAPPED)
     assert list(changed) == [
         Presence(True),
-        Locations({"road": {}, "building": {GridCell(0, 0): None}}),
+        Locations(
+            {"road": {}, "building": {GridCell(0, 0): None}},
+            directions={"building": {GridCell(0, 0): Direction(Change.APPEARED)}},
+        ),
         SPECS[Task.COUNT].parse("There are no new roads and 1 new building."),
         Caption("A building has been built.", changed=True),
     ]
@@ -72,7 +77,8 @@ def test_answers_in_words_become_answers(server):
 
 def test_only_presence_is_asked_of_tiles_without_change(server):
     load(server).answer(tiles_of([False, True, False, False]), MAPPED)
-    assert len(server.requests) == 4 + 3
+    # The further question is that about the direction of what was located.
+    assert len(server.requests) == 4 + 3 + 1
 
 
 def test_both_pictures_are_sent_without_loss(server):
@@ -115,7 +121,7 @@ def test_what_passes_is_survived_and_no_tile_is_lost_or_doubled(server, trouble)
     server.trouble = lambda number: trouble if number in (0, 2, 3) else None
     actual = load(server, concurrency=1).answer(tiles_of([True, False, True]), MAPPED)
     assert [answers[0] for answers in actual] == [Presence(True), Presence(False), Presence(True)]
-    assert len(server.requests) == 3 + 3 * 2 + 3
+    assert len(server.requests) == 3 + 2 * (3 + 1) + 3
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ SILENCES = {
     "deep": (b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "makes no sense"),
     "a number": (b"17", "makes no sense"),
     "a number as content": (choice(17), "makes no sense"),
-    "too long": (choice("Yes. " + "and so on " * 200_000), "longer than 1 MB"),
+    "too long": (choice("Yes. " + "and so on " * 900_000), "longer than 8 MB"),
 }
 
 

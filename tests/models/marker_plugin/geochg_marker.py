@@ -80,6 +80,7 @@ class MarkerOptions(Options):
         cloud: See `land_cover`.
         blind: Whether it looks at the earlier date alone: all has changed where that is bright.
         contradicted: Indexes of tiles whose presence is answered by its opposite, and nothing else.
+        most_dates: Most dates of a tile; those are compared that a question's span names.
     """
 
     location: Location = Location.MASK
@@ -91,6 +92,7 @@ class MarkerOptions(Options):
     cloud: float = 250.0
     blind: bool = False
     contradicted: tuple[int, ...] = ()
+    most_dates: int = 2
 
     def __post_init__(self) -> None:
         if self.delay_s < 0:
@@ -111,7 +113,11 @@ class MarkerModel(ChangeModel[MarkerOptions]):
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(self.backend_capabilities, location=self.options.location.value)
+        return replace(
+            self.backend_capabilities,
+            location=self.options.location.value,
+            most_dates=self.options.most_dates,
+        )
 
     @classmethod
     def load(cls, source: str, options: MarkerOptions, device: str) -> Self:
@@ -133,6 +139,12 @@ class MarkerModel(ChangeModel[MarkerOptions]):
             return TileFailure(tile.window, "told to fail")
         if self.options.nonsense:
             return [Unparsed(q.task, "colourless green ideas", "nonsense") for q in questions]
+        if len(tile.dates) > 2:
+            assert len(tile.dates) <= self.options.most_dates
+            return [
+                self._of_tile(replace(tile, dates=tuple(tile.dates[n] for n in q.span)), [q])[0]
+                for q in questions
+            ]
         if self.options.blind:
             after = tile.before + (100 if tile.before.mean() > 127 else 0)
             tile = replace(tile, dates=(tile.before, after))

@@ -71,8 +71,12 @@ def test_only_changed_tiles_are_asked_more(loaded, monkeypatch):
 
     monkeypatch.setattr(model.engine, "_inputs", counted)
     answers = model.answer(tiles, MAPPED)
-    # 18 cells, 2 counts, 1 caption
-    assert sorted(asked) == [0] * 21 + [2] * 21
+    # 18 cells, 2 counts, 1 caption, and the direction of what was located, or counted only.
+    further = [
+        sum(len(cells) or bool(counts.counts[name]) for name, cells in located.cells.items())
+        for _, located, counts, _ in (answers[0], answers[2])
+    ]
+    assert sorted(asked) == [0] * (21 + further[0]) + [2] * (21 + further[1])
     assert answers[1] == [
         Presence(False, 0.2),
         Locations({"road": {}, "building": {}}),
@@ -114,7 +118,8 @@ def test_lists_hold_nothing_but_cells(saved, kind, monkeypatch):
         assert set(located.cells) == {"road", "building"}
         for cells in located.cells.values():
             assert set(cells) <= set(GRID_CELLS)
-            assert all(probability == 1.0 for probability in cells.values())
+            # A list has no probabilities of its own: that of the tile is theirs.
+            assert all(probability == 0.9 for probability in cells.values())
 
 
 def test_one_of_takes_the_likeliest_token_that_is_allowed(loaded):

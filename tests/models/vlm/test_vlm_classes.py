@@ -12,6 +12,7 @@ from named_ground import (
     cell_in,
     changed,
     classes_in,
+    direction,
     ground,
     paint,
     true_answer,
@@ -43,7 +44,14 @@ class TruthfulEngine:
         return [[date.transpose(1, 2, 0) for date in tile.dates] for tile in tiles]
 
     def choice_probabilities(self, encoding, prompts, choices):
+        if len(choices) > 2:  # in which image is it: the later, the earlier, both
+            return [self._direction(encoding[row], text) for row, text in prompts]
         return [self._yes(encoding[row], text) for row, text in prompts]
+
+    def _direction(self, dates, text):
+        (name,) = classes_in(text)
+        words = ("later", "earlier", "both")
+        return tuple(float(word == direction(*dates, name)) for word in words)
 
     def _yes(self, dates, text):
         self.asked.append(text)

@@ -7,60 +7,11 @@ import pytest
 import torch
 import transformers
 from tile_factory import noise
-from vlm_asking import QUESTIONS, first_logits
+from vlm_asking import QUESTIONS, first_logits, naive
 from vlm_factory import MAKERS
 
 from geochg.models.images import rgb_image
-from geochg.models.vlm.backend import VlmModel
 from geochg.models.vlm.engine import TilePrompt
-from geochg.records import (
-    Tile,
-)
-
-
-def naive(model: VlmModel, tile: Tile, ids: list[int], max_tokens: int = 6) -> list[int]:
-    """What `generate` says to one whole prompt about one tile, without anything kept."""
-    engine = model.engine
-    if not hasattr(engine, "family"):
-        return naive_blip(model, tile, ids, max_tokens)
-    shown = engine.family.image_inputs([tile])
-    counts = iter(enumerate(shown.features))
-    whole: list[int] = []
-    for token in engine.writer.prefix_ids:
-        is_picture = token == engine.family.token
-        whole += engine.family.image_tokens(*next(counts)) if is_picture else [token]
-    rows = torch.tensor([[*whole, *ids]])
-    more = dict(shown.inputs)
-    if engine.family.marks_images:
-        more["mm_token_type_ids"] = (rows == engine.family.token).int()
-    engine.family.state = None
-    replies = engine.model.generate(
-        input_ids=rows,
-        attention_mask=torch.ones_like(rows),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        pad_token_id=0,
-        **more,
-    )
-    return replies[0, rows.shape[1] :].tolist()
-
-
-def naive_blip(model: VlmModel, tile: Tile, ids: list[int], max_tokens: int) -> list[int]:
-    """Both dates through InstructBLIP-Video's own `generate`."""
-    engine = model.engine
-    pixels = engine.squares.tensor([rgb_image(tile.before), rgb_image(tile.after)])[None]
-    own = [*engine.writer.prefix_ids, *ids]
-    video = engine.model.config.video_token_id
-    rows = torch.tensor([[video] * 6 + own])
-    replies = engine.model.generate(
-        pixel_values=pixels,
-        qformer_input_ids=torch.tensor([own]),
-        input_ids=rows,
-        attention_mask=torch.ones_like(rows),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-    )
-    return replies[0, rows.shape[1] if replies.shape[1] > max_tokens else 0 :].tolist()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "instructblip"])

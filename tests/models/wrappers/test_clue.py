@@ -52,7 +52,7 @@ def test_a_pair_is_mapped_through_an_endpoint(server, pair):
     assert result.features["caption"].tolist() == ["A building has been built."] * len(
         result.features
     )
-    assert len(server.requests) == 6 + 3
+    assert len(server.requests) == 6 + 3 + 1
 
 
 def test_a_run_whose_endpoint_goes_away_resumes(server, pair, tmp_path):
@@ -83,18 +83,18 @@ def test_a_clue_goes_with_each_question(server, pair):
     result = geochg.analyze(*pair, options(server, clue=True, prompts=wording))
     questions = asked(server)
     hints = [question for question in questions if "Hint: " in question]
-    assert len(questions) == 6 + 6 + 3
-    assert len(hints) == 6 + 3
-    assert sum(hint.endswith("Hint: A building has been built.") for hint in hints) == 4
+    assert len(questions) == 6 + 6 + 3 + 1
+    assert len(hints) == 6 + 3 + 1
+    assert sum(hint.endswith("Hint: A building has been built.") for hint in hints) == 5
     assert result.metadata["options"]["clue"] is True
     assert result.metadata["model"]["id"].count("openai:") == 2
 
 
 def test_each_closer_look_has_a_clue_of_its_own(server, pair):
     result = geochg.analyze(*pair, options(server, clue=True, refine=1))
-    # The square lies in four cells of one tile: a clue, presence and places of each.
-    assert len(server.requests) == (6 + 6 + 3) + 4 * 3
-    assert sum("Clue: A building has been built." in text for text in asked(server)) == 4 + 4 * 2
+    # The square lies in four cells of one tile: a clue, presence, places and direction of each.
+    assert len(server.requests) == (6 + 6 + 3 + 1) + 4 * (3 + 1)
+    assert sum("Clue: A building has been built." in text for text in asked(server)) == 5 + 4 * 3
     plain = geochg.analyze(*pair, options(server, clue=True))
     # 26 px are shown by four cells of 21 px, then by 4 x 4 parts of 7 px.
     assert plain.features.area.sum() == 43 * 43 * 100

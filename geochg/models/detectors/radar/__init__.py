@@ -1,0 +1,1 @@
+"""Change between two radar images: speckle, log ratio, likelihood ratio, threshold, water."""

@@ -1,0 +1,68 @@
+"""Whether the imagery of a pair is what its model was made for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from geochg.models.base import ChangeModel
+from geochg.options import AnalyzeOptions
+from geochg.tiling.pair import PlacedPair, RasterPair
+from geochg.tiling.pair_checks import Remark, refuse
+
+_HINT = "use --model radar, which is made for it"
+
+
+def pair_for(
+    placed_pair: PlacedPair, options: AnalyzeOptions, model: ChangeModel, *, refusing: bool = True
+) -> RasterPair:
+    """The pair with the bands that a model takes, and with what is to be said of them.
+
+    Args:
+        placed_pair: The pair.
+        options: The options of the run.
+        model: The model.
+        refusing: Whether imagery that the model refuses is; if not, the remarks say so.
+
+    Raises:
+        InputError: As `PlacedPair.with_bands`, or if the model refuses such imagery.
+        OptionError: As `PlacedPair.with_bands`.
+    """
+    pair = placed_pair.with_bands(options, model.capabilities.bands)
+    remarks = imagery_remarks(pair, model)
+    if refusing:
+        refuse(remarks)
+    return replace(pair, remarks=(*pair.remarks, *remarks))
+
+
+def imagery_remarks(pair: RasterPair, model: ChangeModel) -> tuple[Remark, ...]:
+    """What is remarkable about radar before a model that was made for pictures, and so on."""
+    treatment = model.capabilities.of_radar
+    bands = pair.facts.radar
+    if treatment == "needed":
+        return _left_out(pair)
+    if treatment == "taken" or not any(bands):
+        return ()
+    names = ", ".join(
+        name for name, band in zip(pair.bands.names, bands, strict=True) if band is not None
+    )
+    if treatment == "refused":
+        text = f"the images are radar ({names}), and {model.name} knows pictures of light only"
+        return (Remark(text, _HINT, refused=True),)
+    text = f"the images are radar ({names}), and {model.name} was made for pictures of light"
+    return (Remark(text, _HINT),)
+
+
+def _left_out(pair: RasterPair) -> tuple[Remark, ...]:
+    """That bands without polarisation are not used beside those with one."""
+    bands = pair.facts.radar
+    if not any(band and band.polarisation for band in bands):
+        return ()
+    names = [
+        name
+        for name, band in zip(pair.bands.names, bands, strict=True)
+        if not (band and band.polarisation)
+    ]
+    if not names:
+        return ()
+    text = f"bands that name no polarisation are left out: {', '.join(names)}"
+    return (Remark(text, warning=False),)

@@ -1,0 +1,121 @@
+"""Radar goes to the model that was made for it, and pictures do not."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import rasterio
+from radar_scenes import f1, in_scale, radar_scene
+
+import geochg
+from geochg.errors import InputError, ModelError
+from geochg.events import Notice
+from geochg.models.base import Capabilities
+from geochg.models.registry import find_backend, load_model
+from geochg.options import AlignMode, AnalyzeOptions
+from geochg.pipeline.describe import describe
+from geochg.pipeline.dialogue import open_dialogue
+from geochg.pipeline.imagery import imagery_remarks
+from geochg.records import Task
+from geochg.tiling.pair import open_pair
+
+
+@pytest.fixture
+def write_pair(make_raster):
+    def write_pair(scene, names=(), units=(), **tags):
+        paths = []
+        for date, values in (("before", scene.before), ("after", scene.after)):
+            path = make_raster(f"{date}.tif", values)
+            with rasterio.open(path, "r+") as file:
+                if names:
+                    file.descriptions = names
+                if units:
+                    file.units = units
+                file.update_tags(**tags)
+            paths.append(path)
+        return paths
+
+    return write_pair
+
+
+def options(model, **more):
+    return AnalyzeOptions(model=model, align=AlignMode.OFF, **more)
+
+
+def test_radar_is_analysed_by_what_its_file_says(write_pair):
+    scene = radar_scene(seed=1)
+    paths = write_pair(in_scale(scene, "intensity"), ("VV",), ("intensity",))
+    result = geochg.analyze(*paths, options("radar"))
+    water = result.features[result.features["class"] == "water"]
+    assert set(water["change"]) == {"appeared"}
+    with rasterio.open(paths[0]) as file:
+        shapes = water.to_crs(file.crs).geometry
+        found = rasterio.features.rasterize(shapes, file.shape, transform=file.transform)
+    assert f1(found.astype(bool), scene.flooded) > 0.9
+
+
+def test_a_scale_that_nobody_tells_is_asked_for(write_pair):
+    paths = write_pair(radar_scene(size_px=64), ("VV",))
+    with pytest.raises(ModelError, match="do not say whether") as error:
+        geochg.analyze(*paths, options("radar"))
+    assert "--model-option scale=intensity" in error.value.hint
+    geochg.analyze(*paths, options("radar", model_options={"scale": "db"}))
+
+
+@pytest.mark.parametrize(
+    ("names", "tags"),
+    [(("VV",), {}), (("Gamma0_VH",), {}), ((), {"TIFFTAG_IMAGEDESCRIPTION": "Sentinel-1A IW GRD"})],
+)
+def test_the_built_in_model_refuses_radar_and_names_the_one_for_it(write_pair, names, tags):
+    paths = write_pair(radar_scene(size_px=64), names, **tags)
+    for ask in (geochg.analyze, open_dialogue):
+        with pytest.raises(InputError, match="the images are radar") as error:
+            ask(*paths, options("builtin"))
+        assert "--model radar" in error.value.hint
+    description = describe(*paths, options("builtin"))
+    assert [remark for remark in description.remarks if remark.refused]
+
+
+def test_two_polarisations_are_no_picture_and_lead_to_the_model_for_them(write_pair):
+    paths = write_pair(radar_scene(polarisations=2, size_px=64), ("VV", "VH"))
+    with pytest.raises(InputError, match="red, green and blue") as error:
+        geochg.analyze(*paths, options("builtin"))
+    assert "--model radar" in error.value.hint
+
+
+def test_radar_refuses_pictures(make_raster):
+    path = make_raster("rgb.tif", np.zeros((3, 64, 64), "uint8") + 9, photometric="RGB")
+    with pytest.raises(ModelError, match="named red, green, blue"):
+        geochg.analyze(path, path, options("radar"))
+
+
+def test_bands_without_polarisation_are_left_out_and_that_is_told(write_pair):
+    scene = radar_scene(polarisations=2, size_px=96, seed=2)
+    scene = type(scene)(
+        *(np.concatenate((d, np.full_like(d[:1], 30))) for d in (scene.before, scene.after)),
+        scene.flooded,
+    )
+    paths = write_pair(scene, ("VV", "VH", "angle"), ("dB", "dB", "degree"))
+    told = []
+    geochg.analyze(*paths, options("radar"), listener=told.append)
+    messages = [event.message for event in told if isinstance(event, Notice)]
+    assert any("left out: angle" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("bands", "radar", "treatment"),
+    [("rgb", None, "doubtful"), ("all", None, "taken"), ("rgb", "refused", "refused")],
+)
+def test_models_that_say_nothing_of_radar_doubt_it_where_they_see_pictures(bands, radar, treatment):
+    able = Capabilities(frozenset({Task.LOCATE}), "grid", "display", bands, radar=radar)
+    assert able.of_radar == treatment
+
+
+def test_models_of_pictures_get_a_notice(write_pair):
+    paths = write_pair(radar_scene(size_px=64), ("VV",))
+    pair = open_pair(*paths)
+    able = find_backend("vlm")[0].backend_capabilities
+    (remark,) = imagery_remarks(pair, SimpleNamespace(name="vlm", capabilities=able))
+    assert "vlm was made for pictures of light" in remark.message
+    assert not remark.refused
+    assert imagery_remarks(pair, load_model("cva")) == ()
