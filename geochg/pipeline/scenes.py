@@ -20,6 +20,7 @@ from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import check_classes, check_tells_of_one, load_configured_model
 from geochg.options import CHANGES_LAYER, AlignMode, AnalyzeOptions
+from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.outputs import Outputs
@@ -145,7 +146,7 @@ def describe(
     check_tells_of_one(model, Task.PRESENCE)
     check_classes(options, model)
     with gdal_settings():
-        pair = placed.with_bands(options, model.capabilities.bands)
+        pair = pair_for(placed, options, model)
         run = SceneRun(pair, options, outputs, model, listener, cancel or Flag())
         outputs.check(pair.before.files, options, SCENES_LAYER)
         with _begin_journal(run) as journal:
