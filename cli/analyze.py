@@ -13,8 +13,8 @@ from geochg.writers.layers import LAYER_SUFFIXES
 
 from .pair_options import options_of, pair_options
 from .shared_options import json_option, output_option, path_option
-from .stopping import stop_on_interrupt
 from .terminal import echo
+from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult

@@ -15,8 +15,8 @@ from geochg.writers.layers import LAYER_SUFFIXES
 from .pair_options import options_of
 from .scene_options import scene_options
 from .shared_options import CommaSeparated, json_option, output_option, path_option
-from .stopping import stop_on_interrupt
 from .terminal import echo
+from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
     from geochg.options import AnalyzeOptions

@@ -100,8 +100,8 @@ def _rows(
     least_m2: float,
 ) -> Iterator[SceneRow]:
     """The features that are whole and large enough."""
-    located = on_ground(shapes, grid)
-    areas_m2 = geodesic_areas(located, crs_of(grid).proj)
+    polygons = on_ground(shapes, grid)
+    areas_m2 = geodesic_areas(polygons, crs_of(grid).proj)
     first = first_pixels(shapes).tolist()
     members: dict[int, list[_Piece]] = {}
     for number, piece, waits in zip(feature.tolist(), pieces, is_open.tolist(), strict=True):
@@ -123,7 +123,7 @@ def _rows(
             (answers.caption if is_one else "") or worded_labels(answers.present),
             rounded_value(float(areas_m2[number]), 1),
             json.dumps([tile.window.name for tile in tiles]),
-            shapely.to_wkb(located[number]),
+            shapely.to_wkb(polygons[number]),
         )
 
 

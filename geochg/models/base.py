@@ -318,7 +318,7 @@ class ChangeModel(ABC, Generic[OptionsT]):
 
         Args:
             tiles: The batch; all of one size, each of one date.
-            questions: What is asked about every tile.
+            questions: The questions about every tile.
 
         Returns:
             One entry a tile, in order: a list with one `SceneAnswers`, or a `TileFailure`.

@@ -171,10 +171,10 @@ def check_tells_of_one(model: ChangeModel, task: Task) -> None:
     if task in model.capabilities.tasks_of_one:
         return
     others = ", ".join(models_of_one_image(task)) or "none"
-    what = "answers no questions about one image"
+    reason = "answers no questions about one image"
     if task is not Task.QUESTION or not model.capabilities.tasks_of_one:
-        what = "compares two images, and cannot tell of one"
-    raise OptionError(f"the model {model.name} {what}", f"models that can: {others}")
+        reason = "compares two images, and cannot tell of one"
+    raise OptionError(f"the model {model.name} {reason}", f"models that can: {others}")
 
 
 def check_sensitivity(options: AnalyzeOptions, model: ChangeModel) -> None:

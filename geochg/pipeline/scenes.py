@@ -51,7 +51,7 @@ _FOR_PAIRS = ("clue", "clue_model", "refine", "vote", "in_turn", "min_confidence
 
 @dataclass(frozen=True)
 class LabelledScene:
-    """What a single image shows.
+    """The description of a single image.
 
     Attributes:
         layer: The features, which are not in memory as long as nobody asks for them.
@@ -140,13 +140,13 @@ def describe(
     outputs.check([*names, *area], options, SCENES_LAYER)
     with gdal_settings():
         # What is wrong with the image is said before a model is loaded or asked.
-        placed = place_image(image, options, geobox=geobox)
-        tiles_of(placed.grid, options)
+        placed_image = place_image(image, options, geobox=geobox)
+        tiles_of(placed_image.grid, options)
     model = model or load_configured_model(_without_prompts(options))
     check_tells_of_one(model, Task.PRESENCE)
     check_classes(options, model)
     with gdal_settings():
-        pair = pair_for(placed, options, model)
+        pair = pair_for(placed_image, options, model)
         run = SceneRun(pair, options, outputs, model, listener, cancel or Flag())
         outputs.check(pair.before.files, options, SCENES_LAYER)
         with _begin_journal(run) as journal:

@@ -65,12 +65,12 @@ def scene_questions(
                 "write {thing} or {things} where the label is to stand",
             )
     texts = {task: own_prompts.get(task, text) for task, text in SCENE_PROMPTS.items()}
-    asked = labels.asked_classes()
+    asked_labels = labels.asked_classes()
     return SceneQuestions(
-        asked,
+        asked_labels,
         texts[Task.PRESENCE],
         texts[Task.COUNT] if Task.COUNT in able else "",
-        with_classes(texts[Task.CAPTION], asked) if Task.CAPTION in able else "",
+        with_classes(texts[Task.CAPTION], asked_labels) if Task.CAPTION in able else "",
     )
 
 

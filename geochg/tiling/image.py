@@ -1,4 +1,4 @@
-"""A single raster, opened and put on its grid as both dates of a pair that is read once."""
+"""A single raster, source_input and put on its grid as both dates of a pair that is read once."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def place_image(
     is_array = isinstance(image, np.ndarray)
     if geobox is not None and not is_array:
         raise OptionError("geobox is for numpy arrays", "leave it out: the raster has a grid")
-    opened = raster_input(image, geobox if is_array else None)
+    source_input = raster_input(image, geobox if is_array else None)
     (reading,) = options.of_dates(1)
-    (source,) = with_given_dates([read_source(opened, reading)], options.dates)
+    (source,) = with_given_dates([read_source(source_input, reading)], options.dates)
     grid = shared_grid(
         [source.geobox] * 2,
         crs=options.crs,
         resolution=options.resolution,
-        paths=[opened.label] * 2,
+        paths=[source_input.label] * 2,
     )
     remarks = tuple(naming_remarks([source]))
     area = None

@@ -60,10 +60,10 @@ class SceneLabels:
     def _labels(self, rows: NDArray[np.float64], questions: SceneQuestions) -> dict[str, Label]:
         """The labels by `(views, classes)` probabilities."""
         labels = {}
-        for asked in questions.labels:
-            columns = [n for n, item in enumerate(self.classes) if item.class_name == asked.name]
+        for label in questions.labels:
+            columns = [n for n, item in enumerate(self.classes) if item.class_name == label.name]
             likely = min(float(rows[:, columns].sum(axis=1).max(initial=0.0)), 1.0)
-            labels[asked.name] = Label(likely > LABEL_THRESHOLD, round(likely, 4))
+            labels[label.name] = Label(likely > LABEL_THRESHOLD, round(likely, 4))
         return labels
 
 

@@ -76,12 +76,12 @@ class SceneRequests:
 
     def _labels(self, indices: Sequence[int]) -> dict[int, dict[str, Label]]:
         labels = self.questions.labels
-        asked = [
+        tile_questions = [
             AskedTile(index, label_prompt(self.questions.presence, label))
             for index in indices
             for label in labels
         ]
-        answers = self._all(asked, lambda question: self.ask_label(*question))
+        answers = self._all(tile_questions, lambda question: self.ask_label(*question))
         return {
             index: {label.name: next(answers) or Label(None) for label in labels}
             for index in indices
@@ -92,16 +92,19 @@ class SceneRequests:
         counts: list[dict[str, int | None]] = [{} for _ in self.tiles]
         if not self.questions.count:
             return counts
-        named: list[tuple[int, AskedClass]] = [
+        present_labels: list[tuple[int, AskedClass]] = [
             (index, label)
             for index, answers in labels.items()
             for label in self.questions.labels
             if answers[label.name].present
         ]
-        asked = [
-            AskedTile(index, label_prompt(self.questions.count, label)) for index, label in named
+        tile_questions = [
+            AskedTile(index, label_prompt(self.questions.count, label))
+            for index, label in present_labels
         ]
-        for (index, label), number in zip(named, self._all(asked, self._number), strict=True):
+        for (index, label), number in zip(
+            present_labels, self._all(tile_questions, self._number), strict=True
+        ):
             counts[index][label.name] = number
         return counts
 
@@ -114,8 +117,8 @@ class SceneRequests:
     def _captions(self, indices: Sequence[int]) -> dict[int, str]:
         if not self.questions.caption:
             return {}
-        asked = [AskedTile(index, self.questions.caption) for index in indices]
-        texts = self._all(asked, lambda question: self.ask(*question))
+        tile_questions = [AskedTile(index, self.questions.caption) for index in indices]
+        texts = self._all(tile_questions, lambda question: self.ask(*question))
         prompts = (self.questions.caption,)
         return {
             index: read_scene_caption(text or "", prompts)
@@ -123,7 +126,7 @@ class SceneRequests:
         }
 
     def _all(
-        self, asked: Sequence[AskedTile], read: Callable[[AskedTile], _Read]
+        self, tile_questions: Sequence[AskedTile], read: Callable[[AskedTile], _Read]
     ) -> Iterator[_Read | None]:
         """What is read of each answer; None for tiles that failed, of which no more is asked."""
 
@@ -140,4 +143,4 @@ class SceneRequests:
                 return None
 
         # All of them are consumed here, so that the errors of threads are raised here.
-        return iter(list(self.pool.map(read_one, asked)))
+        return iter(list(self.pool.map(read_one, tile_questions)))

@@ -97,16 +97,16 @@ class SceneTiles:
         """How many there are of what is present."""
         if not self.questions.count:
             return [{} for _ in self.tiles]
-        asked = [
+        present_labels = [
             (index, label)
             for index, answers in enumerate(labels)
             for label in self.questions.labels
             if answers[label.name].present and index not in self._failed
         ]
-        prompts = [self._count_prompt(index, label) for index, label in asked]
+        prompts = [self._count_prompt(index, label) for index, label in present_labels]
         numbers = self.engine.reply_numbers(self._encoding, prompts) if prompts else []
         counts: list[dict[str, int]] = [{} for _ in self.tiles]
-        for (index, label), number in zip(asked, numbers, strict=True):
+        for (index, label), number in zip(present_labels, numbers, strict=True):
             if number is None:
                 self._failed.add(index)
             else:
