@@ -6,8 +6,9 @@ What is beside the journal says all of a run; the project and the settings only 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -213,12 +214,14 @@ def discard_run(output: Path) -> None:
     """Removes a run with its journal, so that it cannot be gone on with.
 
     Raises:
-        LinkError: If the journal cannot be removed.
+        LinkError: If the journal cannot be removed, or a run uses it.
     """
     journal = output.with_name(output.name + JOURNAL)
-    for suffix in _DATABASE_SUFFIXES:
-        _unlink(journal.with_name(journal.name + suffix))
-    if journal.exists():
+    is_in_use = _is_in_use(journal)
+    if not is_in_use:
+        for suffix in _DATABASE_SUFFIXES:
+            _unlink(journal.with_name(journal.name + suffix))
+    if is_in_use or journal.exists():
         raise LinkError(
             tr("{} cannot be removed").format(journal),
             tr("check that no run uses it, and its permissions"),
@@ -269,6 +272,17 @@ def _outputs_in_settings() -> list[Path]:
 def _store_in_settings(outputs: list[Path]) -> None:
     texts = [str(output) for output in dict.fromkeys(outputs)]
     store_setting(_SETTING, json.dumps(texts[-_MOST_KNOWN:]))
+
+
+def _is_in_use(journal: Path) -> bool:
+    """Whether a run of another QGIS, of `qgis_process` or of the command line holds a journal."""
+    address = f"{journal.absolute().as_uri()}?mode=rw"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=0)) as database:
+            database.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return "locked" in str(error)
+    return False
 
 
 def _unlink(path: Path) -> None:

@@ -14,6 +14,7 @@ from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import load_translation, tr
 from geochg_qgis.layers.raster_export import EXPORTS
 from geochg_qgis.panel.dock_widget import GeochgDockWidget
+from geochg_qgis.tasks import end_tasks
 
 ICON = Path(__file__).parent / "icons" / "geochg.svg"
 
@@ -70,5 +71,7 @@ class GeochgPlugin:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
         self.connection.close()
+        # After the worker, for which they wait.
+        end_tasks()
         # After the worker, which may have the files open.
         EXPORTS.clear()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -19,6 +21,9 @@ TaskFunction = Callable[["BackgroundTask"], Mapping[str, Any]]
 
 WARNING = "warning"
 """The kind of the plugin's own events; the other kinds are the worker's."""
+
+END_S = 5.0
+"""Time for the threads of tasks to end with QGIS."""
 
 _SILENT = getattr(QgsTask.Flag, "Silent", None)
 """Since QGIS 3.26: QGIS does not announce the end of the task beside the plugin's message."""
@@ -49,10 +54,11 @@ class BackgroundTask(QgsTask):
         # Closing QGIS need not ask: the worker keeps the tiles that are done.
         flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
         super().__init__(name, flags if _SILENT is None else flags | _SILENT)
-        self._function = function
+        self._function: TaskFunction | None = function
         self._result: Mapping[str, Any] = {}
         self._error: LinkError | None = None
         self._abandoned = False
+        self._own_thread: Thread | None = None
 
     def abandon(self) -> None:
         """Cancels the task without a further signal: its listeners are about to be deleted."""
@@ -61,8 +67,9 @@ class BackgroundTask(QgsTask):
 
     def run(self) -> bool:
         """Calls the function; called by QGIS on a thread."""
+        function, self._function = self._function, None
         try:
-            self._result = self._function(self)
+            self._result = function(self) if function is not None else {}
         except LinkError as error:
             self._error = translated_error(error)
         # A defect must reach the user rather than the console.
@@ -71,18 +78,39 @@ class BackgroundTask(QgsTask):
             self._error = LinkError(
                 f"{type(error).__name__}: {error}", tr("report this; the log has more about it")
             )
+        _drop_frames(self._error)
         return self._error is None
 
     def finished(self, result: bool) -> None:
         """Signals the result or error; called by QGIS on the main thread."""
         _running.discard(self)
-        if self._abandoned:
-            return
+        if self._own_thread is not None:
+            # It is at its end. Were it the last to hold the task, Qt's object would be deleted on
+            # it, which ends QGIS at times.
+            self._own_thread.join()
+        values, self._result = self._result, {}
+        error, self._error = self._error, None
         # A complete result counts, also when the task was cancelled meanwhile.
-        if result:
-            self.answered.emit(self._result)
-        else:
-            self.failed.emit(self._error or Cancelled(tr("cancelled")))
+        if not self._abandoned and result:
+            self.answered.emit(values)
+        elif not self._abandoned:
+            self.failed.emit(error or Cancelled(tr("cancelled")))
+        # Slots may hold the task: as garbage, it would be deleted on whatever thread collects it.
+        for signal in (self.event_sent, self.answered, self.failed):
+            with suppress(TypeError):
+                signal.disconnect()
+
+    def start_thread(self) -> None:
+        """Starts the task on a thread of its own, which QGIS does not list."""
+        self.ended.connect(self.finished)
+        self._own_thread = Thread(target=lambda: self.ended.emit(self.run()), daemon=True)
+        self._own_thread.start()
+
+    def has_ended(self, seconds: float) -> bool:
+        """Whether the thread of the task's own, if it has one, ends within a time."""
+        if self._own_thread is not None:
+            self._own_thread.join(seconds)
+        return self._own_thread is None or not self._own_thread.is_alive()
 
     def warn(self, text: str) -> None:
         """Sends a notice for the user to the main thread."""
@@ -92,6 +120,13 @@ class BackgroundTask(QgsTask):
         """Sends an event to the main thread."""
         if not self._abandoned:
             self.event_sent.emit(event)
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Drops the tracebacks of an error: they hold a thread's frames, and with them the task."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def start_listed(task: BackgroundTask) -> BackgroundTask:
@@ -106,9 +141,24 @@ def start_listed(task: BackgroundTask) -> BackgroundTask:
 def start_unlisted(task: BackgroundTask) -> BackgroundTask:
     """Starts a task on a thread of the plugin's own, without listing it."""
     _running.add(task)
-    task.ended.connect(task.finished)
-    Thread(target=lambda: task.ended.emit(task.run()), daemon=True).start()
+    task.start_thread()
     return task
+
+
+def end_tasks(seconds: float = END_S) -> None:
+    """Abandons all tasks and waits for their threads; for when QGIS or the plugin ends.
+
+    A thread that still opens layers while QGIS ends would make it crash, and so would a layer that
+    a task holds until after.
+
+    Args:
+        seconds: Time to wait for all of them.
+    """
+    end_s = time.monotonic() + seconds
+    for task in list(_running):
+        task.abandon()
+        if task.has_ended(max(0.0, end_s - time.monotonic())):
+            task.finished(False)
 
 
 def request_task(

@@ -16,6 +16,7 @@ from qgis.PyQt.QtXml import QDomDocument
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.attribute_form import apply_form
 from geochg_qgis.layers.review_fields import add_review_fields
+from geochg_qgis.layers.run_metadata import run_metadata, write_run_metadata
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import result_path
 
@@ -24,6 +25,9 @@ _RENUMBERED_FORMATS = ("FlatGeobuf",)
 
 _WITHOUT_SHAPE_EDITS = (*_RENUMBERED_FORMATS, "GeoJSON")
 """Formats whose features get other ids when some are added or removed."""
+
+
+_COPY_LAYER = "changes"
 
 
 class NotEditable(LinkError):
@@ -77,6 +81,7 @@ class ResultCopy:
         layer.exportNamedStyle(self._style)
         parts = QgsProviderRegistry.instance().decodeUri(self._provider, self._source)
         file = Path(str(parts.get("path") or layer.name()))
+        self._file, self._layer_name = file, str(parts.get("layerName") or "")
         path = result_path(file.stem, [file.parent, *other_folders], ending="_review")
         if path is None:
             raise LinkError(
@@ -97,7 +102,7 @@ class ResultCopy:
         # The slider hides changes, which are none the less part of the result.
         source.setSubsetString("")
         options = QgsVectorFileWriter.SaveVectorOptions()
-        options.driverName, options.layerName = "GPKG", "changes"
+        options.driverName, options.layerName = "GPKG", _COPY_LAYER
         # The numbers of a GeoJSON's features are the file's ids there.
         options.layerOptions = ["FID=fid"]
         outcome = QgsVectorFileWriter.writeAsVectorFormatV3(
@@ -108,8 +113,11 @@ class ResultCopy:
                 tr("{0} cannot be written: {1}").format(self.path, outcome[1]),
                 tr("check that there is room, and its permissions"),
             )
+        # So that geochg takes the copy for a result of its own, too.
+        if metadata := run_metadata(self._file, self._layer_name):
+            write_run_metadata(self.path, _COPY_LAYER, metadata)
         name = self.path.stem.replace("_", " ")
-        layer = QgsVectorLayer(f"{self.path}|layername=changes", name, "ogr")
+        layer = QgsVectorLayer(f"{self.path}|layername={_COPY_LAYER}", name, "ogr")
         layer.importNamedStyle(self._style)
         layer.setSubsetString("")
         add_review_fields(layer)

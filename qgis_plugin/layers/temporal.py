@@ -51,9 +51,14 @@ def pair_times(before: str, after: str, result: Mapping[str, Any]) -> PairTimes 
     Returns:
         The times; None unless both dates are known and in this order.
     """
-    sources = result.get("geochg", {}).get("sources", {})
-    earlier = _acquired_days(before, str(sources.get("before", {}).get("acquired") or ""))
-    later_days = _acquired_days(after, str(sources.get("after", {}).get("acquired") or ""))
+    metadata = result.get("geochg", {})
+    # Dates that were given by hand count before those in names.
+    is_by_hand = bool(metadata.get("options", {}).get("dates"))
+    names = ("", "") if is_by_hand else (before, after)
+    earlier, later_days = (
+        _acquired_days(name, str(metadata.get("sources", {}).get(date, {}).get("acquired") or ""))
+        for name, date in zip(names, ("before", "after"), strict=True)
+    )
     if earlier is None or later_days is None or earlier.first >= later_days.first:
         return None
     return PairTimes(DateRange(earlier.first, later_days.first - timedelta(days=1)), later_days)

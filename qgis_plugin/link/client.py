@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread
 from typing import IO, Any
 
 from geochg_qgis.link.errors import Cancelled, LinkError, exit_error, start_error, timeout_error
@@ -99,6 +99,7 @@ class WorkerClient:
         self._ending: _Ending | None = None
         self._broken: LinkError | None = None
         self._log_thread: Thread | None = None
+        self._readers: list[Thread] = []
 
     def start(
         self, seconds: float = HELLO_S, is_cancelled: Callable[[], bool] = bool
@@ -119,7 +120,7 @@ class WorkerClient:
         # The log first: the thread that reads messages waits for it where the process ends at once.
         self._log_thread = self._start_thread(self._read_log)
         self._start_thread(wait_and_kill_tree)
-        self._start_thread(self._read_messages)
+        self._readers = [self._log_thread, self._start_thread(self._read_messages)]
         try:
             reply = self.request("hello", {"client": "geochg_qgis"})
             self._await_hello(reply, seconds, is_cancelled)
@@ -221,6 +222,10 @@ class WorkerClient:
             self._close_stdin(self._process)
             end_process(self._process, ((ignore, LEAVE_S), *_KILL_STEPS))
             self._fail_all(Cancelled.from_code("worker-ended"))
+            # None may still write to QGIS's log while QGIS ends.
+            for thread in self._readers:
+                if thread is not current_thread():
+                    thread.join(END_S)
 
     def retire(self) -> None:
         """Ends the worker when it has answered all pending requests; it takes no more."""

@@ -49,7 +49,7 @@ class CutoutsWidget(QWidget):
         super().__init__(parent)
         self._cutout: _Cutout | None = None
         self._stretched: tuple[QgsRasterLayer, QgsRasterLayer] | None = None
-        self._stretched_key: tuple[object, ...] = ()
+        self._stretched_key: tuple[str, ...] = ()
         self.renderers = DateRenderer(self), DateRenderer(self)
         for renderer in self.renderers:
             renderer.rendered.connect(self.update)
@@ -158,13 +158,12 @@ class CutoutsWidget(QWidget):
         before, after = self._cutout.before, self._cutout.after
         if not are_alike(before, after):
             return before, after
-        renderer = after.renderer()
-        key = (before.id(), before.source(), after.id(), id(renderer))
+        key = before.id(), before.source(), after.id()
         if self._stretched is None or key != self._stretched_key:
             # A copy, since the layer keeps its own style on the map.
-            copy = before.clone()
-            copy.setRenderer(renderer.clone())
-            self._stretched, self._stretched_key = (copy, after), key
+            self._stretched, self._stretched_key = (before.clone(), after), key
+        # Each time: nothing tells for sure that the later image has another style by now.
+        self._stretched[0].setRenderer(after.renderer().clone())
         return self._stretched
 
     def _draw_outline(self, painter: QPainter, square: QRectF) -> None:

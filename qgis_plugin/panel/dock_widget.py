@@ -170,8 +170,11 @@ class GeochgDockWidget(QgsDockWidget):
         self.interrupted.close_down()
         self.changes.close_down()
         self.ask.close_down()
-        if self.setup is not None:
-            self.setup.reject()
+        # They belong to the window, which goes on without the panel.
+        for dialog in (self.setup, self.options.model_choice.dialog):
+            if dialog is not None:
+                dialog.reject()
+                dialog.deleteLater()
         self.area.clear()
         # The map would call a tool that is gone, and ending one may bring back another.
         for owner in (self.changes.swipe, self.changes.shapes, self.ask, self.area):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qgis.PyQt.QtWidgets import (
@@ -129,7 +130,15 @@ def _spin_box(option: RunOption, parent: QWidget) -> QWidget:
     if is_optional:
         box.setSpecialValueText(option.usual or "-")
     box.setValue(box.minimum() if is_optional else option.default)
-    # The words that stand for None may be long.
+    # The words that stand for None may be long: they are seen from their start.
+    box.lineEdit().setCursorPosition(0)
+    box.valueChanged.connect(partial(_show_start, box))
     box.setMinimumWidth(_NARROW_PX)
     box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box
+
+
+def _show_start(box: Any, value: float) -> None:  # noqa: ANN401 - one of two kinds of spin boxes
+    """Shows the words that stand for None from their start; where a user types, it stays."""
+    if box.specialValueText() and value == box.minimum():
+        box.lineEdit().setCursorPosition(0)

@@ -94,7 +94,8 @@ class OptionsWidget(QWidget):
             form = self._few if field.option.name in _SHOWN_AT_ONCE else self._more
             form.removeRow(field.row)
         self._options = options
-        buttons = {_BANDS: self._bands_button()}
+        # A button without its field would lie on the panel, outside its layout.
+        buttons = {option.name: self._bands_button() for option in options if option.name == _BANDS}
         self.fields = {
             option.name: OptionField(option, self, buttons.get(option.name)) for option in options
         }

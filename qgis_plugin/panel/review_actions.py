@@ -14,6 +14,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.style import layer_colors
 
 _LEAST_BUTTON_PX, _GAP_PX = 48, 4
+_MOST_NUMBER_KEYS = 9
 _ROWS = (
     ("accept", "reject", "label", "next"),
     ("undo", "redo", "draw", "cut", "merge"),
@@ -74,7 +75,9 @@ class ReviewActions:
         self.classes.clear()
         for number, name in enumerate(layer_colors(layer), start=1):
             text = tr(name).replace("&", "&&")
-            entry = self.classes.addAction(f"&{number} {text}")
+            # With the key 1 for 10 too, neither class would be chosen by it.
+            is_key = number <= _MOST_NUMBER_KEYS
+            entry = self.classes.addAction(f"&{number} {text}" if is_key else text)
             entry.setObjectName(f"GeochgLabel_{name}")
             entry.triggered.connect(lambda _, name=name: self._relabel(name))
 

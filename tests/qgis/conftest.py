@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,11 +21,13 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 def connection(qgis_app):
     from geochg_qgis.connection import Connection
     from geochg_qgis.settings import store_setting
+    from geochg_qgis.tasks import end_tasks
 
     store_setting("python", str(WORKER_PYTHON))
     connection = Connection()
     yield connection
     connection.close()
+    end_tasks()
     store_setting("python", "")
 
 
@@ -52,6 +55,18 @@ def dock(qgis_iface, connection, pair, qtbot):
     yield dock
     dock.close_down()
     dock.deleteLater()
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Results as the command line writes them, of each format, without the fields of a review."""
+    folder = tmp_path_factory.mktemp("written")
+    for suffix in ("gpkg", "geojson", "fgb"):
+        images = [str(EXAMPLES / f"dubai_{year}.tif") for year in (2015, 2018)]
+        options = ("--model", "cva", "--min-area", "20000", "-o", f"{folder / 'c'}.{suffix}")
+        command = [str(WORKER_PYTHON), "-m", "cli", "analyze", *images, *options]
+        subprocess.run(command, check=True, capture_output=True)
+    return folder
 
 
 _ENDED_WITH = []

@@ -1,7 +1,7 @@
 """The cutouts of a change, whose images may be removed while they are shown."""
 
 import pytest
-from qgis.core import QgsGeometry, QgsProject
+from qgis.core import QgsGeometry, QgsProject, QgsSingleBandGrayRenderer
 
 from geochg_qgis.panel.cutouts_widget import CutoutsWidget
 
@@ -44,3 +44,17 @@ def test_the_project_is_closed(cutouts):
     QgsProject.instance().clear()
     assert cutouts.isHidden()
     cutouts.grab()
+
+
+def test_the_earlier_image_follows_the_style_of_the_later_one(cutouts, pair, qtbot):
+    shape = QgsGeometry.fromRect(pair[0].extent().scaled(0.2))
+    pictures = []
+    for band in (1, 2, 3, 1):
+        pair[1].setRenderer(QgsSingleBandGrayRenderer(pair[1].dataProvider(), band))
+        with qtbot.waitSignal(cutouts.renderers[0].rendered, timeout=10_000):
+            cutouts.show_change(shape, pair[0].crs(), *pair)
+        image = cutouts.renderers[0].image
+        pictures.append([image.pixelColor(x, 100).getRgb() for x in range(0, 180, 5)])
+    assert all(red == green == blue for red, green, blue, _ in pictures[0])
+    assert pictures[0] == pictures[3]
+    assert len({str(picture) for picture in pictures}) == 3

@@ -1,14 +1,12 @@
 """Results that lack the fields of a review, or cannot be edited: reviewed, or told and copied."""
 
 import shutil
-import subprocess
 
 import pytest
 from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QPushButton
-from qgis_worker import WORKER_PYTHON
 
 from geochg_qgis.layers.image_identity import ImageIdentity, source_pair
 from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS, REVIEW_FIELDS
@@ -16,20 +14,6 @@ from geochg_qgis.layers.result_layers import ResultOrigin, open_result, results_
 from geochg_qgis.layers.review_edits import FeatureState, ReviewEdit
 
 WAIT_MS = 20_000
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """Results as the command line writes them, of each format, without the fields of a review."""
-    from conftest import EXAMPLES
-
-    folder = tmp_path_factory.mktemp("written")
-    for suffix in ("gpkg", "geojson", "fgb"):
-        images = [str(EXAMPLES / f"dubai_{year}.tif") for year in (2015, 2018)]
-        options = ("--model", "cva", "--min-area", "20000", "-o", f"{folder / 'c'}.{suffix}")
-        command = [str(WORKER_PYTHON), "-m", "cli", "analyze", *images, *options]
-        subprocess.run(command, check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture
@@ -50,7 +34,7 @@ def errors(dock, monkeypatch):
     told, buttons = [], {}
     show = dock.messages.show_error
     monkeypatch.setattr(
-        dock.messages, "_add_button", lambda _, text, action: buttons.__setitem__(text, action)
+        dock.messages, "_add_button", lambda _, text, __, action: buttons.__setitem__(text, action)
     )
 
     def show_error(error):

@@ -1,6 +1,7 @@
 """Unfinished runs: recorded beside their journals and in the project, and gone on with."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,26 @@ def test_discarding_removes_the_journal_when_it_is_confirmed(dock, pair, tmp_pat
     assert not has_journal(run.output)
     assert interrupted_runs() == []
     assert not dock.interrupted.isVisible()
+
+
+def test_a_run_of_another_program_is_not_discarded(dock, pair, tmp_path, monkeypatch, errors):
+    """As the worker holds its journal, be it of `qgis_process` or of another QGIS."""
+    run = begun(dock, tmp_path / "c.gpkg")
+    journal = tmp_path / "c.gpkg.journal"
+    held = sqlite3.connect(journal, isolation_level=None)
+    held.execute("PRAGMA locking_mode = EXCLUSIVE")
+    held.execute("PRAGMA journal_mode = WAL")
+    held.execute("CREATE TABLE tiles (number)")
+    monkeypatch.setattr(dock.interrupted, "_show_error", errors.append)
+    dock.interrupted.refresh()
+    answering(monkeypatch, *[QMessageBox.StandardButton.Yes] * 2)
+    dock.interrupted.discard_buttons[0].click()
+    assert "no run uses it" in errors[0].hint
+    assert InterruptedRun.read(run.output) == run
+    held.close()
+    dock.interrupted.discard_buttons[0].click()
+    assert len(errors) == 1
+    assert not has_journal(run.output)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": 3}', '{"options": []}'])

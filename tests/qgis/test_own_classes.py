@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtWidgets import QWidget
 
 from geochg_qgis.layers.class_colors import CLASSES, COLORS, colors_of_result
 from geochg_qgis.layers.result_layers import ResultOrigin
 from geochg_qgis.layers.style import add_to_legend
 from geochg_qgis.panel.change_table_model import CLASS, ChangeTableModel
 from geochg_qgis.panel.classes_widget import ClassesWidget
+from geochg_qgis.panel.review_actions import ReviewActions
 from geochg_qgis.panel.shape_controller import NewChangeDialog
 
 PANELS, POOL = "solar panels", "swimming pool"
@@ -128,3 +130,20 @@ def test_the_panel_offers_the_classes_of_the_chosen_model(dock):
     assert not field.widget.isReadOnly()
     field.widget.setText("solar panels, swimming pool")
     assert options_widget.options()["classes"] == [PANELS, POOL]
+
+
+def test_each_class_has_a_key_of_its_own_or_none(layer, qtbot):
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    layer.setCustomProperty(COLORS, json.dumps({f"class {n}": "#1f4e79" for n in range(8)}))
+    named = []
+    slots = dict.fromkeys(("accept reject clear next undo redo draw cut merge").split(), list)
+    actions = ReviewActions({**slots, "relabel": named.append}, widget)
+    actions.set_layer(layer)
+    texts = [entry.text() for entry in actions.classes.actions()]
+    keys = [text[1] for text in texts if text.startswith("&")]
+    assert keys == list("123456789")
+    assert len(texts) == len(CLASSES) + 8
+    assert texts[-1] == "class 7"
+    actions.classes.actions()[-1].trigger()
+    assert named == ["class 7"]

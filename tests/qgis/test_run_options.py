@@ -164,3 +164,29 @@ def test_no_field_lies_outside_the_forms(qgis_app):
     boxes = widget.findChildren(QAbstractSpinBox)
     assert len(boxes) > 4
     assert all(box in fields for box in boxes)
+
+
+def test_a_button_is_made_only_beside_its_field(qtbot):
+    from qgis.PyQt.QtWidgets import QPushButton
+
+    widget = widget_with()
+    qtbot.addWidget(widget)
+    assert "bands" not in widget.fields
+    assert [
+        b for b in widget.findChildren(QPushButton) if b.objectName() == "GeochgChooseBands"
+    ] == []
+
+
+def test_long_words_for_none_are_seen_from_their_start(qtbot):
+    words = "what suits the resolution of both images"
+    widget = widget_with([{**NEW[0], "usual": words}])
+    qtbot.addWidget(widget)
+    field = widget.fields["snow_line_m"]
+    line = field.widget.lineEdit()
+    assert (field.widget.text(), line.cursorPosition()) == (words, 0)
+    field.set_value(1500)
+    line.setCursorPosition(3)
+    field.set_value(1600)
+    assert line.cursorPosition() == 3
+    field.set_value(None)
+    assert (field.widget.text(), line.cursorPosition()) == (words, 0)

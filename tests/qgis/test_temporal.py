@@ -47,6 +47,13 @@ def test_dates_come_from_names_and_files(names, files, expected):
     assert days(pair_times(*names, told(*files))) == expected.split()
 
 
+def test_dates_that_the_user_gave_count_before_names():
+    result = told("2016-02", "2019-05-01")
+    result["geochg"]["options"] = {"dates": ["2016-02", "2019-05-01"]}
+    expected = "2016-02-01 2019-04-30 2019-05-01 2019-05-01"
+    assert days(pair_times("a_2015", "a_2018", result)) == expected.split()
+
+
 @pytest.mark.parametrize(
     ("names", "files"),
     [

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pretend_device import DEVICE, PretendDevice, to_device
 from torch import Tensor
+from transformers.integrations import TensorBoardCallback
 from vlm_factory import MAKERS, save_vlm
 
 from geochg.datasets.ground.covers import ANY, Cover
@@ -108,6 +109,8 @@ def test_the_losses_of_a_step_are_asked_for_where_they_are_logged(tmp_path):
     stage = vision_stage()
     arguments = stage_arguments(tmp_path, 4, learning_rate=1e-3, most_warmup_steps=1, save_steps=9)
     trainer = VisionTrainer(VisionOptions(4), model=stage, args=arguments, keep=1)
+    # Without a run that has begun, its log would go into the working folder.
+    trainer.remove_callback(TensorBoardCallback)
     with PretendDevice() as device:
         to_device(stage)
         trainer.compute_loss(stage, moved(pair_batch()))
