@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event as Flag
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
-from .interrupts import CANCELLED, handle_signals
 from .pair_options import options_of, pair_options
 from .shared_options import json_option, output_option, path_option
 from .terminal import echo
+from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
@@ -76,32 +72,11 @@ def analyze(
     if save_options is not None:
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
-    with showing_progress() as listener, _interrupts() as cancel:
+    with showing_progress() as listener, stop_on_interrupt() as cancel:
         result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
-
-
-@contextmanager
-def _interrupts() -> Iterator[Flag]:
-    """Ctrl-C, or a request to end, asks to stop at the next tile; a second one stops at once."""
-    cancel = Flag()
-
-    def ask_to_stop(signum: int, frame: FrameType | None) -> None:
-        if cancel.is_set():
-            from rich.console import Console
-
-            # An exception would wait for the threads, and those for the model. The journal is
-            # made to survive this.
-            Console(stderr=True).show_cursor()
-            os._exit(CANCELLED)
-        cancel.set()
-        with suppress(OSError):  # the terminal may be closed
-            echo("stopping at the next tile; Ctrl-C again to stop at once", err=True)
-
-    with handle_signals(ask_to_stop):
-        yield cancel
 
 
 def _as_json(result: ChangeResult) -> str:

@@ -25,14 +25,16 @@ def pair_options(command_name: str) -> Callable[[Command], Command]:
         for spec in AnalyzeOptions.specs()
         if spec.facts.commands is None or command_name in spec.facts.commands
     ]
-    rasters = _SERIES if command_name in MAPPING else _RASTERS
+    rasters = _SERIES if command_name in MAPPING else _RASTERS_AND_QUESTION
     # Behind the model stands what is a model's own.
-    return with_options((*rasters, *fields[:2], *_MODELS_OWN, *fields[2:], _OPTIONS_FILE))
+    return with_options((*rasters, *fields[:2], *MODELS_OWN, *fields[2:], OPTIONS_FILE))
 
 
-_RASTERS = (click.argument("before"), click.argument("after"))
+_RASTERS_AND_QUESTION = (
+    click.argument("words", nargs=-1, required=True, metavar="BEFORE [AFTER] [QUESTION]"),
+)
 _SERIES = (click.argument("images", nargs=-1, required=True, metavar="BEFORE AFTER [LATER]..."),)
-_MODELS_OWN = (
+MODELS_OWN = (
     click.option("--revision", help="Branch, tag or commit of a hub id."),
     click.option("--adapter", metavar="FOLDER", help="A PEFT adapter (LoRA) to put on the model."),
     click.option(
@@ -47,7 +49,7 @@ _MODELS_OWN = (
     ),
     prompts_option,
 )
-_OPTIONS_FILE = path_option(
+OPTIONS_FILE = path_option(
     "--options",
     "Read options from a file; those given on the command line win.",
     "FILE.toml",

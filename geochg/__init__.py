@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from geochg.pipeline.analyze import analyze_series as analyze_series
     from geochg.pipeline.dialogue import PairDialogue as PairDialogue
     from geochg.pipeline.dialogue import open_dialogue as open_dialogue
+    from geochg.pipeline.dialogue import open_image_dialogue as open_image_dialogue
     from geochg.pipeline.outputs import Outputs as Outputs
     from geochg.pipeline.run import read_tiles as read_tiles
+    from geochg.pipeline.scenes import LabelledScene as LabelledScene
+    from geochg.pipeline.scenes import describe as describe
     from geochg.records import Question as Question
     from geochg.records import Task as Task
     from geochg.records import Tile as Tile
@@ -40,6 +43,7 @@ _HOMES = {
     "AnalyzeOptions": "options",
     "ChangeModel": "models.base",
     "ChangeResult": "pipeline.analyze",
+    "LabelledScene": "pipeline.scenes",
     "Outputs": "pipeline.outputs",
     "PairDialogue": "pipeline.dialogue",
     "Question": "records",
@@ -50,9 +54,11 @@ _HOMES = {
     "analyze": "pipeline.analyze",
     "analyze_series": "pipeline.analyze",
     "ask": "tasks",
+    "describe": "pipeline.scenes",
     "load_configured_model": "models.loading",
     "load_model": "models.registry",
     "open_dialogue": "pipeline.dialogue",
+    "open_image_dialogue": "pipeline.dialogue",
     "open_pair": "tiling.pair",
     "read_tiles": "pipeline.run",
 }
@@ -61,6 +67,7 @@ __all__ = [
     "AnalyzeOptions",
     "ChangeModel",
     "ChangeResult",
+    "LabelledScene",
     "Outputs",
     "PairDialogue",
     "Question",
@@ -72,11 +79,13 @@ __all__ = [
     "analyze",
     "analyze_series",
     "ask",
+    "describe",
     "errors",
     "events",
     "load_configured_model",
     "load_model",
     "open_dialogue",
+    "open_image_dialogue",
     "open_pair",
     "read_tiles",
     "records",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from geochg.class_list import ClassList
 from geochg.errors import OptionError
+from geochg.label_lists import list_path
 from geochg.option_choices import AlignMode, Dtype, Geometry, Quantize, Sensitivity
 from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
 from geochg.safety.untrusted_text import cleaned
@@ -319,7 +319,7 @@ class AnalyzeOptions(Options):
         """
         if not self.classes_file:
             return ClassList.of_names(self.classes) if self.classes else None
-        class_list = ClassList.read(Path(self.classes_file).expanduser())
+        class_list = ClassList.read(list_path(self.classes_file))
         if self.classes:
             class_list.of_outputs(self.classes, self.classes_file)
         return class_list

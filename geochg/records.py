@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 from geochg.asked_class import AskedClass as AskedClass
 from geochg.pair_facts import PairFacts as PairFacts
 from geochg.pair_facts import RadarBand as RadarBand
+from geochg.scenes import Label as Label
+from geochg.scenes import SceneAnswers as SceneAnswers
+from geochg.scenes import SceneQuestions as SceneQuestions
 from geochg.windows import GRID_CELLS as GRID_CELLS
 from geochg.windows import GridCell as GridCell
 from geochg.windows import PixelWindow as PixelWindow
@@ -356,7 +359,9 @@ class Missing:
 
 
 _Text = Caption | Dialogue | Reply
-Answer = Presence | Counts | Locations | Boxes | Outlines | _Text | Unparsed | Missing
+Answer = (
+    Presence | Counts | Locations | Boxes | Outlines | _Text | Unparsed | Missing | SceneAnswers
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from geochg.features.tile_results import Ground, TileResult
 from geochg.features.tile_totals import TileTotals
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.hysteresis import least_size_px
-from geochg.geometry.lattice import Steps, outline_polygons, united_steps
+from geochg.geometry.lattice import Steps, first_pixels, outline_polygons, united_steps
 from geochg.geometry.objects import objects_within, points_within
 from geochg.geometry.placement import crs_of, on_ground
 from geochg.land_cover import OTHER, covers_of
@@ -224,15 +224,15 @@ def _rows(
         totals.add(batch.collection, batch.of_cell, batch.kinds, objects, is_outline=is_outline)
     # A box is larger than what changed in it.
     known_m2 = area_m2 if is_outline else None
-    first_pixels = _first_pixels(batch.pixels).tolist()
+    first_px = first_pixels(batch.pixels).tolist()
     kept_polygons = located_polygons[order]
     facts = _facts(batch, kept_polygons, known_m2, objects, places(kept_polygons, grid))
     shapes = shapely.to_wkb(kept_polygons).tolist()
     for i, fact, area, shape in zip(order, facts, area_m2[order].tolist(), shapes, strict=True):
         entry = batch.entries[i]
         yield FeatureRow(
-            first_pixels[i][0],
-            first_pixels[i][1],
+            first_px[i][0],
+            first_px[i][1],
             fact.class_name,
             str(fact.change),
             fact.before,
@@ -339,11 +339,3 @@ def _of_wanted_size(
     least_px = settings.least_px if batch.collection.tells_land_cover else 0
     large: NDArray[np.bool_] = shapely.area(batch.pixels) >= least_px
     return large & (area_m2 <= most_m2)
-
-
-def _first_pixels(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
-    """`(n, 2)` row and column of the first pixel of each polygon, row by row."""
-    vertices, owner = shapely.get_coordinates(polygons, return_index=True)
-    order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
-    _, first = np.unique(owner[order], return_index=True)
-    return vertices[order][first][:, ::-1].astype(np.int64)

@@ -122,7 +122,7 @@ class FeatureLayer:
         self._totals: dict[tuple[int, str, str], KindTotal] = {}
         self.unmeasured = 0
         """Features without a confidence."""
-        self._database = _new_database()
+        self._database = new_database()
         columns = ("period", *FeatureRow._fields)
         self._database.execute(f"CREATE TABLE feature ({', '.join(columns)})")
 
@@ -136,7 +136,7 @@ class FeatureLayer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A layer that came from another process."""
-        vars(self).update(state, _database=_new_database())
+        vars(self).update(state, _database=new_database())
         self._database.deserialize(state["_database"])
 
     def totals(self, period: int = -1) -> list[KindTotal]:
@@ -156,7 +156,7 @@ class FeatureLayer:
         """
         rows = list(rows)
         marks = ", ".join("?" * (1 + len(FeatureRow._fields)))
-        with _failures_named():
+        with failures_named():
             self._database.executemany(
                 f"INSERT INTO feature VALUES ({marks})", ((period, *row) for row in rows)
             )
@@ -196,7 +196,7 @@ class FeatureLayer:
         Raises:
             RunError: If the temporary file cannot be read.
         """
-        with _failures_named():
+        with failures_named():
             self._database.execute(f"CREATE INDEX IF NOT EXISTS reading ON feature ({_ORDER})")
             cursor = self._database.execute(f"SELECT * FROM feature ORDER BY {_ORDER}")
             for start in range(0, max(len(self), 1), rows):
@@ -227,7 +227,7 @@ class FeatureLayer:
         return layer_frame(columns, polygons, self._grid)
 
 
-def _new_database() -> sqlite3.Connection:
+def new_database() -> sqlite3.Connection:
     """An empty database, which SQLite keeps in memory while it is small, and then in a file."""
     # A layer may be read in another thread than made it.
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -236,7 +236,8 @@ def _new_database() -> sqlite3.Connection:
 
 
 @contextmanager
-def _failures_named() -> Iterator[None]:
+def failures_named() -> Iterator[None]:
+    """Turns an error of the temporary file into one that says what to do."""
     try:
         yield
     except sqlite3.Error as error:

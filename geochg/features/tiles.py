@@ -52,7 +52,7 @@ def tile_features(
     rows += [_TileRow(failure.window, "failed", reason=failure.reason) for failure in failures]
     rows += [_TileRow(window, "skipped") for window in skipped]
     rows.sort(key=lambda row: row.window.index)
-    located_boxes = on_ground(_core_boxes(rows), grid)
+    located_boxes = on_ground(core_boxes([row.window for row in rows]), grid)
     captions = _captions(rows, located_boxes, grid)
     class_names = sorted({name for row in rows for name in row.counts})
     columns = {
@@ -165,8 +165,9 @@ def _worded_caption(row: _TileRow, outline_totals: Sequence[ChangeTotal], core_m
     return tile_caption(kinds, 1 - (row.not_seen or 0), has_others=bool(row.changed))
 
 
-def _core_boxes(rows: Sequence[_TileRow]) -> NDArray[np.object_]:
-    cores = [row.window.core for row in rows]
+def core_boxes(windows: Iterable[TileWindow]) -> NDArray[np.object_]:
+    """`(n,)` the cores of tiles, in grid pixels."""
+    cores = [window.core for window in windows]
     return shapely.box(
         [core.col_start for core in cores],
         [core.row_start for core in cores],

@@ -237,3 +237,13 @@ def polygons_of(
 
     rings = np.asarray(shapely.linearrings(vertices, indices=ring))
     return np.asarray(shapely.polygons(rings, indices=polygon_of_ring))
+
+
+def first_pixels(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
+    """`(n, 2)` row and column of the first pixel of each pixel polygon, row by row."""
+    import shapely
+
+    vertices, owner = shapely.get_coordinates(polygons, return_index=True)
+    order = np.lexsort((vertices[:, 0], vertices[:, 1], owner))
+    _, first = np.unique(owner[order], return_index=True)
+    return vertices[order][first][:, ::-1].astype(np.int64)

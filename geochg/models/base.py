@@ -24,6 +24,7 @@ from geochg.records import (
     Exchange,
     PairFacts,
     Question,
+    SceneQuestions,
     Task,
     Tile,
     TileAnswers,
@@ -65,6 +66,8 @@ class Capabilities:
         survey_is_optional: Whether it can answer about single tiles without that pass, each a scene
             of its own.
         fewest_dates: Least number of dates in a tile: 1 for models that tell of one image too.
+        tasks_of_one: The tasks that it answers about a single image, by `describe`; presence stands
+            for labels, and empty means that it takes pairs only.
         most_dates: Greatest number of dates in a tile. Series of more are shown to it in pairs, one
             step after the other.
         streams: Whether it can stream text.
@@ -92,6 +95,7 @@ class Capabilities:
     survey_tiles: int = 256
     survey_is_optional: bool = False
     fewest_dates: int = 2
+    tasks_of_one: frozenset[Task] = frozenset()
     most_dates: int = 2
     streams: bool = False
     clues: bool = False
@@ -306,6 +310,26 @@ class ChangeModel(ABC, Generic[OptionsT]):
             (pixels that are not finite, an answer that never came), which must not spoil the
             other tiles of the batch.
         """
+
+    def describe(self, tiles: Sequence[Tile], questions: SceneQuestions) -> list[TileAnswers]:
+        """Answers about tiles of a single image, for models with `Capabilities.tasks_of_one`.
+
+        Called as `answer` is; there is no survey.
+
+        Args:
+            tiles: The batch; all of one size, each of one date.
+            questions: The questions about every tile.
+
+        Returns:
+            One entry a tile, in order: a list with one `SceneAnswers`, or a `TileFailure`.
+
+        Raises:
+            ModelError: If the model compares two images only.
+        """
+        raise ModelError(
+            f"the model {self.name} compares two images, and cannot tell of one",
+            "choose another, see `geochg models`",
+        )
 
     def converse(
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str

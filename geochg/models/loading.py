@@ -5,7 +5,12 @@ from typing import Any, Protocol
 
 from geochg.errors import OptionError
 from geochg.models.base import ChangeModel
-from geochg.models.registry import find_backend, load_model, models_of_any_words
+from geochg.models.registry import (
+    find_backend,
+    load_model,
+    models_of_any_words,
+    models_of_one_image,
+)
 from geochg.models.wrappers.clue import CluedModel
 from geochg.models.wrappers.refine import RefinedModel
 from geochg.options import AnalyzeOptions, Sensitivity
@@ -155,6 +160,21 @@ def _check_grid(options: AnalyzeOptions, model: ChangeModel) -> None:
         raise OptionError(f"{model.name} gives outlines, which are finer than cells", hint)
     if Task.LOCATE not in model.capabilities.tasks:
         raise OptionError(f"{model.name} does not say where something changed", hint)
+
+
+def check_tells_of_one(model: ChangeModel, task: Task) -> None:
+    """Refuses a model that compares images, or cannot do with one what is asked of it.
+
+    Raises:
+        OptionError: Naming those that can.
+    """
+    if task in model.capabilities.tasks_of_one:
+        return
+    others = ", ".join(models_of_one_image(task)) or "none"
+    reason = "answers no questions about one image"
+    if task is not Task.QUESTION or not model.capabilities.tasks_of_one:
+        reason = "compares two images, and cannot tell of one"
+    raise OptionError(f"the model {model.name} {reason}", f"models that can: {others}")
 
 
 def check_sensitivity(options: AnalyzeOptions, model: ChangeModel) -> None:

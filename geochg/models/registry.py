@@ -10,6 +10,7 @@ from typing import Any
 from geochg.errors import ModelError
 from geochg.extras import extras_named
 from geochg.models.base import Capabilities, ChangeModel
+from geochg.records import Task
 from geochg.safety.untrusted_text import cleaned
 
 GROUP = "geochg.models"
@@ -17,7 +18,15 @@ GROUP = "geochg.models"
 
 _SHOWN = (
     *("tasks", "location", "pixels", "bands", "surveys", "fewest_dates", "most_dates"),
-    *("streams", "clues", "asked_in_words", "batch_tiles", "classes", "free_classes"),
+    *(
+        "tasks_of_one",
+        "streams",
+        "clues",
+        "asked_in_words",
+        "batch_tiles",
+        "classes",
+        "free_classes",
+    ),
 )
 """The capabilities that `geochg models --json` lists."""
 
@@ -63,6 +72,15 @@ def models_of_any_words() -> list[str]:
         backend.name
         for backend in backends()
         if backend.capabilities is not None and backend.capabilities.free_classes
+    ]
+
+
+def models_of_one_image(task: Task = Task.PRESENCE) -> list[str]:
+    """Names of the backends that answer a task about a single image."""
+    return [
+        backend.name
+        for backend in backends()
+        if backend.capabilities is not None and task in backend.capabilities.tasks_of_one
     ]
 
 

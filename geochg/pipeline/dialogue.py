@@ -15,18 +15,19 @@ from geochg.geometry.placement import crs_of
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.chat.converse import converse
 from geochg.models.chat.rule_based import reply
-from geochg.models.loading import load_configured_model
-from geochg.options import AnalyzeOptions
+from geochg.models.loading import check_tells_of_one, load_configured_model
+from geochg.options import AlignMode, AnalyzeOptions
 from geochg.pipeline.batching import has_core
 from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.map_features import map_view
-from geochg.records import Exchange, PixelWindow, Tile, TileFailure
+from geochg.records import Exchange, PixelWindow, Task, Tile, TileFailure
 from geochg.safety.untrusted_text import printable, printable_pieces
 from geochg.tiling.aoi import square_around
 from geochg.tiling.footprints import footprint, in_crs, lonlat_box
 from geochg.tiling.gdal import gdal_settings
+from geochg.tiling.image import place_image
 from geochg.tiling.layout import Layout
-from geochg.tiling.pair import RasterPair, nothing_valid, place_pair
+from geochg.tiling.pair import PlacedPair, RasterPair, nothing_valid, place_pair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import read_ahead
 
@@ -43,7 +44,7 @@ MASK_VIEW_PX = 1024
 
 @dataclass
 class PairDialogue:
-    """A dialogue about one place of a pair; the model sees all of it as one tile.
+    """A dialogue about one place of a pair, or of one image; the model sees it as one tile.
 
     Attributes:
         model: The model that answers.
@@ -131,6 +132,40 @@ def open_dialogue(
         RunError: If the place cannot be read.
     """
     options = options or AnalyzeOptions()
+    _check_place(options, at)
+    with gdal_settings():
+        # What is wrong with the images is said before a model is loaded or asked.
+        placed_pair = place_pair(before, after, options, geobox=geobox)
+    return _opened(placed_pair, options, at)
+
+
+def open_image_dialogue(
+    image: RasterLike,
+    options: AnalyzeOptions | None = None,
+    *,
+    geobox: GeoBox | None = None,
+    at: tuple[float, float] | None = None,
+) -> PairDialogue:
+    """Opens a single image for questions about it; see `open_dialogue`.
+
+    Args:
+        image: The raster; see `analyze`.
+        options: As for `analyze`; the defaults when None.
+        geobox: Grid of a numpy array.
+        at: Longitude and latitude of a point, in degrees; None for the whole.
+
+    Raises:
+        OptionError: Also if the model compares two images only.
+        GeochgError: Otherwise as `open_dialogue` does.
+    """
+    options = replace(options or AnalyzeOptions(), align=AlignMode.OFF, match=False)
+    _check_place(options, at)
+    with gdal_settings():
+        placed_image = place_image(image, options, geobox=geobox)
+    return _opened(placed_image, options, at)
+
+
+def _check_place(options: AnalyzeOptions, at: tuple[float, float] | None) -> None:
     if at is not None and options.aoi is not None:
         raise OptionError("both a point and an area are given", "leave out one of them")
     if at is not None and not (abs(at[0]) <= FARTHEST_LON and abs(at[1]) <= FARTHEST_LAT):
@@ -138,11 +173,17 @@ def open_dialogue(
             f"there is no place {at[0]:g},{at[1]:g}",
             "give longitude and latitude in degrees, such as 55.17,24.98",
         )
+
+
+def _opened(
+    placed_pair: PlacedPair, options: AnalyzeOptions, at: tuple[float, float] | None
+) -> PairDialogue:
+    """A dialogue about rasters that are on their grid."""
     with gdal_settings():
-        # What is wrong with the images is said before a model is loaded or asked.
-        placed_pair = place_pair(before, after, options, geobox=geobox)
         square = None if at is None else square_around(placed_pair.grid, at, options.tile_size_px)
     model = load_configured_model(options)
+    if placed_pair.is_alone:
+        check_tells_of_one(model, Task.QUESTION)
     with gdal_settings():
         pair = pair_for(placed_pair, options, model)
         pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
@@ -159,7 +200,10 @@ def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel)
     if factor <= 1:
         return pair
     coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
-    view_pair = place_pair(*pair.inputs(), coarser)
+    if pair.is_alone:
+        view_pair = place_image(pair.inputs()[0], coarser)
+    else:
+        view_pair = place_pair(*pair.inputs(), coarser)
     return replace(pair, grid=view_pair.grid, area=view_pair.area, is_view=True)
 
 
@@ -178,7 +222,6 @@ def _whole(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Til
         raise nothing_valid(pair)
     rows, cols = PixelWindow.whole(pair.grid.shape).slices_within(window.read)
     # Tiles are square, places need not be: what pads them is not worth a look.
-    cut_tile = Tile.of_pair(
-        tile.before[:, rows, cols], tile.after[:, rows, cols], tile.valid[rows, cols]
-    )
+    dates = (date[:, rows, cols] for date in tile.dates)
+    cut_tile = Tile.of_dates(dates, tile.valid[rows, cols])
     return replace(cut_tile, display_ranges=tile.display_ranges)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 import numpy as np
 import shapely
@@ -24,7 +23,7 @@ from geochg.classes import CLASSES
 from geochg.errors import GeochgError, InputError, RunError
 from geochg.features.tile_results import TileResult
 from geochg.files.same_run import refuse_another_run
-from geochg.pipeline.journal_checks import APPLICATION_ID, TABLES, check_numbers, check_result
+from geochg.pipeline.journal_checks import APPLICATION_ID, TABLES, check_numbers
 from geochg.pipeline.journal_file import (
     has_content,
     is_held,
@@ -32,9 +31,19 @@ from geochg.pipeline.journal_file import (
     open_journal,
     remove_journal,
 )
-from geochg.pipeline.journal_record import parsed_object, record_of, result_of, unpacked_bytes
+from geochg.pipeline.journal_kinds import CHANGES, RecordKind
+from geochg.pipeline.journal_record import parsed_object, unpacked_bytes
 from geochg.records import PixelWindow, TileWindow
 from geochg.tiling.layout import Layout
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    ResultT = TypeVar("ResultT", default=TileResult)
+else:
+    from typing import TypeVar
+
+    ResultT = TypeVar("ResultT")
 
 _OWN = "number >= ? AND number < ?"
 _INSERT_TILE = "INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -65,7 +74,7 @@ class Tallies:
     not_seen_px: int | None = None
 
 
-class Journal:
+class Journal(Generic[ResultT]):
     """The finished tiles of one run.
 
     As a context manager it closes the database; a journal with nothing to go on with is deleted
@@ -76,6 +85,7 @@ class Journal:
         layout: The tiles of the run.
         parts: How often each tile is answered: once for a pair, and once for each span of a
             series. See `part`.
+        kind: How the results of tiles are kept and looked at.
 
     Attributes:
         has_locks: Whether other runs are kept from it; False in folders that know no locks.
@@ -84,7 +94,14 @@ class Journal:
         InputError: If the file cannot be opened, is no journal, is damaged, or is another run's.
     """
 
-    def __init__(self, path: Path | None, layout: Layout, parts: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        layout: Layout,
+        parts: int = 1,
+        kind: RecordKind[ResultT] = CHANGES,  # type: ignore[assignment]
+    ) -> None:
+        self._kind = kind
         self._path = path
         self._layout = layout
         self._parts = parts
@@ -103,6 +120,7 @@ class Journal:
         resume: bool,
         classes: Collection[str] = CLASSES,
         parts: int = 1,
+        kind: RecordKind[ResultT] = CHANGES,  # type: ignore[assignment]
     ) -> Self:
         """Starts a journal or goes on with the one that lies there.
 
@@ -114,6 +132,7 @@ class Journal:
             resume: Whether to go on with an unfinished run.
             classes: Classes that the model of the run can name.
             parts: As for the class.
+            kind: As for the class.
 
         Raises:
             InputError: If an unfinished run lies there and `resume` is not set, or the file is no
@@ -122,7 +141,7 @@ class Journal:
         """
         is_new = path is not None and not has_content(path)
         try:
-            journal = cls(path, layout, parts)
+            journal = cls(path, layout, parts, kind)
         except InputError as error:
             if is_new and path is not None and not is_held(error.__cause__):
                 remove_journal(path)
@@ -181,7 +200,7 @@ class Journal:
         if self._path is not None:
             remove_journal(self._path)
 
-    def add(self, results: Iterable[TileResult], skipped: Iterable[TileWindow]) -> None:
+    def add(self, results: Iterable[ResultT], skipped: Iterable[TileWindow]) -> None:
         """Commits finished tiles, all or none.
 
         Args:
@@ -192,7 +211,7 @@ class Journal:
             RunError: If the disk is full or the file cannot be written.
         """
         rows = [
-            *(_row(result) for result in results),
+            *(self._kind.row(result) for result in results),
             *((window.index, *[None] * 7) for window in skipped),
         ]
         rows = [(self._numbers.start + index, *values) for index, *values in rows]
@@ -248,7 +267,7 @@ class Journal:
             len(self._numbers), read, changed, unparsed, count - read, incomplete, hidden, hidden_px
         )
 
-    def results(self) -> Iterator[TileResult]:
+    def results(self) -> Iterator[ResultT]:
         """The answered tiles in raster order, one at a time, without their heat."""
         for number, record, valid in self._rows(
             f"SELECT number, record, valid FROM tile WHERE {_OWN} AND record IS NOT NULL"
@@ -256,7 +275,7 @@ class Journal:
             *self._own,
         ):
             with self._name_damage():
-                result = result_of(self._layout[self._index(number)], record, valid)
+                result = self._kind.result(self._layout[self._index(number)], record, valid)
             yield result
 
     def heat(self) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
@@ -301,7 +320,7 @@ class Journal:
         with self._name_damage():
             check_numbers(self._database, self._layout, self._parts)
             for result in self.results():
-                check_result(result, classes)
+                self._kind.check(result, classes)
             for _ in self.heat():
                 pass
 
@@ -349,14 +368,3 @@ class Journal:
             if len(rows) != 1:
                 raise ValueError("it does not say which run it is of")
             return parsed_object(rows[0][0])
-
-
-def _row(result: TileResult) -> tuple[Any, ...]:
-    """The values of `_INSERT_TILE`."""
-    heat = None if result.heat is None else zlib.compress(result.heat.tobytes(), level=1)
-    valid = None
-    if result.ballot is not None:
-        valid = zlib.compress(np.packbits(result.ballot.valid).tobytes(), level=1)
-    index = result.window.index
-    flags = (result.changed, bool(result.unparsed), bool(result.missing))
-    return index, *flags, record_of(result), heat, valid, result.not_seen_px

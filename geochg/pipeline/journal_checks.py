@@ -78,9 +78,9 @@ def check_numbers(database: sqlite3.Connection, layout: Layout, parts: int = 1) 
         " OR (record IS NULL AND (changed IS NOT NULL OR heat IS NOT NULL))",
         (parts * len(layout), layout.tile_size_px**2),
     )
-    _require(not strange, "it holds tiles that the run does not have")
+    require(not strange, "it holds tiles that the run does not have")
     ((runs,),) = database.execute("SELECT count(*) FROM run WHERE typeof(fingerprint) = 'text'")
-    _require(runs == 1, "it does not say which run it is of")
+    require(runs == 1, "it does not say which run it is of")
 
 
 def check_result(result: TileResult, classes: Collection[str]) -> None:
@@ -89,18 +89,18 @@ def check_result(result: TileResult, classes: Collection[str]) -> None:
     Raises:
         ValueError: If a part of the result makes no sense.
     """
-    _require(isinstance(result.changed, bool | None), "changed is neither true nor false")
-    _require(_is_share_or_none(result.probability), _NO_PROBABILITY)
-    _require(isinstance(result.caption, str), "a caption is not a text")
-    _require(isinstance(result.counts, Mapping), "the counts are no object")
+    require(isinstance(result.changed, bool | None), "changed is neither true nor false")
+    require(is_share_or_none(result.probability), _NO_PROBABILITY)
+    require(isinstance(result.caption, str), "a caption is not a text")
+    require(isinstance(result.counts, Mapping), "the counts are no object")
     for name, count in result.counts.items():
-        _require(name in classes, "counts are of a class that the model does not know")
-        _require(_is_count(count), _NO_COUNT)
+        require(name in classes, "counts are of a class that the model does not know")
+        require(is_count(count), _NO_COUNT)
     are_tasks = all(isinstance(task, Task) for task in result.unparsed)
-    _require(are_tasks, "a task is not one that models are asked")
+    require(are_tasks, "a task is not one that models are asked")
     _check_seen(result)
     for missing in result.missing:
-        _require(isinstance(missing.reason, str), "a reason is not a text")
+        require(isinstance(missing.reason, str), "a reason is not a text")
     for cell in result.cells:
         _check_cell(cell, result.window.core, classes)
     if result.ballot is not None:
@@ -113,69 +113,79 @@ def _check_seen(result: TileResult) -> None:
     core = result.window.core
     most_px = core.height_px * core.width_px
     is_told = isinstance(result.tells_land_cover, bool)
-    _require(is_told, "it does not say whether land cover was told")
+    require(is_told, "it does not say whether land cover was told")
     for count in (result.valid_px, result.not_seen_px or 0):
-        _require(_is_count(count, most_px), "a number of pixels is out of range")
+        require(is_count(count, most_px), "a number of pixels is out of range")
     if result.calibration is not None:
         mean, share = result.calibration
-        are_shares = len(mean) == len(share) and all(map(_is_share, (*mean, *share)))
+        are_shares = len(mean) == len(share) and all(map(is_share, (*mean, *share)))
         is_rising = are_shares and list(mean) == sorted(mean)
-        _require(is_rising, "a calibration is not two rising lists of one length")
+        require(is_rising, "a calibration is not two rising lists of one length")
 
 
 def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None:
-    _require(cell.class_name in classes, "a class is not one that the model knows")
-    _require(isinstance(cell.change, Change), "a change is not one of the directions")
-    _require(_is_share_or_none(cell.probability), _NO_PROBABILITY)
-    _require(_is_share_or_none(cell.change_probability), _NO_PROBABILITY)
-    _require(isinstance(cell.caption, str), "a caption is not a text")
-    _require(set(cell.grid_cells) <= _NAMES, "a cell of the 3x3 grid has an unknown name")
+    require(cell.class_name in classes, "a class is not one that the model knows")
+    require(isinstance(cell.change, Change), "a change is not one of the directions")
+    require(is_share_or_none(cell.probability), _NO_PROBABILITY)
+    require(is_share_or_none(cell.change_probability), _NO_PROBABILITY)
+    require(isinstance(cell.caption, str), "a caption is not a text")
+    require(set(cell.grid_cells) <= _NAMES, "a cell of the 3x3 grid has an unknown name")
     ground = cell.ground or ()
     are_amounts = all(
         type(n) in (int, float) and 0 <= n < math.inf for part in ground for n in part
     )
     lengths = {len(part) for part in ground}
     is_ground = are_amounts and (lengths <= {0} or lengths == {len(LAND_COVER) + 1})
-    _require(is_ground, "the ground under a shape is not a list of amounts")
-    _require(cell.objects is None or _is_count(cell.objects), _NO_COUNT)
-    polygon = cell.polygon
-    is_polygon = isinstance(polygon, shapely.Polygon) and not polygon.is_empty
-    _require(is_polygon, "a shape is not a polygon")
-    _require(bool(np.isfinite(polygon.bounds).all()), "a shape is not finite")
-    _require(polygon.is_valid and not polygon.has_z, "a shape is not valid")
+    require(is_ground, "the ground under a shape is not a list of amounts")
+    require(cell.objects is None or is_count(cell.objects), _NO_COUNT)
+    check_polygon(cell.polygon, core)
+
+
+def check_polygon(polygon: object, core: PixelWindow) -> None:
+    """Refuses a shape that is no polygon within a tile's core.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not isinstance(polygon, shapely.Polygon) or polygon.is_empty:
+        raise ValueError("a shape is not a polygon")
+    require(bool(np.isfinite(polygon.bounds).all()), "a shape is not finite")
+    require(polygon.is_valid and not polygon.has_z, "a shape is not valid")
     left, top, right, bottom = polygon.bounds
     is_within = core.col_start <= left and right <= core.col_stop
     is_within = is_within and core.row_start <= top and bottom <= core.row_stop
-    _require(is_within, "a shape lies outside its tile")
+    require(is_within, "a shape lies outside its tile")
 
 
 def _check_vote(vote: Vote, read: PixelWindow, classes: Collection[str]) -> None:
     window, grid_cell, probability, direction = vote.box
-    _require(vote.class_name in classes, "a class is not one that the model knows")
-    _require(_is_share_or_none(probability), _NO_PROBABILITY)
+    require(vote.class_name in classes, "a class is not one that the model knows")
+    require(is_share_or_none(probability), _NO_PROBABILITY)
     directed = None if direction is None else direction.probability
-    _require(_is_share_or_none(directed), _NO_PROBABILITY)
-    _require(grid_cell in GRID_CELLS, "a cell of the 3x3 grid has an unknown name")
+    require(is_share_or_none(directed), _NO_PROBABILITY)
+    require(grid_cell in GRID_CELLS, "a cell of the 3x3 grid has an unknown name")
     edges = (window.row_start, window.row_stop, window.col_start, window.col_stop)
-    _require(all(type(edge) is int for edge in edges), "a box is not four whole numbers")
+    require(all(type(edge) is int for edge in edges), "a box is not four whole numbers")
     is_within = window.height_px > 0 and window.width_px > 0 and window.cut_to(read) == window
-    _require(is_within, "a box lies outside its tile")
+    require(is_within, "a box lies outside its tile")
 
 
-def _is_share_or_none(value: object) -> bool:
+def is_share_or_none(value: object) -> bool:
     """Whether a value is a number from 0 to 1, or there is none."""
-    return value is None or _is_share(value)
+    return value is None or is_share(value)
 
 
-def _is_share(value: object) -> bool:
+def is_share(value: object) -> bool:
     """Whether a value is a number from 0 to 1; NaN is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def _is_count(value: object, greatest: int = _MOST_COUNTED) -> bool:
+def is_count(value: object, greatest: int = _MOST_COUNTED) -> bool:
+    """Whether a value is a whole number in range."""
     return type(value) is int and 0 <= value <= greatest
 
 
-def _require(holds: object, reason: str) -> None:
+def require(holds: object, reason: str) -> None:
+    """Raises a ValueError with the reason unless something holds."""
     if not holds:
         raise ValueError(reason)

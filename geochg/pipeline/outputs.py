@@ -47,13 +47,16 @@ class Outputs:
         paths = (self.features, self.tiles, self.heatmap)
         return list(dict.fromkeys(path for path in paths if path is not None))
 
-    def check(self, inputs: Iterable[str], options: AnalyzeOptions) -> None:
+    def check(
+        self, inputs: Iterable[str], options: AnalyzeOptions, usual_layer: str = CHANGES_LAYER
+    ) -> None:
         """Refuses outputs that could not be written at the end, or not without loss.
 
         Args:
             inputs: Names of all files that the run reads.
             options: Options that name the layers, and say whether files and layers that geochg did
                 not write may be replaced.
+            usual_layer: The name of the layer of features where the user gives none.
 
         Raises:
             InputError: If a name is none that file systems take, a folder is missing or not
@@ -71,7 +74,7 @@ class Outputs:
         if self.heatmap is not None:
             wanted_files.append(Output(self.heatmap, HEATMAP_SUFFIXES))
         check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
-        _check_named("--layer", options.layer, CHANGES_LAYER, self.features)
+        _check_named("--layer", options.layer, usual_layer, self.features)
         _check_named("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)
 
 

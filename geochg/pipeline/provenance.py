@@ -49,8 +49,7 @@ def fingerprint(
     area_files = files_behind(file_of(options.aoi)) if options.aoi else []
     return {
         "the version of geochg": __version__,
-        "the before image": _input_facts(pair.before),
-        "the after image": _input_facts(pair.after),
+        **_pair_inputs(pair),
         **{f"image {n}": _input_facts(source) for n, source in enumerate(between, start=2)},
         "the model": asdict(model.identity),
         "the area of interest": _states(map(str, area_files)),
@@ -81,7 +80,7 @@ def metadata(
             "version": __version__,
             "model": asdict(model.identity),
             "questions": {question.task: model.prompt(question) for question in questions},
-            "sources": {"before": _source_facts(pair.before), "after": _source_facts(pair.after)},
+            "sources": _sources(pair),
             "options": _shaping_options(options, model),
             **_class_facts(options, model),
             "grid": _grid_facts(pair.grid),
@@ -131,6 +130,23 @@ def series_facts(
         }
     )
     return facts
+
+
+def _pair_inputs(pair: RasterPair) -> dict[str, Any]:
+    """What tells that the rasters are still the same."""
+    if pair.is_alone:
+        return {"the image": _input_facts(pair.before)}
+    return {
+        "the before image": _input_facts(pair.before),
+        "the after image": _input_facts(pair.after),
+    }
+
+
+def _sources(pair: RasterPair) -> dict[str, Any]:
+    """The rasters as outputs tell them."""
+    if pair.is_alone:
+        return {"image": _source_facts(pair.before)}
+    return {"before": _source_facts(pair.before), "after": _source_facts(pair.after)}
 
 
 def _source_facts(source: RasterSource) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from geochg.events import Listener, Notice, Progress
 from geochg.features.cells import CellSettings, missing_answer, tile_result
 from geochg.features.changes import FILTERS
 from geochg.features.layer import FeatureLayer
-from geochg.features.tile_results import TileResult
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import mapped_questions
@@ -92,7 +91,7 @@ class Run:
         """The questions about each tile."""
         return mapped_questions(self.model, self.options)
 
-    def answer_tiles(self, journal: Journal) -> list[TileFailure]:
+    def answer_tiles(self, journal: Journal[Any]) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold, and returns those that failed."""
         done_indices = self._finished_tiles(journal)
         if len(done_indices) == len(self.layout):
@@ -181,15 +180,15 @@ class Run:
             return "not measured"
         return f"not measured for {layer.unmeasured} of {len(layer)} features"
 
-    def _finished_tiles(self, journal: Journal) -> set[int]:
+    def _finished_tiles(self, journal: Journal[Any]) -> set[int]:
         """Indexes of the tiles that need not be read again."""
         return journal.finished_tiles()
 
-    def _plan(self, journal: Journal) -> ReadPlan:
+    def _plan(self, journal: Journal[Any]) -> ReadPlan:
         """How its tiles are read."""
         return self.prepare(journal).plan(self.pair)
 
-    def prepare(self, journal: Journal) -> Preparation:
+    def prepare(self, journal: Journal[Any]) -> Preparation:
         """The measurements of this run: made once, kept in the journal, and told."""
         known_preparation = kept_preparation(journal)
         if known_preparation is not None:
@@ -221,7 +220,7 @@ class Run:
             text = "the dates are too unlike to match their values; they are left as they are"
             self.listener(Notice(text, warning=True))
 
-    def _survey(self, plan: ReadPlan, journal: Journal) -> None:
+    def _survey(self, plan: ReadPlan, journal: Journal[Any]) -> None:
         """Shows the model tiles of the pair: always the same ones within a run and its resumes."""
         if not self.model.capabilities.surveys:
             with backend_errors(self.model):
@@ -249,22 +248,31 @@ class Run:
                 yield tile
 
     def _keep_answers(
-        self, batch: Sequence[Tile | TileFailure], answers: Sequence[TileAnswers], journal: Journal
+        self,
+        batch: Sequence[Tile | TileFailure],
+        answers: Sequence[TileAnswers],
+        journal: Journal[Any],
     ) -> list[TileFailure]:
         """Commits one batch; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
         asked_tiles = tiles_to_ask(batch)
         skipped = [tile.window for tile in batch if isinstance(tile, Tile) and not has_core(tile)]
-        results: list[TileResult] = []
+        results: list[Any] = []
         for tile, given_answers in zip(asked_tiles, answers, strict=True):
-            if isinstance(given_answers, TileFailure):
-                failures.append(given_answers)
-            elif failure := missing_answer(tile, given_answers):
-                failures.append(failure)
+            result = self._result(tile, given_answers)
+            if isinstance(result, TileFailure):
+                failures.append(result)
             else:
-                results.append(tile_result(tile, given_answers, self._cell_settings))
+                results.append(result)
         journal.add(results, skipped)
         return failures
+
+    def _result(self, tile: Tile, answers: TileAnswers) -> Any:  # noqa: ANN401
+        """What the journal keeps of a tile, or that it failed."""
+        if isinstance(answers, TileFailure):
+            return answers
+        failure = missing_answer(tile, answers)
+        return failure or tile_result(tile, answers, self._cell_settings)
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         with backend_errors(self.model):
@@ -322,7 +330,7 @@ class Run:
             raise CancelledRunError("cancelled", "run again with --resume to go on")
 
 
-def kept_preparation(journal: Journal) -> Preparation | None:
+def kept_preparation(journal: Journal[Any]) -> Preparation | None:
     """What was measured before the first tile; None where nothing was yet.
 
     Raises:
@@ -335,7 +343,7 @@ def kept_preparation(journal: Journal) -> Preparation | None:
         raise journal.damage(str(error)) from error
 
 
-def _tile_numbers(record: Mapping[str, Any], journal: Journal, total: int) -> list[int]:
+def _tile_numbers(record: Mapping[str, Any], journal: Journal[Any], total: int) -> list[int]:
     """The tiles that a model surveyed."""
     tiles = record.get("tiles")
     if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):

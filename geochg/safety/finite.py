@@ -15,6 +15,7 @@ from geochg.records import (
     Locations,
     Outlines,
     Presence,
+    SceneAnswers,
     Tile,
     TileAnswers,
     TileFailure,
@@ -72,6 +73,8 @@ def _ranges(answer: Answer) -> Iterator[tuple[float, float]]:
             yield (float(answer.probability),) * 2
     elif isinstance(answer, Dialogue):
         yield from _ranges(answer.presence)
+    elif isinstance(answer, SceneAnswers):
+        yield from _measured(label.probability for label in answer.labels.values())
     elif isinstance(answer, Counts):
         yield from ((float(number),) * 2 for number in answer.counts.values())
     elif isinstance(answer, Locations):

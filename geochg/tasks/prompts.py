@@ -22,7 +22,7 @@ NAMES = (*map(str, (Task.PRESENCE, Task.LOCATE, Task.COUNT, Task.CAPTION)), CLUE
 """Names of the prompts that can be given."""
 
 _FIELDS = {
-    str(Task.PRESENCE): {CLASSES_FIELD},
+    str(Task.PRESENCE): {CLASSES_FIELD, *CLASS_FIELDS},  # by class about one image only
     str(Task.LOCATE): {CLASSES_FIELD, *CLASS_FIELDS, CELL_FIELD},
     str(Task.COUNT): {CLASSES_FIELD, *CLASS_FIELDS},
     str(Task.CAPTION): {CLASSES_FIELD},

@@ -55,6 +55,7 @@ class RasterPair:
         collars: Collars of either date, before first: left out as what its file calls invalid is.
         is_view: Whether the whole pair is one view, at a resolution for that: then not every
             pixel of a vast raster is read.
+        is_alone: Whether both are one raster, of which tiles have one date.
     """
 
     before: RasterSource
@@ -64,6 +65,7 @@ class RasterPair:
     area: Area | None
     remarks: tuple[Remark, ...] = ()
     is_view: bool = False
+    is_alone: bool = False
     collars: tuple[tuple[Collar, ...], tuple[Collar, ...]] = ((), ())
 
     @cached_property
@@ -107,6 +109,7 @@ class RasterPair:
             after=self._date_plan(self.after, self.bands.after, self.collars[1], after),
             grid=self.grid,
             area=self.area,
+            is_alone=self.is_alone,
         )
 
     def _date_plan(
@@ -163,6 +166,7 @@ class PlacedPair:
         grid: The common grid, cut to where both dates and the area of interest lie.
         area: The area of interest on the grid; None when there is none.
         remarks: What its user should know of the pair.
+        is_alone: Whether both are one raster; see `RasterPair`.
     """
 
     before: RasterSource
@@ -170,6 +174,7 @@ class PlacedPair:
     grid: GeoBox
     area: Area | None
     remarks: tuple[Remark, ...]
+    is_alone: bool = False
 
     def with_bands(self, options: AnalyzeOptions, purpose: BandPurpose) -> RasterPair:
         """The pair with the bands that go together; of their pixels it reads a few.
@@ -195,8 +200,10 @@ class PlacedPair:
             bands=bands,
             grid=self.grid,
             area=self.area,
-            remarks=(*self.remarks, *remarks),
+            # What is remarkable about a raster that stands for both is told once.
+            remarks=(*self.remarks, *(dict.fromkeys(remarks) if self.is_alone else remarks)),
             collars=collars,
+            is_alone=self.is_alone,
         )
 
     def _collars(
@@ -206,6 +213,9 @@ class PlacedPair:
         if options.keep_collars:
             return (), ()
         dates = [(self.before, bands.before), (self.after, bands.after)]
+        if self.is_alone:
+            collars = collars_of(*dates[0], *dates[1])
+            return collars, collars
         with ThreadPoolExecutor(2) as pool:
             before, after = pool.map(
                 lambda date, other: collars_of(*date, *other), dates, reversed(dates)
@@ -299,6 +309,11 @@ def open_pair(
 
 def nothing_valid(pair: RasterPair) -> InputError:
     """The error for a pair whose dates have no valid pixel in common."""
+    if pair.is_alone:
+        return InputError(
+            f"{pair.before.label} has no valid pixel",
+            "check its nodata value and mask, and the area of interest",
+        )
     return InputError(
         f"{pair.before.label} and {pair.after.label} have no valid pixel in common",
         "check their nodata values and masks, and the area of interest",

@@ -38,6 +38,7 @@ class ReadPlan:
         grid: The common grid.
         area: Area of interest on the grid; None for all of it.
         between: Dates of a series between these two, for models that take them all.
+        is_alone: Whether both dates are one, which is read once.
     """
 
     before: DatePlan
@@ -45,10 +46,13 @@ class ReadPlan:
     grid: GeoBox
     area: Area | None = None
     between: tuple[DatePlan, ...] = ()
+    is_alone: bool = False
 
     @property
     def dates(self) -> tuple[DatePlan, ...]:
         """All dates, the earliest first."""
+        if self.is_alone:
+            return (self.before,)
         return self.before, *self.between, self.after
 
     @property

@@ -33,6 +33,8 @@ CHAT_CAPABILITIES = Capabilities(
     clues=True,
     asked_in_words=frozenset(Task),
     free_classes=True,
+    fewest_dates=1,
+    tasks_of_one=frozenset({Task.PRESENCE, Task.COUNT, Task.CAPTION, Task.QUESTION}),
 )
 """Capabilities of models that are asked about all tasks in words."""
 

@@ -21,6 +21,7 @@ from geochg.models.clip.kinds import LandKinds
 from geochg.models.clip.model_types import HINT, MODEL_CLASSES, check_clip_folder
 from geochg.models.clip.options import ClipOptions, Look
 from geochg.models.clip.own_classes import own_classes
+from geochg.models.clip.scene_labels import SceneLabels
 from geochg.models.clip.scoring import became, score_at
 from geochg.models.clip.whole import WholeTiles
 from geochg.models.detectors.sentences import NO_CHANGE
@@ -33,6 +34,7 @@ from geochg.records import (
     Caption,
     PairFacts,
     Question,
+    SceneQuestions,
     Task,
     Tile,
     TileAnswers,
@@ -65,6 +67,8 @@ class ClipModel(ChangeModel[ClipOptions]):
         tells_land_cover=True,
         keeps_names=True,
         free_classes=True,
+        fewest_dates=1,
+        tasks_of_one=frozenset({Task.PRESENCE}),
         batch_tiles=8,
     )
 
@@ -203,6 +207,10 @@ class ClipModel(ChangeModel[ClipOptions]):
             else [self._answer(tile, moves, question) for question in questions]
             for tile, moves in zip(tiles, self._dense.moves(tiles), strict=True)
         ]
+
+    def describe(self, tiles: Sequence[Tile], questions: SceneQuestions) -> list[TileAnswers]:
+        """Tells the labels of tiles of a single image; see `ChangeModel.describe`."""
+        return SceneLabels(self.encoder, self.classes).answer(tiles, questions)
 
     def _answer(self, tile: Tile, moves: TileMoves, question: Question) -> Answer:
         outlines = moves.outlines(self.options.presence_threshold)

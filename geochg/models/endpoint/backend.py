@@ -16,8 +16,8 @@ from geochg.errors import RunError
 from geochg.models.base import ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import (
     CHAT_CAPABILITIES,
-    INTRODUCTION,
     TileDialogue,
+    introduction_of,
     presence_first,
 )
 from geochg.models.chat.measured import measured_answers
@@ -26,17 +26,21 @@ from geochg.models.endpoint.chat import Chat, ChatReply, Key, Message
 from geochg.models.endpoint.logprobs import word_shares
 from geochg.models.endpoint.options import EndpointOptions
 from geochg.models.endpoint.reply import NoAnswerError
+from geochg.models.endpoint.scene_requests import SceneRequests
 from geochg.models.images import png_data_uri
 from geochg.records import (
     Direction,
     Exchange,
+    Label,
     PairFacts,
     Question,
+    SceneQuestions,
     Task,
     Tile,
     TileAnswers,
     TileFailure,
 )
+from geochg.tasks.base import NonsenseError
 from geochg.tasks.directions import (
     CHOICES,
     LocatedChange,
@@ -45,6 +49,7 @@ from geochg.tasks.directions import (
     undirected_changes,
     with_directions,
 )
+from geochg.tasks.scene import read_yes_or_no
 from geochg.tasks.thoughts import without_thoughts
 
 _YES_OR_NO = (Task.PRESENCE, Task.DIALOGUE)
@@ -114,11 +119,34 @@ class EndpointModel(ChangeModel[EndpointOptions]):
             answers = presence_first(tiles, questions, run_all)
             if self.options.directions:
                 answers = self._directed(pool, tiles, openings, questions, answers)
-        if self.chat.unanswered >= UNANSWERED_REQUESTS and not self.chat.is_reachable():
-            raise RunError(
-                f"nothing answers any more at {self.chat.address.url}",
-                "what was done is kept: check the endpoint, then run again with --resume",
-            )
+        self._check_reachable()
+        return answers
+
+    def describe(self, tiles: Sequence[Tile], questions: SceneQuestions) -> list[TileAnswers]:
+        """Answers about tiles of a single image; see `ChangeModel.describe`.
+
+        Raises:
+            ModelError: If the endpoint refuses the key or no longer has the model.
+            RunError: If it went away.
+        """
+        self.chat.begin_call()
+        openings = [_opening_content(tile) for tile in tiles]
+
+        def ask(index: int, prompt: str) -> str:
+            return self.chat.reply(_messages(openings[index], [prompt], [])).text
+
+        def ask_label(index: int, prompt: str) -> Label:
+            messages = _messages(openings[index], [prompt], [])
+            reply = self.chat.reply(messages, measured=True)
+            try:
+                present = read_yes_or_no(reply.text, (prompt,))
+            except NonsenseError:
+                return Label(None)
+            return Label(present, _yes_share(reply, without_thoughts(reply.text)))
+
+        with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
+            answers = SceneRequests(tiles, questions, ask_label, ask, pool).answers()
+        self._check_reachable()
         return answers
 
     def converse(
@@ -132,6 +160,14 @@ class EndpointModel(ChangeModel[EndpointOptions]):
             yield from self.chat.stream(_messages(_opening_content(tile), questions, answers))
         except NoAnswerError as error:
             raise RunError(f"no answer: {error}", "check the endpoint, then ask again") from error
+
+    def _check_reachable(self) -> None:
+        """Ends the run where the endpoint is gone."""
+        if self.chat.unanswered >= UNANSWERED_REQUESTS and not self.chat.is_reachable():
+            raise RunError(
+                f"nothing answers any more at {self.chat.address.url}",
+                "what was done is kept: check the endpoint, then run again with --resume",
+            )
 
     def _directed(
         self,
@@ -200,7 +236,7 @@ def _opening_content(tile: Tile) -> list[Message]:
     images = [
         {"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in tile.dates
     ]
-    return [*images, {"type": "text", "text": INTRODUCTION}]
+    return [*images, {"type": "text", "text": introduction_of(len(tile.dates))}]
 
 
 def _messages(

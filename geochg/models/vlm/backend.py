@@ -20,7 +20,15 @@ from geochg.models.pretrained import FirstUse, loading_errors
 from geochg.models.vlm.model_types import HINT, MODEL_TYPES, PROCESSOR_FILES, WEIGHTS_HINT
 from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Quantize
-from geochg.records import Exchange, PairFacts, Question, Task, Tile, TileAnswers
+from geochg.records import (
+    Exchange,
+    PairFacts,
+    Question,
+    SceneQuestions,
+    Task,
+    Tile,
+    TileAnswers,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +36,10 @@ if TYPE_CHECKING:
     from geochg.models.vlm.engine import Engine
 
 
+_MEMORY_HINT = (
+    "what was done is kept: run again with --resume --device cpu, or start anew with --quantize"
+    " 4bit or a smaller model"
+)
 _BITS = {Quantize.FOUR: 4, Quantize.EIGHT: 8}
 
 
@@ -127,11 +139,24 @@ class VlmModel(ChangeModel[VlmOptions]):
             )
             return tile_questions.answers(questions)
 
-        hint = (
-            "what was done is kept: run again with --resume --device cpu, or start anew with "
-            "--quantize 4bit or a smaller model"
-        )
-        with self._first_use.guard(), memory_errors("even one tile", hint):
+        with self._first_use.guard(), memory_errors("even one tile", _MEMORY_HINT):
+            return self._batches.map(answers, tiles)
+
+    def describe(self, tiles: Sequence[Tile], questions: SceneQuestions) -> list[TileAnswers]:
+        """Answers about tiles of a single image; see `ChangeModel.describe`.
+
+        Raises:
+            ModelError: If the model fails before it has answered about any tile.
+            RunError: If not even one tile fits into memory.
+        """
+        from geochg.models.vlm.scene_answers import SceneTiles
+
+        in_words = self.options.answers == AnswerForm.WORDS
+
+        def answers(part: Sequence[Tile]) -> list[TileAnswers]:
+            return SceneTiles(self.engine, part, questions, in_words=in_words).answers()
+
+        with self._first_use.guard(), memory_errors("even one tile", _MEMORY_HINT):
             return self._batches.map(answers, tiles)
 
     def converse(

@@ -1,0 +1,117 @@
+"""`geochg describe`: one raster in, features with labels, counts and captions out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geochg.label_lists import SHIPPED_LISTS, list_path
+from geochg.writers.layers import LAYER_SUFFIXES
+
+from .pair_options import options_of
+from .scene_options import scene_options
+from .shared_options import CommaSeparated, json_option, output_option, path_option
+from .terminal import echo
+from .tile_interrupts import stop_on_interrupt
+
+if TYPE_CHECKING:
+    from geochg.options import AnalyzeOptions
+    from geochg.pipeline.scenes import LabelledScene
+
+
+@click.command()
+@output_option(f"The layer of labelled ground: {', '.join(LAYER_SUFFIXES)}.")
+@path_option("--tiles", "A layer of one feature a tile; may be the same GeoPackage.")
+@click.option(
+    "--labels",
+    metavar="FILE.toml",
+    help="The labels, each asked about by yes or no: a class file, "
+    f"{', '.join(SHIPPED_LISTS[:-1])} or {SHIPPED_LISTS[-1]} for a list that comes with geochg, or "
+    "names with commas between them.",
+    show_default="geochg's own classes",
+)
+@scene_options
+@json_option("what was done")
+@click.pass_context
+def describe(
+    ctx: click.Context,
+    /,
+    image: str,
+    output: Path | None,
+    tiles: Path | None,
+    labels: str | None,
+    as_json: bool,
+    **_: Any,  # noqa: ANN401
+) -> None:
+    """Map what IMAGE, a single raster, shows: labels, counts and captions, tile by tile.
+
+    Tiles that share an edge and have the same labels become one feature. Models that can: see
+    `tasks_of_one` in `geochg models --json`.
+
+    \b
+    Examples:
+      geochg describe image.tif -o scene.geojson --model vlm:FOLDER
+      geochg describe image.tif -o scene.gpkg --tiles scene.gpkg --model vlm:FOLDER --labels mai
+      geochg describe image.tif -o scene.geojson --model clip:FOLDER --labels my_labels.toml
+    """
+    if output is None and tiles is None:
+        raise click.UsageError("nothing to write: add -o/--output or --tiles")
+    options = _with_labels(options_of(ctx), labels)
+
+    from geochg.pipeline.outputs import Outputs
+    from geochg.pipeline.scenes import describe as run
+
+    from .progress import showing_progress
+
+    outputs = Outputs(output, tiles)
+    with showing_progress() as listener, stop_on_interrupt() as cancel:
+        scene = run(image, options, outputs=outputs, listener=listener, cancel=cancel)
+    echo(_as_json(scene) if as_json else "\n".join(_in_words(scene)))
+
+
+def _with_labels(options: AnalyzeOptions, labels: str | None) -> AnalyzeOptions:
+    """The options with the labels of a file, of a shipped list, or as they are named."""
+    from dataclasses import replace
+
+    if labels is None:
+        return options
+    path = list_path(labels)
+    if path.suffix.lower() == ".toml" or path.exists():
+        return replace(options, classes_file=labels, classes=())
+    names = CommaSeparated().convert(labels, None, None)
+    return replace(options, classes=names, classes_file="")
+
+
+def _as_json(scene: LabelledScene) -> str:
+    paths = {name: str(path) for name, path in vars(scene.outputs).items() if path is not None}
+    features = {"count": len(scene.layer), "area_m2": round(scene.layer.area_m2, 1)}
+    labels = {name: round(area, 1) for name, area in scene.layer.areas_m2.items()}
+    facts = {
+        "outputs": paths,
+        "features": features,
+        "labels_m2": labels,
+        "geochg": scene.metadata,
+    }
+    return json.dumps(facts, allow_nan=False)
+
+
+def _in_words(scene: LabelledScene) -> Iterator[str]:
+    yield from map(str, scene.outputs.paths())
+    tiles = scene.metadata["tiles"]
+    yield (
+        f"{len(scene.layer)} features on {_hectares(scene.layer.area_m2)}, "
+        f"labels in {tiles['labelled']} of {tiles['read']} tiles"
+    )
+    gaps = {"failed": "failed", "unparsed": "with answers without sense"}
+    if states := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
+        yield f"  tiles: {', '.join(states)}"
+    for name, area in scene.layer.areas_m2.most_common():
+        yield f"  {name}: tiles of {_hectares(area)}"
+
+
+def _hectares(area_m2: float) -> str:
+    return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 100 else f"{area_m2:,.1f} m²"
