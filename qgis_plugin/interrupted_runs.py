@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,7 @@ from geochg_qgis.settings import store_setting, stored_setting
 RECORD = f"{JOURNAL}.json"
 """Suffix of the file that keeps the options of an unfinished run, beside its journal."""
 
+_WAITING = "waiting"
 _SETTING, _SCOPE, _KEY = "unfinished", "geochg", "unfinished"
 _MOST_KNOWN = 100
 _DATABASE_SUFFIXES = ("", "-wal", "-shm", "-journal")
@@ -61,7 +62,7 @@ class InterruptedRun:
             export and the session it lasts for where the worker does not open the image.
         options: Options of the worker.
         folder: Folder that files in the options start from.
-        begin_time: Time when it began, as ISO text.
+        begin_time: Time when it began, as ISO text; empty for one that still waits.
     """
 
     output: Path
@@ -85,7 +86,14 @@ class InterruptedRun:
         names = " → ".join(image.name for image in self.images)
         begin_time = self.begin_time.replace("T", " ")[:16]
         model = self.options.get("model", "")
+        if not self.is_begun:
+            return tr("{0}: {1}, {2}, not begun").format(self.output.name, names, model)
         return tr("{0}: {1}, {2}, begun {3}").format(self.output.name, names, model, begin_time)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of it may be done."""
+        return bool(self.begin_time)
 
     def record(self, *, in_project: bool = True) -> None:
         """Writes it beside its journal, and where it is into the project and the settings.
@@ -96,21 +104,9 @@ class InterruptedRun:
         Raises:
             LinkError: If the folder of the output cannot be written to.
         """
-        values = {
-            "output": str(self.output),
-            "heatmap": self._heatmap_text(),
-            "may_exist": self.may_exist,
-            "is_exported": self.is_exported,
-            "images": [image.to_text() for image in self.images],
-            "rasters": list(self.rasters),
-            "options": dict(self.options),
-            "folder": self.folder,
-            "begin_time": self.begin_time,
-        }
+        text = json.dumps(self._values(), ensure_ascii=False, indent=1)
         try:
-            _record_path(self.output).write_text(
-                json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8"
-            )
+            _record_path(self.output).write_text(text, encoding="utf-8")
         except OSError as error:
             raise LinkError(
                 tr("{0} cannot be written: {1}").format(self.output, error.strerror),
@@ -127,14 +123,22 @@ class InterruptedRun:
         if not has_journal(output):
             return None
         try:
-            values = json.loads(_record_path(output).read_text(encoding="utf-8"))
+            text = _record_path(output).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+        return cls._from_text(text, output)
+
+    @classmethod
+    def _from_text(cls, text: str, output: Path) -> InterruptedRun | None:
+        try:
+            values = json.loads(text)
             before, after = map(ImageIdentity.from_text, values["images"])
             first, second = ([str(text) for text in raster] for raster in values["rasters"])
             options, folder, begin_time = values["options"], values["folder"], values["begin_time"]
             heatmap = output.parent / values["heatmap"] if values["heatmap"] else None
             flags = bool(values["may_exist"]), bool(values["is_exported"])
-        # Anyone may have written the file.
-        except (OSError, ValueError, KeyError, TypeError):
+        # Anyone may have written it.
+        except (ValueError, KeyError, TypeError):
             return None
         is_whole = (
             isinstance(options, dict) and isinstance(folder, str) and isinstance(begin_time, str)
@@ -143,6 +147,20 @@ class InterruptedRun:
             return None
         images, rasters = (before, after), (first, second)
         return cls(output, heatmap, *flags, images, rasters, options, folder, begin_time)
+
+    def _values(self) -> dict[str, Any]:
+        """The run as plain values."""
+        return {
+            "output": str(self.output),
+            "heatmap": self._heatmap_text(),
+            "may_exist": self.may_exist,
+            "is_exported": self.is_exported,
+            "images": [image.to_text() for image in self.images],
+            "rasters": list(self.rasters),
+            "options": dict(self.options),
+            "folder": self.folder,
+            "begin_time": self.begin_time,
+        }
 
     def _heatmap_text(self) -> str:
         """The heatmap's path; its name where it lies beside the output, so that both may move."""
@@ -166,6 +184,23 @@ def interrupted_runs() -> list[InterruptedRun]:
     runs = map(InterruptedRun.read, outputs)
     listed_runs = [run for run in runs if run is not None]
     return sorted(listed_runs, key=lambda run: run.begin_time, reverse=True)
+
+
+def store_waiting(runs: Iterable[InterruptedRun]) -> None:
+    """Keeps the runs that wait in the settings, for when QGIS is closed or crashes."""
+    values = [run._values() for run in runs]
+    store_setting(_WAITING, json.dumps(values[:_MOST_KNOWN]))
+
+
+def waiting_before() -> list[InterruptedRun]:
+    """The runs that waited when QGIS was closed, in their order."""
+    try:
+        values = json.loads(stored_setting(_WAITING, "[]"))
+        pairs = [(json.dumps(entry), Path(entry["output"])) for entry in values]
+    except (ValueError, KeyError, TypeError):
+        return []
+    runs = [InterruptedRun._from_text(text, output) for text, output in pairs]
+    return [run for run in runs if run is not None]
 
 
 def is_active(output: Path) -> bool:

@@ -67,9 +67,8 @@ class BackgroundTask(QgsTask):
 
     def run(self) -> bool:
         """Calls the function; called by QGIS on a thread."""
-        function, self._function = self._function, None
         try:
-            self._result = function(self) if function is not None else {}
+            self._result = self._function(self) if self._function is not None else {}
         except LinkError as error:
             self._error = translated_error(error)
         # A defect must reach the user rather than the console.
@@ -88,6 +87,8 @@ class BackgroundTask(QgsTask):
             # It is at its end. Were it the last to hold the task, Qt's object would be deleted on
             # it, which ends QGIS at times.
             self._own_thread.join()
+        # It holds what was read of layers, which belongs to the main thread as well.
+        self._function = None
         values, self._result = self._result, {}
         error, self._error = self._error, None
         # A complete result counts, also when the task was cancelled meanwhile.

@@ -122,6 +122,7 @@ class GeochgDockWidget(QgsDockWidget):
         try:
             self._put_describing_off()
             self.runs.add(RunPlan.of_interrupted(run))
+            self.interrupted.take_out(run)
         except LinkError as error:
             self.messages.show_error(error)
 
@@ -259,7 +260,7 @@ class GeochgDockWidget(QgsDockWidget):
 
     def _show_waiting(self) -> None:
         self.waiting.show_plans(self.runs.waiting)
-        self.interrupted.leave_out(self.runs.waiting)
+        self.interrupted.leave_out([plan.waiting(self._connection) for plan in self.runs.waiting])
 
     def _with_result(self, layer_id: str, action: Callable[[QgsVectorLayer], object]) -> None:
         """Calls a function with a result, unless its layer was removed meanwhile."""

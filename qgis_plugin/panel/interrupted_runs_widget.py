@@ -1,9 +1,11 @@
-"""The widget that lists unfinished runs, to go on with them or to discard them."""
+"""The widget that lists unfinished runs, to go on with them or to discard them.
+
+Among them are those that waited for others when QGIS was closed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QMessageBox, QPushButton, QWidget
@@ -14,11 +16,12 @@ from geochg_qgis.interrupted_runs import (
     InterruptedRun,
     discard_run,
     interrupted_runs,
+    store_waiting,
+    waiting_before,
 )
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.row_group_widget import RowGroupWidget
-from geochg_qgis.panel.run_plan import RunPlan
 
 LOCAL_MODELS = frozenset(("", "builtin", "cva", "irmad"))
 """Models that need nothing but geochg."""
@@ -47,7 +50,8 @@ class InterruptedRunsWidget(RowGroupWidget):
     ) -> None:
         super().__init__(tr("Unfinished runs"), "InterruptedRuns", parent)
         self._show_error = show_error
-        self._waiting_outputs: list[Path] = []
+        self._waiting: list[InterruptedRun] = []
+        self._left_runs = waiting_before()
         self.runs: list[InterruptedRun] = []
         self.go_on_buttons: list[QPushButton] = []
         self.discard_buttons: list[QPushButton] = []
@@ -57,15 +61,28 @@ class InterruptedRunsWidget(RowGroupWidget):
 
     def refresh(self) -> None:
         """Lists the unfinished runs anew, without those that run or wait."""
-        self.runs = [run for run in interrupted_runs() if run.output not in self._waiting_outputs]
+        waiting_outputs = [run.output for run in self._waiting]
+        runs = [run for run in interrupted_runs() if run.output not in waiting_outputs]
+        signatures = [run.signature for run in runs]
+        # One that began in the meantime is listed as such.
+        self.runs = [*runs, *(run for run in self._left_runs if run.signature not in signatures)]
         self.go_on_buttons = [self._go_on_button(run) for run in self.runs]
         self.discard_buttons = [self._discard_button(run) for run in self.runs]
         rows = zip(self.runs, self.go_on_buttons, self.discard_buttons)
         self.show_rows(self.row(run.title, run.output, *buttons) for run, *buttons in rows)
 
-    def leave_out(self, plans: Sequence[RunPlan]) -> None:
-        """Leaves out runs that wait to be gone on with."""
-        self._waiting_outputs = [plan.output for plan in plans]
+    def leave_out(self, waiting_runs: Sequence[InterruptedRun]) -> None:
+        """Leaves out runs that wait, and keeps them for when QGIS is closed."""
+        self._waiting = list(waiting_runs)
+        self._store()
+
+    def take_out(self, run: InterruptedRun) -> None:
+        """Lists a run of which nothing is done no more: it began, waits, or is not wanted."""
+        self._left_runs = [other for other in self._left_runs if other is not run]
+        self._store()
+
+    def _store(self) -> None:
+        store_waiting([*self._left_runs, *self._waiting])
         self.refresh()
 
     def close_down(self) -> None:
@@ -83,6 +100,11 @@ class InterruptedRunsWidget(RowGroupWidget):
         return button
 
     def _discard_button(self, run: InterruptedRun) -> QPushButton:
+        if not run.is_begun:
+            tip = tr("Takes this run out; nothing of it is done yet")
+            button = self.button(tr("Remove"), tip, run.output.name)
+            button.clicked.connect(lambda: self.take_out(run))
+            return button
         tip = tr("Removes what this run has done so far")
         button = self.button(tr("Discard"), tip, run.output.name)
         button.clicked.connect(lambda: self._discard(run))

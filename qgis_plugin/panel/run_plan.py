@@ -118,6 +118,10 @@ class RunPlan:
             time_now(),
         )
 
+    def waiting(self, opener: RasterOpener) -> InterruptedRun:
+        """The run as it is kept while it waits, of which nothing is done."""
+        return replace(self.interrupted(opener), begin_time="")
+
     @classmethod
     def of_interrupted(cls, run: InterruptedRun) -> RunPlan:
         """The plan that goes on with a run; its images are added to the project if they are not.

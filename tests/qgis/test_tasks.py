@@ -6,7 +6,7 @@ import weakref
 from time import sleep
 
 import pytest
-from qgis.core import QgsVectorLayer
+from qgis.core import QgsRasterPipe, QgsVectorLayer
 from qgis.PyQt import sip
 
 from geochg_qgis import tasks
@@ -44,14 +44,16 @@ def fail(_):
 def test_a_task_that_its_slots_hold_is_deleted_on_the_main_thread(qtbot, function):
     deletions, told = Deletions(), []
     for number in range(50):
-        task = BackgroundTask("t", function)
+        pipe = QgsRasterPipe()
+        task = BackgroundTask("t", lambda task, pipe=pipe: function(task))
         deletions.watch(task)
+        deletions.watch(pipe)
         for signal in (task.answered, task.failed):
             signal.connect(lambda value, task=task: told.append((task.isCanceled(), value)))
         start_unlisted(task)
-        del task, signal
+        del task, signal, pipe
         qtbot.waitUntil(lambda number=number: len(told) > number)
-    qtbot.waitUntil(lambda: len(deletions.threads) == 50)
+    qtbot.waitUntil(lambda: len(deletions.threads) == 100)
     assert set(deletions.threads) == {threading.main_thread()}
 
 

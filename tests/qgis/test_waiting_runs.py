@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 from qgis.core import QgsProject, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
 
-from geochg_qgis.interrupted_runs import InterruptedRun, is_active
+from geochg_qgis.interrupted_runs import (
+    InterruptedRun,
+    is_active,
+    store_waiting,
+    waiting_before,
+)
 from geochg_qgis.layers.result_layers import results_in_project
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import has_journal
@@ -16,9 +22,11 @@ WAIT_MS = 180_000
 
 @pytest.fixture(autouse=True)
 def no_other_runs(qgis_app):
-    store_setting("unfinished", "[]")
+    for name in ("unfinished", "waiting"):
+        store_setting(name, "[]")
     yield
-    store_setting("unfinished", "[]")
+    for name in ("unfinished", "waiting"):
+        store_setting(name, "[]")
 
 
 @pytest.fixture
@@ -170,3 +178,66 @@ def test_of_a_project_that_was_closed_the_results_are_told(dock, qtbot, errors, 
     for output in outputs:
         assert output.exists()
         assert any("closed" in text and str(output) in text for text in noticed)
+
+
+@pytest.fixture
+def next_session(dock, qgis_iface, connection):
+    """Closes the panel, runs and all, and opens another."""
+    from geochg_qgis.panel.dock_widget import GeochgDockWidget
+
+    docks = []
+
+    def begin():
+        dock.runs.close_down()
+        docks.append(GeochgDockWidget(qgis_iface, connection))
+        qgis_iface.mainWindow().addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks[0])
+        docks[0].show()
+        return docks[0]
+
+    yield begin
+    for other in docks:
+        other.close_down()
+        other.deleteLater()
+
+
+def test_one_that_waited_when_qgis_was_closed_is_begun_in_the_next_session(
+    dock, qtbot, errors, next_session
+):
+    choose(dock, "builtin", 5000, tile_px=128)
+    dock.run()
+    choose(dock, "cva", 9000)
+    dock.run()
+    (waiting,) = dock.runs.waiting
+    other = next_session()
+    (run,) = [run for run in other.interrupted.runs if not run.is_begun]
+    assert "not begun" in run.title
+    other.interrupted.go_on_buttons[other.interrupted.runs.index(run)].click()
+    assert run not in other.interrupted.runs
+    all_done(other, qtbot)
+    assert waiting_before() == []
+    (layer,) = results_in_project()
+    assert Path(layer.source().partition("|")[0]) == waiting.output
+    assert min(feature["area_m2"] for feature in layer.getFeatures()) >= 9000
+
+
+def test_one_that_waited_is_removed_without_what_others_have_done(
+    dock, qtbot, tmp_path, next_session
+):
+    dock.options.output.setFilePath(str(tmp_path / "c.gpkg"))
+    run = dock.choice.plan().waiting(dock._connection)
+    store_waiting([run])
+    journal = tmp_path / "c.gpkg.journal"
+    journal.write_text("")
+    other = next_session()
+    assert other.interrupted.runs == [run]
+    other.interrupted.discard_buttons[0].click()
+    assert other.interrupted.runs == waiting_before() == []
+    assert journal.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "7", "[3]", "{}", '[{"output": 3}]', '[{"output": "c"}]']
+)
+def test_settings_of_waiting_runs_that_make_no_sense_are_left_out(qgis_app, text):
+    store_setting("waiting", text)
+    assert waiting_before() == []
