@@ -41,7 +41,7 @@ def imagery_remarks(pair: RasterPair, model: ChangeModel) -> tuple[Remark, ...]:
     treatment = model.capabilities.of_radar
     bands = pair.facts.radar
     if treatment == "needed":
-        return _left_out(pair)
+        return (*_other_polarisations(pair), *_left_out(pair))
     if treatment == "taken" or not any(bands):
         return ()
     names = ", ".join(
@@ -67,6 +67,19 @@ def class_remarks(
     )
     hint = f"it can tell {', '.join(known_classes)}; {_BAND_HINT}"
     return (Remark(text, hint, refused=len(missing) == len(wanted_classes)),)
+
+
+def _other_polarisations(pair: RasterPair) -> tuple[Remark, ...]:
+    """That bands would be compared which measure two polarisations; refused."""
+    for number, other_number in zip(pair.bands.before, pair.bands.after, strict=True):
+        dates = (pair.before.bands[number - 1], pair.after.bands[other_number - 1])
+        known = [
+            band.radar.polarisation for band in dates if band.radar and band.radar.polarisation
+        ]
+        if len(set(known)) > 1:
+            text = f"the dates have different polarisations: {known[0]} before, {known[1]} after"
+            return (Remark(text, "give two images of one polarisation", refused=True),)
+    return ()
 
 
 def _left_out(pair: RasterPair) -> tuple[Remark, ...]:

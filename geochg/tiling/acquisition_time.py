@@ -17,6 +17,9 @@ _TAKEN_TAGS = (
 _WRITTEN_TAGS = ("TIFFTAG_DATETIME", "EXIF_DATETIME")
 """Names of tags that hold the time a file was written, which is often all that is known."""
 
+GIVEN = "--dates"
+"""What stands for the tag of a date that the user gave."""
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAY = timedelta(days=1)
 _WIDEST_ZONE = timedelta(hours=14)

@@ -18,7 +18,7 @@ from odc.geo.geobox import GeoBox
 from geochg.errors import InputError
 from geochg.events import Notice
 from geochg.safety.untrusted_text import without_secrets
-from geochg.tiling.acquisition_time import period_of, tells_writing
+from geochg.tiling.acquisition_time import GIVEN, period_of, tells_writing
 from geochg.tiling.bands import Band, BandChoice
 from geochg.tiling.collar import Collar
 from geochg.tiling.grid import COARSER_FROM, pixel_area_m2, pixel_m
@@ -135,7 +135,8 @@ def order_remarks(
     """Tells that the newer image was given first, where both files are dated.
 
     It is refused when both tell the same kind of time and lie more than a day apart: files that
-    were written one after the other say little about when their images were taken.
+    were written one after the other say little about when their images were taken. Dates that
+    their user gave are refused however close they are.
     """
     first, second = period_of(before.acquired), period_of(after.acquired)
     if first is None or second is None or not first.is_after(second):
@@ -144,11 +145,12 @@ def order_remarks(
     if dates_as_given:
         yield Remark(f"{dates} by their tags; they are taken in the order given", warning=False)
         return
+    are_given = before.dated_by == after.dated_by == GIVEN
     is_sure = tells_writing(before.dated_by) == tells_writing(after.dated_by)
     yield Remark(
         f"{dates} but is given as BEFORE",
-        "swap them, or add --dates-as-given if the dates in the files are wrong",
-        refused=is_sure and first.is_days_after(second),
+        "swap them, or add --dates-as-given if the dates are wrong",
+        refused=are_given or (is_sure and first.is_days_after(second)),
     )
 
 

@@ -14,6 +14,7 @@ from geochg.errors import OptionError
 from geochg.options import AnalyzeOptions
 from geochg.records import Span
 from geochg.tiling.aoi import Area, cut_to_area
+from geochg.tiling.band_pairs import tokens_of_dates
 from geochg.tiling.grid import shared_grid
 from geochg.tiling.pair import PlacedPair
 from geochg.tiling.pair_checks import (
@@ -100,6 +101,7 @@ def place_series(
     reading = options.of_dates(len(inputs))
     files = [read_source(*item) for item in zip(inputs, reading, strict=True)]
     sources = with_given_dates(files, options.dates)
+    _refuse_bands_of_pairs(options.bands, sources)
     remarks = _source_remarks(sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)
@@ -118,6 +120,22 @@ def place_series(
             remarks += (Remark(area.note),)
     # What holds for one image is said of each pair that it is in.
     return PlacedSeries(sources, grid, area, tuple(dict.fromkeys(remarks)))
+
+
+def _refuse_bands_of_pairs(bands: Sequence[str], sources: Sequence[RasterSource]) -> None:
+    """Refuses bands that are named for the two dates of a pair.
+
+    Raises:
+        OptionError: If one is called otherwise at the later date.
+    """
+    known_bands = [band for source in sources for band in source.bands]
+    for token in bands:
+        first, second = tokens_of_dates(token, known_bands, ())
+        if first != second:
+            raise OptionError(
+                f"the band {token!r} is named for two dates, and there are {len(sources)}",
+                "name a band that is the same at all dates, or analyse the images pair by pair",
+            )
 
 
 def _source_remarks(sources: Sequence[RasterSource], *, dates_as_given: bool) -> tuple[Remark, ...]:

@@ -9,12 +9,9 @@ from itertools import combinations
 
 from geochg.errors import OptionError
 from geochg.safety.untrusted_text import cleaned, without_secrets
-from geochg.tiling.acquisition_time import Period, period_of, tells_writing
+from geochg.tiling.acquisition_time import GIVEN, Period, period_of, tells_writing
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.source import RasterSource
-
-GIVEN = "--dates"
-"""What stands for the tag of a date that the user gave."""
 
 _DAY = re.compile(
     r"(?<!\d)(?:19[3-9]|20[0-3])\d(?P<mark>[-_.]?)(?:0[1-9]|1[0-2])(?P=mark)"

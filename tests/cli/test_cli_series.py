@@ -51,6 +51,8 @@ def test_images_out_of_order_are_refused_in_a_line(refused, images, tmp_path):
         (1, [], "one image shows no change"),
         (3, ["--dates", "2019,2020"], "--dates names 2 dates, and there are 3 images"),
         (3, ["--dates", "2019,2020,x"], "'x' is no date"),
+        (3, ["--bands", "1/2"], "the band '1/2' is named for two dates, and there are 3"),
+        (2, ["--dates", "2020,2019"], "is newer than"),
         (3, ["--nodata", "1,2"], "nodata has 2 values, and there are 3 dates"),
     ],
 )

@@ -121,6 +121,24 @@ def test_models_of_pictures_get_a_notice(write_pair):
     assert imagery_remarks(pair, load_model("cva")) == ()
 
 
+def test_two_polarisations_are_not_compared_with_each_other(make_raster):
+    scene = in_scale(radar_scene(size_px=64), "intensity")
+    before = make_raster("before.tif", scene.before, names=["VV"])
+    after = make_raster("after.tif", scene.after, names=["VH"])
+    scaled = options("radar", model_options={"scale": "intensity"})
+    with pytest.raises(InputError, match="different polarisations: vv before, vh after"):
+        geochg.analyze(before, after, scaled)
+
+
+@pytest.mark.parametrize("scale", ["intensity", "amplitude"])
+def test_decibels_are_not_taken_for_something_else(write_pair, scale):
+    scene = radar_scene(size_px=64)
+    paths = write_pair(scene, ("VV_db",))
+    with pytest.raises(ModelError, match=f"most values .* below 0, which no {scale} does") as error:
+        geochg.analyze(*paths, options("radar", model_options={"scale": scale}))
+    assert "scale=db" in error.value.hint
+
+
 def colors(make_raster, name, count, names=()):
     shades = np.random.default_rng(3).integers(0, 99, (count, 64, 64)).astype("uint8")
     return make_raster(name, shades, names=list(names))

@@ -82,7 +82,10 @@ def test_a_file_that_was_written_at_another_time_is_told(source):
     assert not list(naming_remarks([source("c_2015.tif", ACQUISITION_DATE="2024-06-01")]))
 
 
-def test_a_pair_is_refused_by_dates_that_its_user_gave(tmp_path):
+@pytest.mark.parametrize(
+    "dates", [("2021", "2019"), ("2020", "2019"), ("2020-01-02", "2020-01-01")]
+)
+def test_a_pair_is_refused_by_dates_that_its_user_gave(tmp_path, dates):
     paths = [put(tmp_path / name, texture(64, 64, 3)) for name in ("a.tif", "b.tif")]
     with pytest.raises(InputError, match="is newer than"):
-        geochg.open_pair(*paths, geochg.AnalyzeOptions(dates=("2021", "2019")))
+        geochg.open_pair(*paths, geochg.AnalyzeOptions(dates=dates))

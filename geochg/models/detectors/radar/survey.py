@@ -24,7 +24,7 @@ from geochg.models.detectors.radar.mixture import (
     probabilities,
 )
 from geochg.models.detectors.radar.nonlocal_means import REACH_PX
-from geochg.models.detectors.radar.options import RadarOptions
+from geochg.models.detectors.radar.options import RadarOptions, RadarScale
 from geochg.models.detectors.radar.polarisations import Polarisation
 from geochg.models.detectors.radar.statistics import (
     DifferenceTest,
@@ -42,6 +42,8 @@ from geochg.models.detectors.radar.windows import (
 )
 from geochg.models.detectors.sample import MAX_PIXELS, ROW_STEP, finite_pixels
 from geochg.records import PixelWindow, Tile
+
+DATES = ("before", "after")
 
 MIN_WINDOWS = 64
 """Fewer whole windows than this are nothing to learn the noise from."""
@@ -182,6 +184,8 @@ def _survey_polarisation(
     )
     if raw.shape[1] < MIN_WINDOWS:
         raise _too_few(raw.shape[1], "pixels valid at both dates")
+    for date, scale, values in zip(DATES, polarisation.scales, raw, strict=True):
+        _refuse_below_zero(date, scale, values)
     decibels = (
         Decibels.of_sample(polarisation.scales[0], raw[0]),
         Decibels.of_sample(polarisation.scales[1], raw[1]),
@@ -230,6 +234,19 @@ def _survey_polarisation(
     return _Surveyed(
         PolarisationStatistics(polarisation.index, decibels, match, noise), looks, unit
     )
+
+
+def _refuse_below_zero(date: str, scale: RadarScale, values: NDArray[np.float32]) -> None:
+    """Refuses decibels that are called something else: only they lie mostly below 0.
+
+    Raises:
+        ModelError: If half of the values are no intensity and no amplitude.
+    """
+    if scale is not RadarScale.DB and float(np.median(values)) < 0:
+        raise ModelError(
+            f"most values of the {date} image lie below 0, which no {scale} does",
+            "add --model-option scale=db if both dates are in decibels",
+        )
 
 
 def _looks_and_noise(
