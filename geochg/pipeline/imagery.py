@@ -71,7 +71,7 @@ def class_remarks(
 
 def _other_polarisations(pair: RasterPair) -> tuple[Remark, ...]:
     """That bands would be compared which measure two polarisations; refused."""
-    for number, other_number in zip(pair.bands.before, pair.bands.after, strict=True):
+    for number, other_number in zip(pair.bands.before, pair.bands.after, strict=False):
         dates = (pair.before.bands[number - 1], pair.after.bands[other_number - 1])
         known = [
             band.radar.polarisation for band in dates if band.radar and band.radar.polarisation
