@@ -17,6 +17,7 @@ from geochg.options import AnalyzeOptions
 from .evaluate_files import asking_values, check_files, write_report
 
 if TYPE_CHECKING:
+    from geochg.datasets.pairs import PairFiles
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import PresenceReport
     from geochg.evaluation.tables import Section
@@ -48,7 +49,8 @@ def evaluate_pairs(ctx: click.Context) -> None:
     if files["saved_options"] is not None:
         _check_has_threshold(options)
     if pairs is not None:
-        predictions = _collect(pairs, options, files["predictions"], overwrite=overwrite)
+        labelled_pairs = _labelled_pairs(pairs, options, params["by"], params["by_file"])
+        predictions = _collect(labelled_pairs, options, files["predictions"], overwrite=overwrite)
     predictions = _with_columns(predictions, params["by_file"])
     report = presence_report(predictions, options)
     probes = presence_probes(predictions, report, params["by"])
@@ -70,18 +72,32 @@ def _options(ctx: click.Context) -> EvaluateOptions:
     return EvaluateOptions.from_dict({n: v for n, v in values.items() if n in known_fields})
 
 
-def _collect(
-    pairs: Path, options: EvaluateOptions, target: Path | None, *, overwrite: bool
-) -> Predictions:
+def _labelled_pairs(
+    pairs: Path, options: EvaluateOptions, names: Sequence[str], by_file: Path | None
+) -> list[PairFiles]:
+    """The pairs, of which all is known that their groups need."""
     from geochg.datasets.pairs import pair_files
+    from geochg.evaluation.column_groups import check_columns
+
+    has_probe = options.exchange or options.agreement
+    labelled_pairs = pair_files(pairs, needs_labels=not has_probe)
+    check_columns(((pair.name, pair.columns) for pair in labelled_pairs), names, by_file)
+    return labelled_pairs
+
+
+def _collect(
+    labelled_pairs: Sequence[PairFiles],
+    options: EvaluateOptions,
+    target: Path | None,
+    *,
+    overwrite: bool,
+) -> Predictions:
     from geochg.evaluation.collect_presence import collect_presence
     from geochg.writers.staging import write_output
 
     from .progress import showing_progress
 
     with showing_progress() as listener:
-        has_probe = options.exchange or options.agreement
-        labelled_pairs = pair_files(pairs, needs_labels=not has_probe)
         predictions = collect_presence(labelled_pairs, options, listener)
     if target is not None:
         write_output(target, predictions.write, overwrite=overwrite)

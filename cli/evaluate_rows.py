@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def evaluate_rows(ctx: click.Context) -> None:
     """Asks a model the questions of rows, or reads kept answers, and scores the answers."""
     from geochg.evaluation.answers import AnswerSet
+    from geochg.evaluation.column_groups import check_columns
 
     params, kept_predictions = ctx.params, ctx.params["from_predictions"]
     options = _options(params)
@@ -44,6 +45,11 @@ def evaluate_rows(ctx: click.Context) -> None:
     else:
         items = _read(params["sources"], params["images"], options)
         _check_metrics({item.question.task for item in items.items}, params["bert"])
+        check_columns(
+            ((item.pair, item.example.columns) for item in items.items),
+            params["by"],
+            params["by_file"],
+        )
         answers = _collect(items, options, files["predictions"], resume=params["resume"])
     answers = _with_columns(answers, params["by_file"])
     scores, probes = _scores(answers, params)

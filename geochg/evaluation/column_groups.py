@@ -67,6 +67,27 @@ def columns_of_pairs(path: Path, pairs: Iterable[str]) -> dict[str, Mapping[str,
     return {name: columns[name] for name in names}
 
 
+def check_columns(
+    items: Iterable[tuple[str, Mapping[str, str]]], names: Iterable[str], file: Path | None
+) -> None:
+    """Refuses groups that could not be made, before a model is asked for an hour.
+
+    Args:
+        items: Name of the pair and columns of each item.
+        names: Names of columns to group by.
+        file: A file of further columns; None for none.
+
+    Raises:
+        InputError: If the file cannot be read, or lacks a pair.
+        OptionError: As `group_indexes`.
+    """
+    known = list(items)
+    given = {} if file is None else columns_of_pairs(file, (pair for pair, _ in known))
+    columns = [{**of_item, **given.get(pair, {})} for pair, of_item in known]
+    for name in names:
+        group_indexes(columns, name)
+
+
 @dataclass(frozen=True)
 class ColumnScores:
     """Scores by the groups of a column.

@@ -176,7 +176,8 @@ def presence_report(predictions: Predictions, options: EvaluateOptions) -> Prese
     Raises:
         InputError: If there are too few pairs to fit on.
         OptionError: If the predictions cannot be scored with these options.
-        RunError: If there is no answer, or no probability to fit.
+        RunError: If there is no answer.
+        OptionError: If there is no probability to fit.
     """
     answered_rows = [row for row in predictions.rows if row.answer is not None]
     if not answered_rows:
@@ -271,7 +272,7 @@ def _check_fit(predictions: Predictions, rows: Sequence[Prediction]) -> None:
     """Refuses predictions that no threshold on the probability could decide."""
     likely = [row.probability for row in rows if row.probability is not None]
     if len(likely) < len(rows):
-        raise RunError(
+        raise OptionError(
             f"{predictions.model} gives no probabilities, so there is no threshold to fit",
             "leave out --fit-threshold",
         )

@@ -207,9 +207,9 @@ def test_scores_by_a_column(geochg, refused, pairs, tmp_path):
     assert "presence by sensor: 3 groups" in words
     assert "x (8: 4 changed, 4 unchanged)" in words
     assert "small groups, of fewer than 20 independent pairs: (empty) (2), x (8), y (2)" in words
-    refused(
-        "evaluate", table, *MARKER, "--by", "place", names="there is no column 'place' to score by"
-    )
+    # The model is not asked before.
+    asking = ("evaluate", table, *MARKER, "--predictions", tmp_path / "other.jsonl")
+    refused(*asking, "--by", "place", names="there is no column 'place' to score by")
 
 
 def test_columns_of_folders_come_from_a_file(geochg, refused, pairs, tmp_path):
@@ -224,7 +224,8 @@ def test_columns_of_folders_come_from_a_file(geochg, refused, pairs, tmp_path):
         names="there is no column 'place' to score by",
     )
     columns.write_text("\n".join(["pair,place", *lines[1:]]))
-    refused("evaluate", pairs, *MARKER, *given, names="has no row for the pair 'p00'")
+    kept = ("--predictions", tmp_path / "kept.jsonl")
+    refused("evaluate", pairs, *MARKER, *given, *kept, names="has no row for the pair 'p00'")
     columns.write_text("\n".join(["name,place", *lines]))
     refused("evaluate", pairs, *MARKER, *given, names="has no column 'pair'")
 
@@ -301,7 +302,8 @@ def test_an_exchange_of_rows_goes_on_after_an_interruption(geochg, rows, tmp_pat
 def test_what_does_not_go_with_rows(refused, rows, tmp_path):
     refused("evaluate", rows, *ROWS, "--agreement", names="--agreement does not go with rows")
     refused("evaluate", rows, *ROWS, "--seed", 3, names="--seed does not go with rows")
-    refused("evaluate", rows, *ROWS, "--by", "place", names="there is no column 'place'")
+    kept = ("--predictions", tmp_path / "kept.jsonl")
+    refused("evaluate", rows, *ROWS, *kept, "--by", "place", names="there is no column 'place'")
     write_pictures(tmp_path / "one")
     row = instruction(1, "a", Task.PRESENCE, ["Yes"])
     alone = write_rows(tmp_path / "one" / "r.json", [row])

@@ -150,7 +150,7 @@ def test_a_fitted_option_is_in_the_models_own_terms():
 def test_no_probabilities_no_fit():
     rows = [replace(r, probability=None) for r in many()]
     assert presence_report(predictions(rows), EvaluateOptions()).scores["the model"].auroc is None
-    with pytest.raises(RunError, match="gives no probabilities"):
+    with pytest.raises(OptionError, match="gives no probabilities"):
         presence_report(predictions(rows), FIT)
 
 
