@@ -26,8 +26,8 @@ def evaluate_labels(ctx: click.Context) -> None:
     from .progress import showing_progress
 
     values = asking_values(params)
-    asked = {name: values[name] for name in ("model", "model_options", "device")}
-    options = with_labels(AnalyzeOptions.from_dict(asked), params["labels"])
+    asking = {name: values[name] for name in ("model", "model_options", "device")}
+    options = with_labels(AnalyzeOptions.from_dict(asking), params["labels"])
     labels = options.class_list or usual_labels()
     read_images = [
         image for source in sources for image in labelled_images(source, params["images"])
@@ -46,14 +46,15 @@ def evaluate_labels(ctx: click.Context) -> None:
             listener=listener,
         )
     model_id = model.identity.id
+    unknown = len(read_images) - len(images)
     facts = {
         "model": dict(report.identity),
         "model_options": dict(options.model_options),
         "labels": list(labels.names),
-        "images": {"scored": report.items, "left_out": len(read_images) - len(images)},
+        "images": {"scored": report.items, "left_out": unknown},
         **report.to_dict(),
     }
     lines = [model_id, *in_words([report])]
-    if left_out := len(read_images) - len(images):
-        lines.insert(1, f"{left_out} images left out: they have labels that are not in the list")
+    if unknown:
+        lines.insert(1, f"{unknown} images left out: they have labels that are not in the list")
     write_report(params, files, model_id, [report], facts, lines)

@@ -127,7 +127,7 @@ class LabelReport:
         for average in ("micro", "macro", "samples"):
             lines = [ScoreLine(n, _values(getattr(s, average))) for n, s in systems.items()]
             yield ScoreTable(average, self.items, _AVERAGES, lines)
-        whole = [
+        set_lines = [
             ScoreLine(
                 name,
                 {
@@ -140,17 +140,17 @@ class LabelReport:
         ]
         columns = ["set_accuracy", "mean_average_precision"]
         columns += ["accuracy"] if self.accuracy is not None else []
-        yield ScoreTable("whole images", self.items, columns, whole)
+        yield ScoreTable("whole images", self.items, columns, set_lines)
         lines = [ScoreLine(label.name, _values(label)) for label in self.scores.labels]
         yield ScoreTable("each label", self.items, (*_AVERAGES, "average_precision"), lines)
 
     def _counts(self) -> CountTable:
         """Numbers of images of each label, by truth and answer."""
         rows = [["", "both", "answered only", "true only", "neither"]]
-        for name, ((neither, answer_only), (truth_only, both)) in zip(
+        for name, ((neither, answer_only), (truth_only, hits)) in zip(
             self.names, self.scores.confusion.tolist(), strict=True
         ):
-            rows.append([name, *map(str, (both, answer_only, truth_only, neither))])
+            rows.append([name, *map(str, (hits, answer_only, truth_only, neither))])
         return CountTable("images by truth and answer", self.items, rows)
 
     def _confusions(self) -> Iterator[CountTable]:
@@ -250,8 +250,8 @@ def _scored(
 ) -> LabelReport:
     rows = [[labels.get(name, Label(None)) for name in names] for labels in answers]
     senseless = np.array([[label.present is None for label in row] for row in rows])
-    answered = np.array([[bool(label.present) for label in row] for row in rows])
-    answered = np.where(senseless, ~truth, answered)  # wrong, whatever is true
+    answer_table = np.array([[bool(label.present) for label in row] for row in rows])
+    answer_table = np.where(senseless, ~truth, answer_table)  # wrong, whatever is true
     probabilities = None
     if all(label.probability is not None for row in rows for label in row):
         probabilities = np.array([[label.probability for label in row] for row in rows], np.float64)
@@ -264,7 +264,7 @@ def _scored(
     return LabelReport(
         identity,
         names,
-        label_set_scores(names, truth, answered, probabilities),
+        label_set_scores(names, truth, answer_table, probabilities),
         _baselines(names, truth),
         len(truth),
         int(np.count_nonzero(senseless)),
