@@ -54,7 +54,10 @@ def check_count(images: Sequence[object]) -> None:
     """
     if len(images) < 2:
         number = "one image shows" if images else "no image shows"
-        raise OptionError(f"{number} no change", "give two images of one place, or more")
+        raise OptionError(
+            f"{number} no change",
+            "give two images of one place, or more; `geochg describe` tells what one shows",
+        )
     if len(images) > MOST_DATES:
         raise OptionError(
             f"{len(images)} images, and a series has at most {MOST_DATES}",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 from qgis.core import Qgis
 from qgis.gui import QgisInterface, QgsMessageBar
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import (
     QDialog,
@@ -27,6 +30,8 @@ from geochg_qgis.link.errors import LinkError, SetupError
 from geochg_qgis.panel.layouts import name_dialog_buttons, name_widget
 from geochg_qgis.panel.missing_image import find_image
 
+_HEIGHTS = re.compile(r"(m(?:ax|in)-height): [\d.]+em")
+_MOST_LINES = 4
 _MOST_SLOTS = 200
 """Slots of buttons that are kept: more than there are messages at a time."""
 
@@ -68,6 +73,8 @@ class MessageController:
             tip = tr("Copies the result into a GeoPackage, which can be reviewed")
             self._add_button(item, tr("Review a copy"), tip, lambda: self._review_copy(item, error))
         bar.pushWidget(item, Qgis.MessageLevel.Critical, 0)
+        # When the bar has given the text its width.
+        QTimer.singleShot(0, partial(_fit_text, item))
 
     def show_warning(self, text: str) -> None:
         """Shows a notice that matters for the result."""
@@ -119,6 +126,17 @@ class MessageController:
             "geochg",
             "\n\n".join(part for part in (_as_sentences(error), error.detail) if part),
         )
+
+
+def _fit_text(item: QWidget) -> None:
+    """Makes a message as high as its text, of which QGIS shows one line beside a scroll bar."""
+    if sip.isdeleted(item):
+        return
+    for view in item.findChildren(QTextEdit):
+        most_px = (_MOST_LINES + 0.5) * view.fontMetrics().lineSpacing()
+        height_px = math.ceil(min(view.document().size().height(), most_px))
+        if height_px > view.viewport().height():
+            view.setStyleSheet(_HEIGHTS.sub(rf"\1: {height_px}px", view.styleSheet()))
 
 
 def _as_sentences(error: LinkError) -> str:
