@@ -148,8 +148,8 @@ def worded_labels(labels: Sequence[str], untold: Sequence[str] = ()) -> str:
         untold: Those to which the answer made no sense.
     """
     others = "none of the other labels" if untold else "none of the labels"
-    shown = f"Shows: {', '.join(labels)}." if labels else f"Shows {others}."
-    return f"{shown} Not known: {', '.join(untold)}." if untold else shown
+    sentence = f"Shows: {', '.join(labels)}." if labels else f"Shows {others}."
+    return f"{sentence} Not known: {', '.join(untold)}." if untold else sentence
 
 
 def scene_tiles(
