@@ -38,9 +38,9 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
             return ()
         parts = tuple(part.strip() for part in str(value).split(","))
         if not all(parts):
-            name = param.opts[0] if param and param.opts else self.name
+            place = f" in {param.opts[0]}" if param is not None else ""
             raise OptionError(
-                f"nothing stands beside a comma of {value!r} in {name}", "leave the comma out"
+                f"nothing stands beside a comma of {value!r}{place}", "leave the comma out"
             )
         return parts
 

@@ -81,9 +81,9 @@ def check_columns(
         InputError: If the file cannot be read, or lacks a pair.
         OptionError: As `group_indexes`.
     """
-    known = list(items)
-    given = {} if file is None else columns_of_pairs(file, (pair for pair, _ in known))
-    columns = [{**of_item, **given.get(pair, {})} for pair, of_item in known]
+    named_items = list(items)
+    from_file = {} if file is None else columns_of_pairs(file, (pair for pair, _ in named_items))
+    columns = [{**of_item, **from_file.get(pair, {})} for pair, of_item in named_items]
     for name in names:
         group_indexes(columns, name)
 

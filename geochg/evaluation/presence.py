@@ -175,9 +175,9 @@ def presence_report(predictions: Predictions, options: EvaluateOptions) -> Prese
 
     Raises:
         InputError: If there are too few pairs to fit on.
-        OptionError: If the predictions cannot be scored with these options.
+        OptionError: If the predictions cannot be scored with these options, or there is no
+            probability to fit.
         RunError: If there is no answer.
-        OptionError: If there is no probability to fit.
     """
     answered_rows = [row for row in predictions.rows if row.answer is not None]
     if not answered_rows:

@@ -73,11 +73,12 @@ def _other_polarisations(pair: RasterPair) -> tuple[Remark, ...]:
     """That bands would be compared which measure two polarisations; refused."""
     for number, other_number in zip(pair.bands.before, pair.bands.after, strict=False):
         dates = (pair.before.bands[number - 1], pair.after.bands[other_number - 1])
-        known = [
+        told_names = [
             band.radar.polarisation for band in dates if band.radar and band.radar.polarisation
         ]
-        if len(set(known)) > 1:
-            text = f"the dates have different polarisations: {known[0]} before, {known[1]} after"
+        if len(set(told_names)) > 1:
+            earlier, later = told_names
+            text = f"the dates have different polarisations: {earlier} before, {later} after"
             return (Remark(text, "give two images of one polarisation", refused=True),)
     return ()
 
