@@ -77,8 +77,8 @@ def _other_polarisations(pair: RasterPair) -> tuple[Remark, ...]:
             band.radar.polarisation for band in dates if band.radar and band.radar.polarisation
         ]
         if len(set(told_names)) > 1:
-            earlier, later = told_names
-            text = f"the dates have different polarisations: {earlier} before, {later} after"
+            names = f"{told_names[0]} before, {told_names[1]} after"
+            text = f"the dates have different polarisations: {names}"
             return (Remark(text, "give two images of one polarisation", refused=True),)
     return ()
 
