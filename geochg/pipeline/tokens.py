@@ -43,6 +43,6 @@ def with_spent(journal: Journal[Any], spent: Mapping[str, int]) -> dict[str, dic
 def token_facts(journals: Iterable[Journal[Any]]) -> dict[str, Any]:
     """The member `tokens` of the outputs; nothing where no server told of any."""
     totals = kept_tokens(journals)
-    told = totals.get("prompt", 0) + totals.get("completion", 0)
+    token_sum = totals.get("prompt", 0) + totals.get("completion", 0)
     names = ("prompt", "completion", "untold")
-    return {TOKENS: {name: totals.get(name, 0) for name in names}} if told else {}
+    return {TOKENS: {name: totals.get(name, 0) for name in names}} if token_sum else {}
