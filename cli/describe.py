@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geochg.label_lists import SHIPPED_LISTS, list_path
 from geochg.writers.layers import LAYER_SUFFIXES
 
+from .label_option import LABELS_TEXT, with_labels
 from .pair_options import options_of
 from .scene_options import scene_options
-from .shared_options import CommaSeparated, json_option, output_option, path_option
+from .shared_options import json_option, output_option, path_option
 from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
-    from geochg.options import AnalyzeOptions
     from geochg.pipeline.scenes import LabelledScene
 
 
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--labels",
     metavar="FILE.toml",
-    help="The labels, each asked about by yes or no: a class file, "
-    f"{', '.join(SHIPPED_LISTS[:-1])} or {SHIPPED_LISTS[-1]} for a list that comes with geochg, or "
-    "names with commas between them.",
+    help=f"The labels, each asked about by yes or no: {LABELS_TEXT}",
     show_default="geochg's own classes",
 )
 @scene_options
@@ -60,7 +57,7 @@ def describe(
     """
     if output is None and tiles is None:
         raise click.UsageError("nothing to write: add -o/--output or --tiles")
-    options = _with_labels(options_of(ctx), labels)
+    options = with_labels(options_of(ctx), labels)
 
     from geochg.pipeline.outputs import Outputs
     from geochg.pipeline.scenes import describe as run
@@ -71,19 +68,6 @@ def describe(
     with showing_progress() as listener, stop_on_interrupt() as cancel:
         scene = run(image, options, outputs=outputs, listener=listener, cancel=cancel)
     echo(_as_json(scene) if as_json else "\n".join(_in_words(scene)))
-
-
-def _with_labels(options: AnalyzeOptions, labels: str | None) -> AnalyzeOptions:
-    """The options with the labels of a file, of a shipped list, or as they are named."""
-    from dataclasses import replace
-
-    if labels is None:
-        return options
-    path = list_path(labels)
-    if path.suffix.lower() == ".toml" or path.exists():
-        return replace(options, classes_file=labels, classes=())
-    names = CommaSeparated().convert(labels, None, None)
-    return replace(options, classes=names, classes_file="")
 
 
 def _as_json(scene: LabelledScene) -> str:

@@ -14,6 +14,7 @@ from geochg.options import AnalyzeOptions
 from geochg.records import Task
 
 from .interrupts import interrupts_raised
+from .label_option import LABELS_TEXT
 from .shared_options import (
     PATH,
     CommaSeparated,
@@ -51,6 +52,11 @@ _NOT_FOR_MAPS = (
     *("changed_share", "agreement", "fit_threshold", *_FITTING, *_ROWS_ONLY),
     "predictions_file",
 )
+_FOR_LABELS = (
+    *("sources", "model", "model_options", "prompts_file", "images", "batch_size", "device"),
+    *("labels", "skip_unknown_labels", "output", "markdown_file", "overwrite", "as_json"),
+)
+"""Options that matter where the labels of single images are scored."""
 
 
 @click.command()
@@ -66,7 +72,7 @@ _NOT_FOR_MAPS = (
     help="Rows: ask only this; may be given several times.",
 )
 @field_options(ExampleOptions, "split", "skip_unreadable")
-@images_option("Rows: where the names of images start; else beside the rows.")
+@images_option("Rows, labels: where the names of images start; else beside the rows.")
 @path_option("--bert", "Rows: compute BERTScore with the encoder in this folder.", "FOLDER")
 @click.option(
     "--meteor/--no-meteor",
@@ -79,6 +85,16 @@ _NOT_FOR_MAPS = (
     help="Rows: also show the numbers of the papers, which are of their own test sets.",
 )
 @field_options(EvaluateOptions)
+@click.option(
+    "--labels",
+    metavar="FILE.toml",
+    help=f"Score the labels of single images, of: {LABELS_TEXT}",
+)
+@click.option(
+    "--skip-unknown-labels",
+    is_flag=True,
+    help="Labels: leave out images with a label that is not among these.",
+)
 @click.option(
     "--by",
     multiple=True,
@@ -147,6 +163,9 @@ def evaluate(
     Or it is a folder of kinds: KIND/PAIR/ with before.tif, after.tif and mask.tif (1 changed, 0
     not, 255 unknown). Then the maps that geochg analyze makes are scored.
 
+    With --labels it is single images: CSV with the columns image and labels (a semicolon between
+    several), a folder with such a labels.csv, or one with a folder of pictures for each label.
+
     The scores of answers that need no model stand beside, as baselines.
 
     \b
@@ -156,13 +175,16 @@ def evaluate(
       geochg evaluate changechat_105k_test.json changechat_105k_test_count.json --images LEVIR-CC
       geochg evaluate mytown --split test --predictions answers.jsonl
       geochg evaluate KINDS --markdown maps.md -o maps.json
+      geochg evaluate RSSCN7 --labels rsscn7 --model vlm:FOLDER --markdown labels.md
       geochg evaluate --from-predictions answers.jsonl --bert roberta-large --markdown scores.md
     """
     if bool(sources) == (from_predictions is not None):
         raise click.UsageError("name SOURCE, or --from-predictions FILE.jsonl, and not both")
     kind = _source_kind(ctx, sources, from_predictions)
     _refuse_idle_options(ctx, kind)
-    if kind == "kinds":
+    if kind == "labels":
+        from .evaluate_labels import evaluate_labels as score
+    elif kind == "kinds":
         from .evaluate_kinds import evaluate_kinds as score
     elif kind == "rows":
         from .evaluate_rows import evaluate_rows as score
@@ -175,7 +197,9 @@ def evaluate(
 def _source_kind(
     ctx: click.Context, sources: tuple[Path, ...], from_predictions: Path | None
 ) -> str:
-    """What is scored: `kinds`, `rows` or `pairs`."""
+    """What is scored: `labels`, `kinds`, `rows` or `pairs`."""
+    if ctx.params["labels"] is not None:
+        return "labels"
     if from_predictions is not None:
         barred_options = (*_ASKING, *_PAIRS_ASKING, *_ROWS_ASKING)
         _refuse(ctx, barred_options, "--from-predictions", "leave out one of them")
@@ -187,6 +211,11 @@ def _source_kind(
 
 def _refuse_idle_options(ctx: click.Context, kind: str) -> None:
     """Refuses options that would not matter for what is scored."""
+    if kind == "labels":
+        others = [name for name in ctx.params if name not in _FOR_LABELS]
+        _refuse(ctx, tuple(others), "--labels", "leave out one of them")
+        return
+    _refuse(ctx, ("skip_unknown_labels",), "other sources than images", "add --labels")
     has_exchange, has_fit = ctx.params["exchange"], ctx.params["fit_threshold"]
     if kind != "kinds":
         _refuse(ctx, _MAPS_ONLY, "other sources than kinds", "leave it out")

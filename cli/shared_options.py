@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from geochg.errors import OptionError
 from geochg.options import Options, OptionSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,15 +27,20 @@ class CommaSeparated(click.ParamType[tuple[str, ...], tuple[str, ...]]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[str, ...]:
-        """Splits at commas; a blank text is an empty list."""
+        """Splits at commas; a blank text is an empty list.
+
+        Raises:
+            OptionError: If nothing stands beside a comma.
+        """
         if isinstance(value, list | tuple):
             return tuple(value)
-        parts = tuple(part.strip() for part in str(value).split(","))
-        if not any(parts):
+        if not str(value).strip():
             return ()
+        parts = tuple(part.strip() for part in str(value).split(","))
         if not all(parts):
-            self.fail(
-                f"nothing stands beside a comma of {value!r}; leave the comma out", param, ctx
+            name = param.opts[0] if param and param.opts else self.name
+            raise OptionError(
+                f"nothing stands beside a comma of {value!r} in {name}", "leave the comma out"
             )
         return parts
 

@@ -60,7 +60,7 @@ class Capabilities:
         radar: Treatment of bands that say that they are radar: `taken` as any other, `doubtful`
             where it was made for pictures and its user is told, `refused`, or `needed` where it
             takes no others. None for `taken` by models that take all bands, else for `doubtful`.
-        classes: The classes its answers can name.
+        classes: The classes its answers can name; see `ChangeModel.classes_of`.
         surveys: Whether it needs a first pass over a sample of the tiles.
         survey_tiles: Most tiles of that sample.
         survey_is_optional: Whether it can answer about single tiles without that pass, each a scene
@@ -274,6 +274,14 @@ class ChangeModel(ABC, Generic[OptionsT]):
     @abstractmethod
     def identity(self) -> ModelIdentity:
         """The identity of this model."""
+
+    def classes_of(self, facts: PairFacts) -> tuple[str, ...]:
+        """The classes that its answers can name in a pair: fewer where bands are missing.
+
+        Args:
+            facts: Facts about the pair.
+        """
+        return self.capabilities.classes
 
     # Deliberately not abstract: most models need no survey.
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:

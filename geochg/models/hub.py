@@ -1,8 +1,10 @@
 """Model folders on this machine, and those that have to be fetched from the hub first."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from geochg.errors import ModelError
+from geochg.models.model_files import CONFIG
 from geochg.safety.untrusted_text import cleaned
 
 WANTED = ("*.json", "*.jinja", "*.safetensors", "*.onnx", "*.txt", "*.model")
@@ -12,16 +14,23 @@ UNWANTED = ("*/*.safetensors", "*/*.onnx", "consolidated*")
 """The files among these that models hold for other libraries."""
 
 
-def find_folder(source: str, backend: str, revision: str = "") -> Path:
+def find_folder(
+    source: str,
+    backend: str,
+    revision: str = "",
+    refuse: Callable[[Path], None] | None = None,
+) -> Path:
     """The folder that `--model BACKEND:SOURCE` means; a hub id is fetched first.
 
     Args:
         source: A folder, or a hub id such as `owner/name`.
         backend: The backend's name, for the messages.
         revision: Branch, tag or commit of the hub id; empty for the newest.
+        refuse: Looks at a folder that holds no more than the `config.json` of the hub id, before
+            the weights are fetched, and raises a ModelError where they would be of no use.
 
     Raises:
-        ModelError: If there is no such folder and nothing to fetch.
+        ModelError: If there is no such folder and nothing to fetch, or as `refuse`.
     """
     if not source:
         raise ModelError(f"{backend} needs a model", f"write --model {backend}:FOLDER or a hub id")
@@ -38,11 +47,13 @@ def find_folder(source: str, backend: str, revision: str = "") -> Path:
         raise ModelError(f"{source} is a file, not a model folder", "name its folder")
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise ModelError(f"there is no model folder {source}", "check the path")
-    return _fetch(source, revision)
+    if refuse is not None:
+        refuse(_fetch(source, revision, [CONFIG]))
+    return _fetch(source, revision, WANTED)
 
 
-def _fetch(source: str, revision: str) -> Path:
-    """Downloads a model of the hub into its cache, unless it lies there."""
+def _fetch(source: str, revision: str, patterns: Sequence[str]) -> Path:
+    """Downloads files of a hub model into its cache, unless they lie there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -51,7 +62,7 @@ def _fetch(source: str, revision: str) -> Path:
             snapshot_download(
                 source,
                 revision=revision or None,
-                allow_patterns=list(WANTED),
+                allow_patterns=list(patterns),
                 ignore_patterns=list(UNWANTED),
             )
         )

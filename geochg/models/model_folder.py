@@ -12,6 +12,7 @@ from geochg.models import adapters
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.models.model_files import CONFIG, saved_json, tensor_shapes, weight_files
 from geochg.models.registry import backends, find_backend, shown_capabilities
+from geochg.models.vlm.code_elsewhere import refuse_code_elsewhere
 from geochg.safety.untrusted_text import cleaned
 
 ADAPTER = "adapter"
@@ -91,6 +92,7 @@ def inspect_model_folder(path: Path) -> ModelFolder:
     model_type = saved_json(path / CONFIG).get("model_type")
     backend = _backend_for(model_type)
     if backend is None:
+        refuse_code_elsewhere(path)
         shown_type = cleaned(str(model_type), 60)
         raise ModelError(
             f"{path} holds a model of type {shown_type!r}, which no installed backend opens",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from geochg.models.base import ChangeModel
@@ -10,6 +11,7 @@ from geochg.tiling.pair import PlacedPair, RasterPair
 from geochg.tiling.pair_checks import Remark, refuse
 
 _HINT = "use --model radar, which is made for it"
+_BAND_HINT = "name the bands if the files do not: --bands red=1,green=2,blue=3,nir=4"
 
 
 def pair_for(
@@ -28,7 +30,7 @@ def pair_for(
         OptionError: As `PlacedPair.with_bands`.
     """
     pair = placed_pair.with_bands(options, model.capabilities.bands)
-    remarks = imagery_remarks(pair, model)
+    remarks = (*imagery_remarks(pair, model), *class_remarks(pair, model, options.classes))
     if refusing:
         refuse(remarks)
     return replace(pair, remarks=(*pair.remarks, *remarks))
@@ -50,6 +52,21 @@ def imagery_remarks(pair: RasterPair, model: ChangeModel) -> tuple[Remark, ...]:
         return (Remark(text, _HINT, refused=True),)
     text = f"the images are radar ({names}), and {model.name} was made for pictures of light"
     return (Remark(text, _HINT),)
+
+
+def class_remarks(
+    pair: RasterPair, model: ChangeModel, wanted_classes: Collection[str]
+) -> tuple[Remark, ...]:
+    """That the model cannot name a class in these bands; refused where it can name none of them."""
+    known_classes = model.classes_of(pair.facts)
+    missing = [name for name in wanted_classes if name not in known_classes]
+    if not missing or model.capabilities.free_classes:
+        return ()
+    text = (
+        f"{model.name} cannot tell {', '.join(missing)} by the bands {', '.join(pair.bands.names)}"
+    )
+    hint = f"it can tell {', '.join(known_classes)}; {_BAND_HINT}"
+    return (Remark(text, hint, refused=len(missing) == len(wanted_classes)),)
 
 
 def _left_out(pair: RasterPair) -> tuple[Remark, ...]:

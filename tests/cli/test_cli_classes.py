@@ -36,6 +36,9 @@ def test_the_command_line_takes_classes_a_file_and_prompts(geochg, folder, make_
     ("arguments", "names"),
     [
         (["--classes", "solar panels"], "builtin knows no class 'solar panels'"),
+        (["--classes", "a,,b"], "nothing stands beside a comma of 'a,,b' in --classes"),
+        (["--classes", ","], "nothing stands beside a comma of ','"),
+        (["--bands", "1,"], "nothing stands beside a comma of '1,' in --bands"),
         (["--classes", "x" * 200], "has 200 characters"),
         (["--classes", "road,Roads"], "'road' and 'Roads', which mean the same"),
         (["--classes-file", "none.toml"], "cannot read the class file"),

@@ -119,3 +119,31 @@ def test_models_of_pictures_get_a_notice(write_pair):
     assert "vlm was made for pictures of light" in remark.message
     assert not remark.refused
     assert imagery_remarks(pair, load_model("cva")) == ()
+
+
+def colors(make_raster, name, count, names=()):
+    shades = np.random.default_rng(3).integers(0, 99, (count, 64, 64)).astype("uint8")
+    return make_raster(name, shades, names=list(names))
+
+
+@pytest.mark.parametrize("model", ["irmad", "cva"])
+def test_a_model_refuses_classes_that_it_cannot_tell_by_these_bands(make_raster, model):
+    path = colors(make_raster, "a.tif", 3)
+    with pytest.raises(InputError, match="cannot tell water by the bands red, green") as error:
+        geochg.analyze(path, path, options(model, classes=("water",)))
+    assert "it can tell other" in error.value.hint
+    assert "nir=4" in error.value.hint
+    description = describe(path, path, options(model, classes=("water",)))
+    assert [remark for remark in description.remarks if remark.refused]
+    named = options(model, classes=("water",), bands=("red=1", "green=2", "nir=3"))
+    assert geochg.analyze(path, path, named).features.empty
+
+
+def test_a_class_that_cannot_be_told_is_told_where_others_can(make_raster):
+    path = colors(make_raster, "a.tif", 2, ("green", "nir"))
+    told = []
+    wanted = options("cva", classes=("vegetation", "water"))
+    geochg.analyze(path, path, wanted, listener=told.append)
+    warnings = [event.message for event in told if isinstance(event, Notice) and event.warning]
+    assert any("cannot tell vegetation by the bands green, nir" in text for text in warnings)
+    assert not any("water by the bands" in text for text in warnings)

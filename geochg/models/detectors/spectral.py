@@ -5,6 +5,7 @@ be 8-bit numbers stretched for the eye, each date in its own way. Each date gets
 the deepest valley of the index's histogram near the textbook value, if there is one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,12 @@ CHANNELS = (
     Channel("water", Change.DISAPPEARED),
 )
 """The kinds of change told apart when there is a near-infrared band."""
+
+
+def class_names(channels: Iterable[Channel]) -> tuple[str, ...]:
+    """The classes of some kinds of change, each once."""
+    return tuple(dict.fromkeys(channel.class_name for channel in channels))
+
 
 _OTHER, _VEGETATION, _WATER = 0, 1, 2
 
@@ -73,6 +80,16 @@ def cover_bands(bands: tuple[str, ...]) -> CoverBands | None:
     if "nir" not in index or len(index) == 1:
         return None
     return CoverBands(index["nir"], index.get("red"), index.get("green"))
+
+
+def channels_of(bands: tuple[str, ...]) -> tuple[Channel, ...]:
+    """The kinds of change that bands of these names tell apart."""
+    positions = cover_bands(bands)
+    if positions is None:
+        return CHANNELS[:1]
+    if positions.red is None:
+        return tuple(channel for channel in CHANNELS if channel.class_name != "vegetation")
+    return CHANNELS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,15 @@ from geochg.models.detectors.detector import DetectorOptionsT, TileChange, Weigh
 from geochg.models.detectors.difference import LinearDifference, sharp_strength, strength
 from geochg.models.detectors.sample import PixelSample, sample_pixels
 from geochg.models.detectors.smooth import smoothed
-from geochg.models.detectors.spectral import CHANNELS, CoverScores, cover_bands, fit_cover, kinds
+from geochg.models.detectors.spectral import (
+    CHANNELS,
+    CoverScores,
+    channels_of,
+    class_names,
+    cover_bands,
+    fit_cover,
+    kinds,
+)
 from geochg.models.detectors.threshold import Cut, effective_dof, fit_cut, fixed_cut
 from geochg.records import (
     Channel,
@@ -61,7 +69,7 @@ class StatisticalModel(WeightlessModel[DetectorOptionsT]):
         pixels="values",
         bands="all",
         surveys=True,
-        classes=tuple(dict.fromkeys(channel.class_name for channel in CHANNELS)),
+        classes=class_names(CHANNELS),
     )
 
     def __init__(self, options: DetectorOptionsT) -> None:
@@ -72,6 +80,10 @@ class StatisticalModel(WeightlessModel[DetectorOptionsT]):
     def is_surveyed(self) -> bool:
         """Whether the statistics of the pair are known."""
         return self.statistics is not None
+
+    def classes_of(self, facts: PairFacts) -> tuple[str, ...]:
+        """Without the near infrared, only that something changed; see `channels_of`."""
+        return class_names(channels_of(facts.bands))
 
     @abstractmethod
     def fit(self, sample: PixelSample) -> LinearDifference:

@@ -17,6 +17,7 @@ from geochg.models.memory import FittingBatches, memory_errors
 from geochg.models.model_files import fingerprint, weight_files
 from geochg.models.model_settings import check_settings_files
 from geochg.models.pretrained import FirstUse, loading_errors
+from geochg.models.vlm.code_elsewhere import refuse_code_elsewhere
 from geochg.models.vlm.model_types import HINT, MODEL_TYPES, PROCESSOR_FILES, WEIGHTS_HINT
 from geochg.models.vlm.options import AnswerForm, VlmOptions
 from geochg.options import Dtype, Quantize
@@ -74,7 +75,7 @@ class VlmModel(ChangeModel[VlmOptions]):
         """
         from geochg.models.vlm.loading import VlmSettings, open_vlm
 
-        folder = find_folder(source, cls.name, options.revision)
+        folder = find_folder(source, cls.name, options.revision, refuse_code_elsewhere)
         device = torch_device(device)
         settings = VlmSettings(
             device,
@@ -96,6 +97,7 @@ class VlmModel(ChangeModel[VlmOptions]):
     @classmethod
     def inspect_folder(cls, folder: Path) -> Capabilities:
         """Checks weights and settings; see `ChangeModel.inspect_folder`."""
+        refuse_code_elsewhere(folder)
         check_settings_files(folder, weight_files(folder, WEIGHTS_HINT), PROCESSOR_FILES)
         require_packages("vlm", "torch", "transformers")
         return cls.backend_capabilities

@@ -17,6 +17,7 @@ from geochg.models.pretrained import check_tokenizer, loading_errors, open_part,
 from geochg.models.quantised import quantised_settings
 from geochg.models.vlm import instructblip
 from geochg.models.vlm.chat_writer import ChatWriter
+from geochg.models.vlm.code_elsewhere import refuse_code_elsewhere
 from geochg.models.vlm.engine import Engine
 from geochg.models.vlm.family import Family
 from geochg.models.vlm.llava import Llava, LlavaNextVideo, LlavaOnevision, VideoLlava
@@ -81,9 +82,10 @@ def open_vlm(folder: Path, settings: VlmSettings) -> Engine[Any]:
     """Loads model, tokenizer and chat template; never runs code that comes with them.
 
     Raises:
-        ModelError: If the folder has no configuration, is of no known family, lacks weights or a
-            tokenizer, or cannot be quantised or adapted.
+        ModelError: If the folder has no configuration, is of no known family or one whose code is
+            not in transformers, lacks weights or a tokenizer, or cannot be quantised or adapted.
     """
+    refuse_code_elsewhere(folder)
     model_type = known_model_type(folder, MODEL_TYPES, HINT)
     check_settings_files(folder, weight_files(folder, WEIGHTS_HINT), PROCESSOR_FILES)
     if settings.adapter:
