@@ -20,6 +20,7 @@ from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata, series_facts, span_facts
 from geochg.pipeline.run import Run, kept_preparation
+from geochg.pipeline.tokens import token_facts
 from geochg.records import Span, TileFailure
 from geochg.tiling.pair import RasterPair, nothing_valid
 from geochg.tiling.preparation import Preparation
@@ -144,6 +145,7 @@ def finish(
     changes = [_changes(span, layer, number) for number, span in enumerate(spans)]
     facts = metadata(run.pair, run.options, run.model, run.questions, spans[-1].facts())
     facts["caption"] = layer_caption(layer, facts["not_seen_m2"])
+    facts |= token_facts(span.journal for span in spans)
     if unmeasured := run.tell_unmeasured(layer):
         facts["confidence"] = unmeasured
     if len(sources) > 2:

@@ -27,6 +27,7 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata, span_facts
 from geochg.pipeline.run import Run, kept_preparation
 from geochg.pipeline.scene_records import SCENES
+from geochg.pipeline.tokens import token_facts
 from geochg.records import SceneAnswers, SceneQuestions, Task, Tile, TileAnswers, TileFailure
 from geochg.tasks.scene import scene_questions, usual_labels
 from geochg.tiling.gdal import gdal_settings
@@ -230,6 +231,7 @@ def _facts(
     }
     facts = metadata(run.pair, run.options, run.model, (), span)
     facts["questions"] = {str(task): prompt for task, prompt in prompts.items() if prompt}
+    facts |= token_facts([journal])
     facts["labels"] = [label.name for label in questions.labels]
     return facts
 
