@@ -230,7 +230,8 @@ class ClassList:
             if listed_class.color
         }
         colors = known_colors | given_colors
-        free_colors = itertools.cycle([c for c in _PALETTE if c not in colors.values()])
+        # Where the user took all of the palette, colors come twice.
+        free_colors = itertools.cycle([c for c in _PALETTE if c not in colors.values()] or _PALETTE)
         return {name: colors.get(name) or next(free_colors) for name in self.names}
 
     def asked_classes(self) -> tuple[AskedClass, ...]:

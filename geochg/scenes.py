@@ -58,3 +58,8 @@ class SceneAnswers:
     def present(self) -> tuple[str, ...]:
         """The labels that are there, in the order in which they were asked about."""
         return tuple(name for name, label in self.labels.items() if label.present)
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """The labels of which it is not known whether they are there."""
+        return tuple(name for name, label in self.labels.items() if label.present is None)

@@ -14,7 +14,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 
 from geochg_qgis.connection import Connection, log
 from geochg_qgis.i18n import tr
-from geochg_qgis.link.errors import Cancelled, LinkError
+from geochg_qgis.link.errors import Cancelled, LinkError, drop_frames
 from geochg_qgis.link_messages import translated_error
 
 TaskFunction = Callable[["BackgroundTask"], Mapping[str, Any]]
@@ -77,7 +77,9 @@ class BackgroundTask(QgsTask):
             self._error = LinkError(
                 f"{type(error).__name__}: {error}", tr("report this; the log has more about it")
             )
-        _drop_frames(self._error)
+        if self._error is not None:
+            # They are of this thread, and one of them holds the task.
+            drop_frames(self._error)
         return self._error is None
 
     def finished(self, result: bool) -> None:
@@ -121,13 +123,6 @@ class BackgroundTask(QgsTask):
         """Sends an event to the main thread."""
         if not self._abandoned:
             self.event_sent.emit(event)
-
-
-def _drop_frames(error: BaseException | None) -> None:
-    """Drops the tracebacks of an error: they hold a thread's frames, and with them the task."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def start_listed(task: BackgroundTask) -> BackgroundTask:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from geochg.class_list import LONGEST_NAME, ClassList, folded_name
+from geochg.class_list import LONGEST_NAME, ClassList, ListedClass, folded_name
 from geochg.classes import LEGEND
 from geochg.errors import InputError, OptionError
 from geochg.noun_forms import plural_of, singular_of
@@ -55,6 +55,15 @@ def test_classes_without_a_color_get_one_that_no_other_has():
     class_list = ClassList.of_names([f"kind {letter}" for letter in "abcdefghijkl"])
     colors = class_list.colors
     assert len(set(colors.values())) == len(colors) == 12
+
+
+def test_a_class_gets_a_color_also_where_the_user_took_all_that_there_are():
+    own = ClassList.of_names([f"kind {letter}" for letter in "abcdefghijklmnop"]).colors
+    assert len(set(own.values())) == 16
+    listed = [ListedClass(name, color=color) for name, color in own.items()]
+    colors = ClassList((*listed, ListedClass("rest"))).colors
+    assert colors.items() > own.items()
+    assert colors["rest"] in own.values()
 
 
 def test_a_list_can_be_complete(tmp_path):

@@ -41,6 +41,7 @@ def merge_scenes(
 ) -> None:
     """Joins tiles that share an edge and have the same labels, and puts them into a layer.
 
+    A tile of which a label is not known is joined with those of which the same is not known.
     Pieces wait until no further tile can join their feature, so that few are held at once.
 
     Args:
@@ -74,7 +75,7 @@ def _add_closed(
     if not pieces:
         return []
     polygons = np.array([piece.polygon for piece in pieces], dtype=object)
-    keys = [piece.result.answers.present for piece in pieces]
+    keys = [(piece.result.answers.present, piece.result.answers.untold) for piece in pieces]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     contacts = Contacts.of(polygons)
     feature = contacts.feature_numbers(np.array([numbers[key] for key in keys], np.int64))
@@ -120,7 +121,7 @@ def _rows(
             json.dumps(answers.present, ensure_ascii=False),
             _as_json(_mean_probabilities(own_pieces)),
             _as_json(answers.counts) if is_one else None,
-            (answers.caption if is_one else "") or worded_labels(answers.present),
+            (answers.caption if is_one else "") or worded_labels(answers.present, answers.untold),
             rounded_value(float(areas_m2[number]), 1),
             json.dumps([tile.window.name for tile in tiles]),
             shapely.to_wkb(polygons[number]),
@@ -139,9 +140,16 @@ def _mean_probabilities(pieces: Sequence[_Piece]) -> dict[str, float]:
     return {name: round(total / weight, 4) for name, (weight, total) in sums.items()}
 
 
-def worded_labels(labels: Sequence[str]) -> str:
-    """What labels say, in words."""
-    return f"Shows: {', '.join(labels)}." if labels else "Shows none of the labels."
+def worded_labels(labels: Sequence[str], untold: Sequence[str] = ()) -> str:
+    """What labels say, in words.
+
+    Args:
+        labels: Those that are there.
+        untold: Those to which the answer made no sense.
+    """
+    others = "none of the other labels" if untold else "none of the labels"
+    sentence = f"Shows: {', '.join(labels)}." if labels else f"Shows {others}."
+    return f"{sentence} Not known: {', '.join(untold)}." if untold else sentence
 
 
 def scene_tiles(

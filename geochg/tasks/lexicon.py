@@ -13,13 +13,11 @@ from geochg.classes import CHANGE_CLASSES, CLASS_BY_NAME, CLASSES
 from geochg.noun_forms import plural_of
 from geochg.records import AskedClass, Change
 
-_PLURALS = {"factory": "factories", "bush": "bushes"}
-
 NOUNS = {
     form: (row.name, noun)
     for row in CHANGE_CLASSES
     for noun in row.nouns
-    for form in (noun, _PLURALS.get(noun, f"{noun}s"))
+    for form in (noun, plural_of(noun), f"{noun}s")  # "waters" and "soils" are said, too
 }
 """Class and singular of each noun, by the noun in singular and plural."""
 

@@ -1,4 +1,4 @@
-"""A single raster, source_input and put on its grid as both dates of a pair that is read once."""
+"""A single raster, opened and put on its grid as both dates of a pair that is read once."""
 
 from __future__ import annotations
 

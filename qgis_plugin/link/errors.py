@@ -48,6 +48,14 @@ class LinkError(Exception):
         return error
 
 
+def drop_frames(error: BaseException) -> None:
+    """Drops the tracebacks of an error that is kept: their frames hold what functions opened."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+
+
 class SetupError(LinkError):
     """No worker can be started: the set-up page helps."""
 

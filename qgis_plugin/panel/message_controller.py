@@ -26,7 +26,7 @@ from geochg_qgis.formatting import as_markup, sentence
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.editable_results import NotEditable
 from geochg_qgis.layers.image_identity import ImageMissing
-from geochg_qgis.link.errors import LinkError, SetupError
+from geochg_qgis.link.errors import LinkError, SetupError, drop_frames
 from geochg_qgis.panel.layouts import name_dialog_buttons, name_widget
 from geochg_qgis.panel.missing_image import find_image
 
@@ -58,6 +58,8 @@ class MessageController:
     def show_error(self, error: LinkError) -> None:
         """Shows an error and its hint until the user closes it."""
         log(f"{error}\n{error.detail}", Qgis.MessageLevel.Critical)
+        # Its buttons keep the error, and would keep a layer of its frames until after QGIS ended.
+        drop_frames(error)
         bar = self._bar()
         item = bar.createMessage("geochg", as_markup(_as_sentences(error)))
         self._add_button(

@@ -5,6 +5,7 @@ from threading import Event as Flag
 
 import numpy as np
 import pytest
+from odc.geo.geobox import GeoBox
 from rasters import ORIGIN, texture
 from shapely.geometry import box
 
@@ -12,8 +13,11 @@ import geochg
 from geochg.errors import CancelledRunError, InputError, OptionError, TilesFailedError
 from geochg.events import Progress
 from geochg.features import scenes
+from geochg.features.scene_layer import SceneLayer
+from geochg.features.scene_results import SceneResult
 from geochg.pipeline.dialogue import open_image_dialogue
 from geochg.pipeline.outputs import Outputs
+from geochg.records import Label, PixelWindow, SceneAnswers, TileWindow
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 
@@ -178,6 +182,21 @@ def test_an_answer_without_sense_is_no_absence(make_raster, tmp_path):
     assert scene.metadata["tiles"]["unparsed"] == 12
     assert "water" not in json.loads(told(scene)["building"].probabilities)
     assert json.loads(gpd.read_file(outputs.tiles).unparsed[0]) == ["water"]
+    assert told(scene)[""].caption == "Shows none of the other labels. Not known: water."
+
+
+def test_a_tile_without_a_known_answer_is_not_joined_with_those_that_have_one():
+    layer = SceneLayer(GeoBox((10, 20), ORIGIN, "EPSG:32633"))
+    results = []
+    for index, present in enumerate([False, None]):
+        core = PixelWindow(0, 10, 10 * index, 10 * index + 10)
+        answers = SceneAnswers({"building": Label(True), "water": Label(present)})
+        ground = (box(core.col_start, 0, core.col_stop, 10),)
+        results.append(SceneResult(TileWindow(index, 0, index, core, core), answers, ground))
+    scenes.merge_scenes(results, GeoBox((10, 20), ORIGIN, "EPSG:32633"), layer)
+    known, unknown = layer.frame().caption
+    assert known == "Shows: building."
+    assert unknown == "Shows: building. Not known: water."
 
 
 def test_a_probability_that_is_none_fails_the_tile(make_raster):

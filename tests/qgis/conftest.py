@@ -1,5 +1,6 @@
 """The plugin in a QGIS without a window, its worker being the geochg of this repository."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -15,6 +16,13 @@ from qgis_worker import WORKER_PYTHON
 load_plugin_package()
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_garbage_at_the_end(qgis_app):
+    """Deletes layers that garbage holds before QGIS ends, behind which that crashes."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

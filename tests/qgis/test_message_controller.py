@@ -1,7 +1,9 @@
 """Messages are seen whole, also those that are longer than QGIS's one line."""
 
+import weakref
+
 import pytest
-from qgis.core import Qgis
+from qgis.core import Qgis, QgsVectorLayer
 from qgis.gui import QgsMessageBar
 from qgis.PyQt.QtWidgets import QTextEdit
 
@@ -55,3 +57,18 @@ def test_one_that_is_closed_at_once_is_left(bar, qtbot):
     qtbot.wait(50)
     bar.pushMessage("geochg", "short", Qgis.MessageLevel.Info, 0)
     assert shown_text(bar).toPlainText() == "geochg: short"
+
+
+def test_a_message_keeps_no_layer_that_failed(bar, qtbot):
+    messages, deleted = MessageController(Interface(bar), list, list), []
+
+    def open_layer():
+        layer = QgsVectorLayer("Polygon?crs=EPSG:4326", "x", "memory")
+        weakref.finalize(layer, deleted.append, "layer")
+        raise LinkError("it cannot be opened", "choose another")
+
+    try:
+        open_layer()
+    except LinkError as error:
+        messages.show_error(error)
+    assert deleted == ["layer"]

@@ -39,6 +39,7 @@ READ = {
     "2 villas and 1 warehouse have been built": counts(building=(3, NEW)),
     "1 street, 2 residential buildings": counts(1, 2),
     "5 apartment buildings appeared": counts(building=(5, NEW)),
+    "2 grasses and 1 wasteland have disappeared": counts(vegetation=(2, GONE), bare=(1, GONE)),
     "3 trees and 1 pond have disappeared": counts(vegetation=(3, GONE), water=(1, GONE)),
     "Some trees have been replaced by 5 houses and a road": counts(1, 5),
     "10 houses have been built along a road": counts(building=(10, NEW)),

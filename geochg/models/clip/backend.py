@@ -20,7 +20,7 @@ from geochg.models.clip.dense_tiles import SURVEY_TILES, DenseTiles
 from geochg.models.clip.kinds import LandKinds
 from geochg.models.clip.model_types import HINT, MODEL_CLASSES, check_clip_folder
 from geochg.models.clip.options import ClipOptions, Look
-from geochg.models.clip.own_classes import own_classes
+from geochg.models.clip.own_classes import asked_names, own_classes
 from geochg.models.clip.scene_labels import SceneLabels
 from geochg.models.clip.scoring import became, score_at
 from geochg.models.clip.whole import WholeTiles
@@ -171,19 +171,11 @@ class ClipModel(ChangeModel[ClipOptions]):
 
         return DenseTiles(
             DenseEncoder(self.encoder),
-            LandKinds.of(self.classes, self._asked_names),
+            LandKinds.of(self.classes, asked_names(self.options.class_list)),
             self.options.window_px,
             self.options.threshold,
             self.options.presence_threshold,
         )
-
-    @property
-    def _asked_names(self) -> tuple[str, ...]:
-        """The output classes that the user named; none where all count."""
-        if not self.options.class_list:
-            return ()
-        class_list = ClassList.from_dict(self.options.class_list, "--classes")
-        return () if class_list.complete else class_list.names
 
     @cached_property
     def _whole(self) -> WholeTiles:

@@ -68,6 +68,8 @@ def test_one_class_alone_is_never_all_there_is(folder, tmp_path):
     file.write_text('complete = true\n[[classes]]\nname = "vineyard"\n')
     model, _ = load(folder, classes_file=str(file))
     assert len(model.classes) > 2
+    # What else there is counts as one background, as without the word `complete`.
+    assert model._dense.kinds.names == ("vineyard", "")
 
 
 def test_two_ways_of_naming_classes_are_one_too_many(folder, tmp_path):
