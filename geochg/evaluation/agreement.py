@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from geochg.evaluation.intervals import share_interval
+from geochg.evaluation.scores import PAIRS_BY_LABEL
 from geochg.evaluation.tables import Interval, ScoreLine, ScoreTable
 from geochg.evaluation.values import FailedAnswer, GivenAnswer
 from geochg.geometry.hysteresis import presence_of
@@ -194,10 +195,9 @@ def agreement_scores(stated_pairs: Iterable[StatedPair]) -> AgreementScores | No
     if not compared_pairs:
         return None
     tasks = {task for pair in pairs for views in pair.views for task in views}
-    labels = {"changed pairs": True, "unchanged pairs": False, "unlabelled pairs": None}
     by_label = {
         name: [pair for pair in compared_pairs if pair.changed is label]
-        for name, label in labels.items()
+        for name, label in PAIRS_BY_LABEL.items()
     }
     parts = [_group_agreement(name, of_label) for name, of_label in by_label.items() if of_label]
     groups = [_group_agreement("all pairs", compared_pairs), *(parts if len(parts) > 1 else ())]

@@ -9,16 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from geochg.evaluation.intervals import share_interval
-from geochg.evaluation.scores import ALL_CHANGED, DIFFERENCING, NO_CHANGE
+from geochg.evaluation.scores import ALL_CHANGED, DIFFERENCING, NO_CHANGE, PAIRS_BY_LABEL
 from geochg.evaluation.tables import Interval, ScoreLine, ScoreTable
 
 EXCHANGED = "the model, exchanged pairs"
 _AS_THEY_ARE = "the model, {} as they are"
-_LABELS: Mapping[str, bool | None] = {
-    "changed pairs": True,
-    "unchanged pairs": False,
-    "unlabelled pairs": None,
-}
 
 NOTE = (
     "exchanged pairs show two places, so a model that looks calls them changed; one that says so "
@@ -181,7 +176,7 @@ def exchange_scores(
 
 def _by_label(name: str, items: Sequence[CalledItem]) -> dict[str, CalledShare]:
     shares = {}
-    for key, label in _LABELS.items():
+    for key, label in PAIRS_BY_LABEL.items():
         if of_label := [item for item in items if item.changed is label]:
             shares[key] = _called_share(name.format(key), of_label)
     return shares

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,13 @@ MODEL = "the model"
 ALL_CHANGED, NO_CHANGE, DIFFERENCING = "all changed", "no change", "differencing"
 """The baselines: answering always yes, always no, and by the mean absolute difference of the
 pictures against its best threshold."""
+
+PAIRS_BY_LABEL: Mapping[str, bool | None] = {
+    "changed pairs": True,
+    "unchanged pairs": False,
+    "unlabelled pairs": None,
+}
+"""Whether pairs changed by what reports call them; None where that is not known."""
 
 SHOWN = ("accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "auroc")
 """The scores that a table shows, in its order."""

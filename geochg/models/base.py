@@ -271,6 +271,15 @@ class ChangeModel(ABC, Generic[OptionsT]):
         return {}
 
     @property
+    def tokens_so_far(self) -> Mapping[str, int]:
+        """Tokens that a server says it has read and written for this model since it was loaded.
+
+        `prompt`, `completion`, and `untold`: answers whose tokens it did not tell. Empty for
+        models that run here.
+        """
+        return {}
+
+    @property
     @abstractmethod
     def identity(self) -> ModelIdentity:
         """The identity of this model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,11 @@ from geochg.features.voting import voted_heat, voted_results
 from geochg.geometry.placement import table_column
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
+from geochg.pipeline.journal_kinds import CHANGES, RecordKind, ResultT
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata, series_facts, span_facts
 from geochg.pipeline.run import Run, kept_preparation
+from geochg.pipeline.tokens import token_facts
 from geochg.records import Span, TileFailure
 from geochg.tiling.pair import RasterPair, nothing_valid
 from geochg.tiling.preparation import Preparation
@@ -106,13 +108,36 @@ def begin_journal(run: Run, between: Sequence[RasterSource] = (), parts: int = 1
         InputError: If there is one that cannot be gone on with.
         OptionError: If there is one of another run.
     """
+    classes = {*CLASSES, *run.model.capabilities.classes, *run.options.wanted_classes}
+    return begin_journal_of(run, CHANGES, classes, between, parts)
+
+
+def begin_journal_of(
+    run: Run,
+    kind: RecordKind[ResultT],
+    classes: Collection[str],
+    between: Sequence[RasterSource] = (),
+    parts: int = 1,
+) -> Journal[ResultT]:
+    """The journal of a run whose results are of some kind; see `begin_journal`.
+
+    Args:
+        run: The run.
+        kind: How results are kept and looked at.
+        classes: The classes that its model can name.
+        between: As for `begin_journal`.
+        parts: As for `begin_journal`.
+
+    Raises:
+        InputError: As `begin_journal`.
+        OptionError: As `begin_journal`.
+    """
     paths = run.outputs.paths()
     has_heat = run.outputs.heatmap is not None
     facts = fingerprint(run.pair, run.options, run.model, heatmap=has_heat, between=between)
     path = journal_path(paths[0]) if paths else None
-    classes = {*CLASSES, *run.model.capabilities.classes, *run.options.wanted_classes}
-    journal = Journal.begin(
-        path, run.layout, facts, resume=run.options.resume, classes=classes, parts=parts
+    journal: Journal[ResultT] = Journal.begin(
+        path, run.layout, facts, resume=run.options.resume, classes=classes, parts=parts, kind=kind
     )
     if not journal.has_locks:
         text = f"the folder of {path} has no file locks: start no other run with this output"
@@ -144,6 +169,7 @@ def finish(
     changes = [_changes(span, layer, number) for number, span in enumerate(spans)]
     facts = metadata(run.pair, run.options, run.model, run.questions, spans[-1].facts())
     facts["caption"] = layer_caption(layer, facts["not_seen_m2"])
+    facts |= token_facts(span.journal for span in spans)
     if unmeasured := run.tell_unmeasured(layer):
         facts["confidence"] = unmeasured
     if len(sources) > 2:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 import numpy as np
@@ -200,12 +201,18 @@ class Journal(Generic[ResultT]):
         if self._path is not None:
             remove_journal(self._path)
 
-    def add(self, results: Iterable[ResultT], skipped: Iterable[TileWindow]) -> None:
+    def add(
+        self,
+        results: Iterable[ResultT],
+        skipped: Iterable[TileWindow],
+        measured: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
         """Commits finished tiles, all or none.
 
         Args:
             results: Tiles that were answered.
             skipped: Tiles with no valid pixel in their core.
+            measured: What is kept in the same breath, as by `keep_measured`.
 
         Raises:
             RunError: If the disk is full or the file cannot be written.
@@ -218,6 +225,8 @@ class Journal(Generic[ResultT]):
         with self._name_write_errors():
             self._database.execute("BEGIN")
             self._database.executemany(_INSERT_TILE, rows)
+            for name, value in measured.items():
+                self._insert_measured(name, value)
             self._database.execute("COMMIT")
 
     def keep_measured(self, name: str, value: Mapping[str, Any]) -> None:
@@ -227,10 +236,7 @@ class Journal(Generic[ResultT]):
             RunError: If the disk is full or the file cannot be written.
         """
         with self._name_write_errors():
-            self._database.execute(
-                "INSERT OR REPLACE INTO measured VALUES (?, ?)",
-                (self._prefix + name, json.dumps(value)),
-            )
+            self._insert_measured(name, value)
 
     def measurement(self, name: str) -> dict[str, Any] | None:
         """What `keep_measured` kept; None when it kept nothing of that name.
@@ -305,6 +311,10 @@ class Journal(Generic[ResultT]):
     def _index(self, number: int) -> int:
         """The index of a tile in the layout, by its number among all parts."""
         return number % len(self._layout)
+
+    def _insert_measured(self, name: str, value: Mapping[str, Any]) -> None:
+        values = (self._prefix + name, json.dumps(value))
+        self._database.execute("INSERT OR REPLACE INTO measured VALUES (?, ?)", values)
 
     def _rows(self, query: str, *values: str | int) -> Iterator[tuple[Any, ...]]:
         """What a query gives, row by row."""

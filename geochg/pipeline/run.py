@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from geochg.pipeline.batching import answered_ahead, has_core, tiles_to_ask
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.survey import SurveyTiles
+from geochg.pipeline.tokens import spent_between, with_spent
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileWindow
 from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.alignment import Step
@@ -106,10 +108,11 @@ class Run:
         batch_tiles = self.options.batch_size or suitable
         with (
             closing(self._read_tiles(plan, wanted_windows)) as tiles,
-            closing(answered_ahead(tiles, batch_tiles, self._ask)) as answered_batches,
+            closing(answered_ahead(tiles, batch_tiles, self._counted_answers)) as answered_batches,
         ):
             for batch, answers in answered_batches:
-                failures += self._keep_answers(batch, answers, journal)
+                spent = self._spent.popleft() if answers else {}
+                failures += self._keep_answers(batch, answers, journal, spent)
                 finished += len(batch)
                 self.listener(Progress("tiles", finished, len(self.layout)))
         return failures
@@ -252,8 +255,9 @@ class Run:
         batch: Sequence[Tile | TileFailure],
         answers: Sequence[TileAnswers],
         journal: Journal[Any],
+        spent: Mapping[str, int],
     ) -> list[TileFailure]:
-        """Commits one batch; failures stay out of the journal, to be retried."""
+        """Commits one batch and its tokens; failures stay out of the journal, to be retried."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
         asked_tiles = tiles_to_ask(batch)
         skipped = [tile.window for tile in batch if isinstance(tile, Tile) and not has_core(tile)]
@@ -264,7 +268,7 @@ class Run:
                 failures.append(result)
             else:
                 results.append(result)
-        journal.add(results, skipped)
+        journal.add(results, skipped, with_spent(journal, spent))
         return failures
 
     def _result(self, tile: Tile, answers: TileAnswers) -> Any:  # noqa: ANN401
@@ -273,6 +277,18 @@ class Run:
             return answers
         failure = missing_answer(tile, answers)
         return failure or tile_result(tile, answers, self._cell_settings)
+
+    def _counted_answers(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
+        """The answers about a batch, whose tokens are noted; called on the model's thread."""
+        before = self.model.tokens_so_far
+        answers = self._ask(tiles)
+        self._spent.append(spent_between(before, self.model.tokens_so_far))
+        return answers
+
+    @cached_property
+    def _spent(self) -> deque[dict[str, int]]:
+        """Tokens of the batches that were answered and are not kept yet, in order."""
+        return deque()
 
     def _ask(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         with backend_errors(self.model):

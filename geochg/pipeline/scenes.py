@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import OptionError
-from geochg.events import Listener, Notice, Progress, ignore
+from geochg.events import Listener, Progress, ignore
 from geochg.features.scene_layer import SceneLayer
 from geochg.features.scene_results import SceneResult, scene_result
 from geochg.features.scenes import merge_scenes, scene_tiles
@@ -20,13 +20,14 @@ from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import check_classes, check_tells_of_one, load_configured_model
 from geochg.options import CHANGES_LAYER, AlignMode, AnalyzeOptions
+from geochg.pipeline.finish import begin_journal_of
 from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.journal import Journal, Tallies
-from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.outputs import Outputs
-from geochg.pipeline.provenance import fingerprint, metadata, span_facts
+from geochg.pipeline.provenance import metadata, span_facts
 from geochg.pipeline.run import Run, kept_preparation
 from geochg.pipeline.scene_records import SCENES
+from geochg.pipeline.tokens import token_facts
 from geochg.records import SceneAnswers, SceneQuestions, Task, Tile, TileAnswers, TileFailure
 from geochg.tasks.scene import scene_questions, usual_labels
 from geochg.tiling.gdal import gdal_settings
@@ -176,17 +177,7 @@ def _without_prompts(options: AnalyzeOptions) -> AnalyzeOptions:
 
 
 def _begin_journal(run: SceneRun) -> Journal[SceneResult]:
-    paths = run.outputs.paths()
-    facts = fingerprint(run.pair, run.options, run.model, heatmap=False)
-    path = journal_path(paths[0]) if paths else None
-    labels = {label.name for label in run.scene_questions.labels}
-    journal: Journal[SceneResult] = Journal.begin(
-        path, run.layout, facts, resume=run.options.resume, classes=labels, kind=SCENES
-    )
-    if not journal.has_locks:
-        text = f"the folder of {path} has no file locks: start no other run with this output"
-        run.listener(Notice(text, warning=True))
-    return journal
+    return begin_journal_of(run, SCENES, {label.name for label in run.scene_questions.labels})
 
 
 def _finish(
@@ -230,6 +221,7 @@ def _facts(
     }
     facts = metadata(run.pair, run.options, run.model, (), span)
     facts["questions"] = {str(task): prompt for task, prompt in prompts.items() if prompt}
+    facts |= token_facts([journal])
     facts["labels"] = [label.name for label in questions.labels]
     return facts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from geochg.features.tile_results import TileResult
 from geochg.pipeline.batching import has_core, tiles_to_ask
 from geochg.pipeline.journal import Journal
 from geochg.pipeline.run import Run
+from geochg.pipeline.tokens import with_spent
 from geochg.records import Question, Span, Tile, TileAnswers, TileFailure
 from geochg.tiling.read import ReadPlan
 
@@ -60,7 +61,11 @@ class SeriesRun(Run):
         return replace(plans[-1], between=tuple(plan.after for plan in plans[:-1]))
 
     def _keep_answers(
-        self, batch: Sequence[Tile | TileFailure], answers: Sequence[TileAnswers], journal: Journal
+        self,
+        batch: Sequence[Tile | TileFailure],
+        answers: Sequence[TileAnswers],
+        journal: Journal,
+        spent: Mapping[str, int],
     ) -> list[TileFailure]:
         """Commits one batch; a tile that failed about one span has failed."""
         failures = [tile for tile in batch if isinstance(tile, TileFailure)]
@@ -73,8 +78,11 @@ class SeriesRun(Run):
                 continue
             for span_results, result in zip(results, of_tile, strict=True):
                 span_results.append(result)
+        # The tokens come with the last part, without which a tile is asked about again.
         for number, span_results in enumerate(results):
-            journal.part(number).add(span_results, skipped)
+            part = journal.part(number)
+            is_last = number == len(self.spans) - 1
+            part.add(span_results, skipped, with_spent(part, spent if is_last else {}))
         return failures
 
     def _results(self, tile: Tile, answers: TileAnswers) -> list[TileResult] | TileFailure:

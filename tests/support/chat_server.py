@@ -29,7 +29,7 @@ class ChatServer(ThreadingHTTPServer):
         trouble: Called with the number of a chat (from 0); what it returns is done instead of
             answering: a status, an address to send on to, "close", "close mid-stream", "break off"
             (a stream), "html", "empty", "no message", "nonsense", "echo" or
-            "escape"; a body as a dict or bytes; a status with a body.
+            "escape"; a body as a dict or bytes; a status with a body, and headers where wanted.
         lists: Whether it tells its models; else it fails to, as `transformers serve` does at first.
         delay_s: How long an answer takes.
         is_gone: Whether every connection is closed without a word.
@@ -138,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(trouble, dict | bytes):
             self._send(200, trouble)
         elif isinstance(trouble, tuple):
-            self._send(trouble[0], trouble[1], {"Retry-After": "0.01"})
+            status, content, *headers = trouble
+            self._send(status, content, headers[0] if headers else {"Retry-After": "0.01"})
         else:
             words = _STRANGE.get(str(trouble)) or _words(body["messages"])
             if trouble == "echo":

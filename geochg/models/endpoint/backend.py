@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -95,6 +95,11 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         request = json.dumps(self.options.request(), sort_keys=True, default=str)
         digest = hashlib.sha256(request.encode()).hexdigest()
         return ModelIdentity(str(self.chat.address), f"sha256:{digest}")
+
+    @property
+    def tokens_so_far(self) -> Mapping[str, int]:
+        """The tokens of all requests; see `ChangeModel.tokens_so_far`."""
+        return self.chat.tokens.values()
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.

@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 LEAST_TOKENS = 2
 """Tokens that a server must list at a place; of one alone nothing is known about the others."""
 
+MOST_UNLISTED = 0.01
+"""Of the mass of the listed words, the most that one that is not listed may have at its place for
+the shares to be known."""
+
 _BEFORE_WORD = re.compile(r"^[\W_]+")
 
 
@@ -81,6 +85,11 @@ def _shares(token: TokenChoices, words: Sequence[str]) -> dict[str, float] | Non
             if _begins(text, word):
                 masses[word] += math.exp(min(logprob, 0.0))
     total = sum(masses.values())
+    # A word that is not listed may be as likely as the least that is, or have all of the rest.
+    listed_masses = [math.exp(min(logprob, 0.0)) for logprob in dict(token.logprobs).values()]
+    unlisted = min(min(listed_masses), 1.0 - sum(listed_masses))
+    if min(masses.values()) == 0 and unlisted > MOST_UNLISTED * total:
+        return None
     return {word: mass / total for word, mass in masses.items()} if total > 0 else None
 
 

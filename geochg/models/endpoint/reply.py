@@ -5,6 +5,7 @@ from typing import Any
 
 from geochg.models.chat.dialogue import NOTHING_SAID
 from geochg.safety.untrusted_text import cleaned
+from geochg.tasks.reply_text import spoken_answer
 
 LONGEST_SENTENCE = 300
 """Most characters of a server's error that are shown."""
@@ -17,6 +18,7 @@ _ERROR_MEMBERS = ("message", "detail", "error", "msg", "error_description", "rea
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Members of a message in which servers put the thoughts of a model."""
 
+_CALLED = ("tool_calls", "function_call")
 _TEXT_KINDS = ("text", "output_text")
 _MOST_NESTED = 5
 
@@ -53,13 +55,17 @@ def answer_text(completion: Any, max_tokens: object) -> str:
     message = choice.message
     if message is None:
         raise NoAnswerError(NO_SENSE)
-    text = content_text(message.content)
+    text, finish_reason, has_calls = content_text(message.content), choice.finish_reason, False
+    if calls := _calls(message):
+        called_text = "" if text.strip() else _called_answer(calls)
+        text, has_calls = called_text or text, not called_text
+        finish_reason = None if called_text and finish_reason in _CALLED else finish_reason
     check_answer(
         text,
-        choice.finish_reason,
+        finish_reason,
         refusal=_refusal(message),
         has_thoughts=any(_member(message, name) for name in THOUGHTS),
-        has_calls=bool(_member(message, "tool_calls") or _member(message, "function_call")),
+        has_calls=has_calls,
         max_tokens=max_tokens,
     )
     return text
@@ -97,7 +103,7 @@ def check_answer(
         raise NoAnswerError(
             f"{cause} max_tokens {max_tokens}; more can be allowed with --model-option max_tokens="
         )
-    if has_calls or finish_reason in ("tool_calls", "function_call"):
+    if has_calls or finish_reason in _CALLED:
         raise NoAnswerError("the model called a tool in place of an answer")
     if finish_reason in ("error", "abort"):
         raise NoAnswerError("the endpoint broke the answer off")
@@ -149,6 +155,27 @@ def _part_texts(parts: Sequence[Any]) -> Iterator[str]:
             yield part
         elif _member(part, "type") in _TEXT_KINDS and isinstance(_member(part, "text"), str):
             yield _member(part, "text")
+
+
+def _calls(message: Any) -> list[Any]:
+    """The tools that a message calls, in either form of the protocol."""
+    calls = _member(message, "tool_calls")
+    function = _member(message, "function_call")
+    return calls if isinstance(calls, list) and calls else [{"function": function}] * bool(function)
+
+
+def _called_answer(calls: Sequence[Any]) -> str:
+    """The answer in the arguments of an only call; empty where they are no answer.
+
+    No tools are offered, but templates of models that were trained on them take any JSON for a
+    call. `{"answer": "Yes"}` is an answer, `{"box": [1, 2, 3, 4]}` is none.
+    """
+    arguments = _member(_member(calls[0], "function"), "arguments") if len(calls) == 1 else None
+    if not isinstance(arguments, str) or not arguments.lstrip().startswith("{"):
+        return ""
+    spoken_text = spoken_answer(arguments)
+    # Other objects come back as they are. Asides such as a confidence are left to the parsers.
+    return "" if spoken_text.startswith("{") else arguments
 
 
 def _refusal(message: Any) -> str:

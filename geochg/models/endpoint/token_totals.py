@@ -10,7 +10,7 @@ _MOST_TOKENS = 10**12
 
 @dataclass(slots=True)
 class TokenTotals:
-    """Sums over all requests of a run.
+    """Sums over all requests to a model.
 
     Attributes:
         prompt: Tokens of the requests, images among them.

@@ -72,6 +72,14 @@ class CluedModel(WrappedModel):
             f"{own_identity.id}, clues by {other.id}", f"sha256:{digest}", own_identity.adapter
         )
 
+    @property
+    def tokens_so_far(self) -> Mapping[str, int]:
+        """The tokens of both models."""
+        own_tokens, other = self.model.tokens_so_far, self.captioner.tokens_so_far
+        if self.captioner is self.model or not other:
+            return own_tokens
+        return {name: own_tokens.get(name, 0) + other[name] for name in other}
+
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Lets both models survey the pair; see `ChangeModel.survey`."""
         if self.captioner is not self.model:

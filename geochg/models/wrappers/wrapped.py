@@ -1,6 +1,6 @@
 """The base of models that wrap another one and change what it is asked or what it answers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Self
 
 from geochg.errors import ModelError
@@ -46,6 +46,11 @@ class WrappedModel(ChangeModel[Options]):
     def identity(self) -> ModelIdentity:
         """The identity of the wrapped model."""
         return self.model.identity
+
+    @property
+    def tokens_so_far(self) -> Mapping[str, int]:
+        """The tokens of the wrapped model."""
+        return self.model.tokens_so_far
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Lets the wrapped model survey the pair; see `ChangeModel.survey`."""

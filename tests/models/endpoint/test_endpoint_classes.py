@@ -144,7 +144,7 @@ def test_a_run_with_other_classes_is_not_resumed(server, pair, tmp_path):
         (
             {"classes_file": "own.toml"},
             "builtin takes no class file",
-            "any words: clip, openai, vlm",
+            "any words: clip, labels, openai, vlm",
         ),
         ({"classes": (POOL,), "model": "irmad"}, "irmad knows no class", "any words"),
     ],

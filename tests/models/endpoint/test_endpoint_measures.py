@@ -212,6 +212,11 @@ def test_the_mass_is_that_of_all_tokens_that_begin_a_word():
     assert shares["yes"] == pytest.approx(0.45 / 0.6)
 
 
+def test_a_word_that_is_not_listed_is_unlikely_only_beside_unlikely_ones():
+    tokens = token_choices(served(("Yes", {"Yes": 0.9, "Maybe": 0.05, "The": 0.002}), (".", {})))
+    assert word_shares(tokens, "Yes.", 0, ["yes", "no"]) == {"yes": 1.0, "no": 0.0}
+
+
 @pytest.mark.parametrize(
     "choice",
     [
@@ -225,6 +230,7 @@ def test_the_mass_is_that_of_all_tokens_that_begin_a_word():
         served(("Yes", {"Yes": 0.9})),
         served(("Yes", {"Si": 0.9, "Oui": 0.1})),
         served(("No", {"Yes": 0.9, "No": 0.1})),
+        served(("Yes", {"C": 0.05, "h": 0.04, "Yes": 0.03})),
     ],
 )
 def test_what_is_not_measured_is_not_known(choice):
