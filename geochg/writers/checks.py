@@ -13,6 +13,7 @@ from geochg.extras import require_packages
 from geochg.files.sidecars import DATABASE_SUFFIXES, sidecar_files
 from geochg.writers.geopackage import check_layer, check_layer_name, is_geopackage
 from geochg.writers.recognition import PARQUET_SUFFIXES, is_ours
+from geochg.writers.reviews import refuse_reviewed_file
 
 OVERWRITE_HINT = "choose another file, or add --overwrite to replace it"
 """What to do about a file that geochg did not write."""
@@ -46,7 +47,8 @@ def check_outputs(
     Args:
         outputs: All files the run is to write.
         inputs: All files it reads; those that are no local files are passed over.
-        overwrite: Whether files and layers may be replaced that geochg did not write.
+        overwrite: Whether files and layers may be replaced that geochg did not write, or that
+            hold decisions of a review.
 
     Raises:
         OptionError: If a suffix is not known to its writer, or a name is none of a layer.
@@ -118,7 +120,7 @@ def _check_apart(output: Output, other_path: Output) -> None:
 
 
 def check_existing(output: Output, *, overwrite: bool) -> None:
-    """Refuses to replace what geochg did not write, and what another program has open.
+    """Refuses to replace what geochg did not write, what was reviewed, and what is open elsewhere.
 
     Raises:
         InputError: If something lies there that may not be replaced.
@@ -141,6 +143,8 @@ def check_existing(output: Output, *, overwrite: bool) -> None:
             return
         if not overwrite and not is_ours(path):
             raise InputError(f"{path} is there already and geochg did not write it", OVERWRITE_HINT)
+        if not overwrite:
+            refuse_reviewed_file(path)
         if output.is_layer:
             _check_no_orphans(path, overwrite=overwrite)
     except OSError as error:

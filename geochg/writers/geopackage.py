@@ -16,6 +16,7 @@ from geochg.errors import InputError, OptionError, RunError
 from geochg.files.sqlite import has_locks, open_database
 from geochg.writers.layer_copy import BESIDE, append_rows, folded, put_layer, table_names
 from geochg.writers.recognition import METADATA_KEY
+from geochg.writers.reviews import refuse_reviewed_table
 
 WAIT_S = 5.0
 """Seconds to wait for a program that is writing to the GeoPackage."""
@@ -71,11 +72,11 @@ def check_layer(path: Path, layer: str, *, overwrite: bool) -> None:
     Args:
         path: A GeoPackage, see `is_geopackage`.
         layer: The layer's name, see `check_layer_name`.
-        overwrite: Whether a layer that geochg did not write may be replaced.
+        overwrite: Whether a layer may be replaced that geochg did not write, or that was reviewed.
 
     Raises:
-        InputError: If the layer is someone else's, the name is taken by something that is no
-            layer, or another program holds the file.
+        InputError: If the layer is someone else's or was reviewed, the name is taken by something
+            that is no layer, or another program holds the file.
     """
     try:
         locks = _is_lockable(path)
@@ -118,6 +119,8 @@ def _check_name_free(
             f"{path} has a layer {layer!r} already that geochg did not write",
             "choose another --layer or file, or add --overwrite to replace that layer",
         )
+    if kind and not overwrite:
+        refuse_reviewed_table(database, path, layer)
 
 
 def _is_our_layer(database: sqlite3.Connection, layer: str) -> bool:

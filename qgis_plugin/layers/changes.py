@@ -149,6 +149,9 @@ class ChangeReader(QObject):
 
 def _request(layer: QgsVectorLayer) -> QgsFeatureRequest:
     request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    # A reading stays open between events. Others on this thread, which would wait for its
+    # connection for ever where QGIS has lent out all it has, get one of their own.
+    request.setRequestMayBeNested(True)
     return request.setSubsetOfAttributes(list(_FIELDS), layer.fields())
 
 

@@ -6,6 +6,7 @@ Among them are those that waited for others when QGIS was closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QMessageBox, QPushButton, QWidget
@@ -87,7 +88,8 @@ class InterruptedRunsWidget(RowGroupWidget):
 
     def close_down(self) -> None:
         """Stops to follow the records."""
-        RECORDS.changed.disconnect(self._refresh_timer.start)
+        with suppress(TypeError):  # stopped before
+            RECORDS.changed.disconnect(self._refresh_timer.start)
         self._refresh_timer.stop()
 
     def _go_on_button(self, run: InterruptedRun) -> QPushButton:

@@ -202,6 +202,8 @@ def steps():
     yield pause(1)
     picture("killed")
     REPORT["shown_on_top"] = iface.messageBar().currentItem().text()
+    # The panel starts the next worker at once; there is none until it answers.
+    yield until(lambda: plugin.connection.current_client is not None, 60)
     REPORT["worker_pid"] = plugin.connection.current_client.pid
     REPORT["unfinished"] = [run.output.name for run in dock.interrupted.runs]
     # Whatever the panel shows by now.
