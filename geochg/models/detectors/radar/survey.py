@@ -184,8 +184,7 @@ def _survey_polarisation(
     )
     if raw.shape[1] < MIN_WINDOWS:
         raise _too_few(raw.shape[1], "pixels valid at both dates")
-    for date, scale, values in zip(DATES, polarisation.scales, raw, strict=True):
-        _refuse_below_zero(date, scale, values)
+    _refuse_below_zero(polarisation.scales, raw)
     decibels = (
         Decibels.of_sample(polarisation.scales[0], raw[0]),
         Decibels.of_sample(polarisation.scales[1], raw[1]),
@@ -236,17 +235,22 @@ def _survey_polarisation(
     )
 
 
-def _refuse_below_zero(date: str, scale: RadarScale, values: NDArray[np.float32]) -> None:
+def _refuse_below_zero(scales: Sequence[RadarScale], raw: NDArray[np.float32]) -> None:
     """Refuses decibels that are called something else: only they lie mostly below 0.
 
+    Args:
+        scales: Scale of each date.
+        raw: `(dates, pixels)`, values of valid pixels.
+
     Raises:
-        ModelError: If half of the values are no intensity and no amplitude.
+        ModelError: If half of the values of a date are no intensity and no amplitude.
     """
-    if scale is not RadarScale.DB and float(np.median(values)) < 0:
-        raise ModelError(
-            f"most values of the {date} image lie below 0, which no {scale} does",
-            "add --model-option scale=db if both dates are in decibels",
-        )
+    for date, scale, values in zip(DATES, scales, raw, strict=True):
+        if scale is not RadarScale.DB and float(np.median(values)) < 0:
+            raise ModelError(
+                f"most values of the {date} image lie below 0, which no {scale} does",
+                "add --model-option scale=db if both dates are in decibels",
+            )
 
 
 def _looks_and_noise(
