@@ -176,15 +176,7 @@ def _survey_polarisation(
     sample: SurveySample, polarisation: Polarisation, options: RadarOptions
 ) -> _Surveyed:
     """Noise and match of one polarisation."""
-    raw = sample.values(
-        lambda tile: (
-            np.stack([tile.before[polarisation.index], tile.after[polarisation.index]]),
-            tile.valid,
-        )
-    )
-    if raw.shape[1] < MIN_WINDOWS:
-        raise _too_few(raw.shape[1], "pixels valid at both dates")
-    _refuse_below_zero(polarisation.scales, raw)
+    raw = _valid_values(sample, polarisation)
     decibels = (
         Decibels.of_sample(polarisation.scales[0], raw[0]),
         Decibels.of_sample(polarisation.scales[1], raw[1]),
@@ -233,6 +225,20 @@ def _survey_polarisation(
     return _Surveyed(
         PolarisationStatistics(polarisation.index, decibels, match, noise), looks, unit
     )
+
+
+def _valid_values(sample: SurveySample, polarisation: Polarisation) -> NDArray[np.float32]:
+    """Values of a polarisation, `(dates, pixels)`, at pixels valid at both dates."""
+    raw = sample.values(
+        lambda tile: (
+            np.stack([tile.before[polarisation.index], tile.after[polarisation.index]]),
+            tile.valid,
+        )
+    )
+    if raw.shape[1] < MIN_WINDOWS:
+        raise _too_few(raw.shape[1], "pixels valid at both dates")
+    _refuse_below_zero(polarisation.scales, raw)
+    return raw
 
 
 def _refuse_below_zero(scales: Sequence[RadarScale], raw: NDArray[np.float32]) -> None:
