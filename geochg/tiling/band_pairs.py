@@ -52,6 +52,8 @@ def place_pairing_note(before: Sequence[Band], after: Sequence[Band]) -> str:
     if all(a.role == b.role and a.role for a, b in zip(before, after, strict=True)):
         return ""
     if not any(band.label or band.role for band in (*before, *after)):
+        if len(before) == 1:  # nothing can be mixed up, and no colour could name it
+            return ""
         return "the bands are not named; name them with --bands, such as red=1,green=2,nir=4"
     if all(a.name == b.name for a, b in zip(before, after, strict=True)):
         return ""

@@ -197,6 +197,11 @@ def test_named_bands_are_never_called_unnamed(make_raster):
     assert "not named" in remarks(opened(make_raster, ("", "", ""), ("", "", ""), "rgb"))
 
 
+def test_a_single_band_needs_no_name(make_raster):
+    for purpose in ("rgb", "all"):
+        assert "not named" not in remarks(opened(make_raster, ("",), ("",), purpose))
+
+
 def test_names_that_differ_between_the_dates_are_told(make_raster):
     pair = opened(make_raster, ("img19 x", "img19 y"), ("img21 x", "img21 y"))
     assert pair.bands.after == (1, 2)
