@@ -35,7 +35,9 @@ class _Result:
 
     def __init__(self, area_m2, count):
         self.layer = FeatureLayer(make_grid((24, 24)))
-        row = FeatureRow(0, 0, "other", "altered", None, None, 1, "", None, area_m2, "", "", b"")
+        row = FeatureRow(
+            0, 0, "other", "altered", None, None, 1, None, "", None, area_m2, "", "", b""
+        )
         self.layer.add([row] * count)
         tiles = {"changed": 1, "read": 1, "failed": 0, "incomplete": 0, "unparsed": 0}
         self.metadata = {"tiles": tiles, "not_seen_m2": area_m2}

@@ -139,7 +139,7 @@ def test_a_request_to_end_while_outputs_are_written_leaves_nothing_beside_them(
 ):
     # What writes the output asks the process to end, and goes on writing.
     code = (
-        "import os, signal, sys, geochg_cli.main as m, geochg.pipeline.analyze as p\n"
+        "import os, signal, sys, geochg_cli.main as m, geochg.pipeline.finish as p\n"
         f"write = p.{writer}\n"
         "def press(*words, **more):\n"
         f"    os.kill(os.getpid(), signal.{name}); return write(*words, **more)\n"

@@ -64,10 +64,10 @@ def class_counts(truth: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Coun
 
 
 def class_cells(truth: MaskTruth, class_names: tuple[str, ...] = ASKED) -> Locations:
-    """Changed cells of each class, each with probability 1."""
+    """Changed cells of each class, without probabilities, as answers in words give them."""
     return Locations(
         {
-            name: dict.fromkeys(changed_cells(truth.classes == CLASS_NAMES.index(name)), 1.0)
+            name: dict.fromkeys(changed_cells(truth.classes == CLASS_NAMES.index(name)))
             for name in _known_classes(truth, class_names)
         }
     )

@@ -52,12 +52,14 @@ class ChangeMasks:
     def locations(self, names: Iterable[str] = ASKED) -> Locations:
         """The cells in which more than five percent of the pixels changed, as ChangeChat asks.
 
+        They have no probabilities, as in answers that are read from words.
+
         Args:
             names: The classes whose cells are wanted, among `CLASS_NAMES`.
         """
         return Locations(
             {
-                name: dict.fromkeys(changed_cells(self.classes == CLASS_NAMES.index(name)), 1.0)
+                name: dict.fromkeys(changed_cells(self.classes == CLASS_NAMES.index(name)))
                 for name in names
             }
         )
