@@ -13,6 +13,7 @@ from qgis.core import (
     QgsPointXY,
     QgsRasterLayer,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QPointF, QRectF, pyqtSignal
 from qgis.PyQt.QtGui import QImage, QPainter
 
@@ -80,6 +81,9 @@ class DateRenderer(QObject):
         painter.restore()
 
     def _use_image(self, job: QgsMapRendererParallelJob) -> None:
+        # A job that is deleted with its parent signals once more, when it is gone.
+        if job is not self._job or sip.isdeleted(job):
+            return
         self._job = None
         self._image = job.renderedImage()
         self._image_map = job.mapSettings().mapToPixel()
