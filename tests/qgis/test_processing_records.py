@@ -54,7 +54,9 @@ class Stopped(QgsProcessingFeedback):
     def setProgress(self, percent):
         super().setProgress(percent)
         if percent > 12:
-            self.stop()
+            # Once: progress that was sent before goes on to come.
+            stop, self.stop = self.stop, lambda: None
+            stop()
 
 
 def run(parameters, feedback=None):
