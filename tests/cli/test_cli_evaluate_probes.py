@@ -155,7 +155,7 @@ def test_pairs_without_labels(geochg, refused, pairs, tmp_path):
     refused("evaluate", table, *MARKER, names="has no column 'changed'")
     assert told(geochg, table, *MARKER, "--agreement")["agreement"]["items"] == 12
     given = (*MARKER, "--agreement", "--by", "sensor")
-    refused("evaluate", table, *given, names="no pair has a label")
+    refused("evaluate", table, *given, names="there is no column 'sensor'")
 
 
 def test_a_model_of_one_answer_has_nothing_to_agree(refused, pairs, monkeypatch):

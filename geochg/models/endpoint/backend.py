@@ -191,28 +191,22 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         return [
             row
             if isinstance(row, TileFailure)
-            else told_directions
-            if isinstance(told_directions, TileFailure)
             else measured_answers(with_directions(row, told_directions))
             for row, told_directions in zip(rows, directions, strict=True)
         ]
 
     def _directions(
         self, tile: Tile, opening: list[Message], located_changes: Sequence[LocatedChange]
-    ) -> dict[LocatedChange, Direction] | TileFailure:
-        """The direction of each change of a tile for which the model gives one.
-
-        A tile fails where that question got no answer for a reason that may pass, so that it is
-        asked again; where the server refuses the question for good, directions are left open.
-        """
+    ) -> dict[LocatedChange, Direction]:
+        """The direction of each change of a tile for which the model gives one."""
         if not located_changes:
             return {}
         try:
             question = f"{list_question(located_changes)} {tile.clue}".rstrip()
             messages = _messages(opening, [question], [])
             reply = self.chat.reply(messages, measured=True)
-        except NoAnswerError as error:
-            return {} if error.is_permanent else TileFailure(tile.window, error.reason)
+        except NoAnswerError:
+            return {}
         text = without_thoughts(reply.text)
         directions = {}
         for number, change, position in read_choices(text, len(located_changes)):
