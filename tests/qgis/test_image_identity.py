@@ -142,7 +142,7 @@ def test_a_missing_image_is_found_by_the_user(
     monkeypatch.setattr(messages, "show_warning", warnings.append)
     buttons = {}
     monkeypatch.setattr(
-        messages, "_add_button", lambda _, text, action: buttons.setdefault(text, action)
+        messages, "_add_button", lambda _, text, tip, action: buttons.setdefault(text, action)
     )
     messages.show_error(caught.value)
     buttons["Find it…"]()

@@ -94,7 +94,7 @@ def test_a_name_that_takes_no_other_crs_is_exported(pair, tmp_path, folder):
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        ("a.tif|option:NUM_THREADS=2", "a.tif"),
+        ("a.tif|option:NUM_THREADS=2", str(Path.cwd() / "a.tif")),
         ("/x/GPKG.gpkg", "/x/GPKG.gpkg"),
         ("GPKG:/x/a.gpkg:inner", "GPKG:/x/a.gpkg:inner"),
         ('NETCDF:"a.nc":band', 'NETCDF:"a.nc":band'),

@@ -288,8 +288,8 @@ def test_nothing_comes_from_a_qt_by_its_own_name():
 
 
 def test_nothing_but_qgis_and_the_standard_library_is_imported():
-    # Processing comes with QGIS.
-    allowed = set(sys.stdlib_module_names) | {"qgis", "processing", "geochg_qgis"}
+    # Processing and GDAL's Python come with QGIS.
+    allowed = set(sys.stdlib_module_names) | {"qgis", "processing", "osgeo", "geochg_qgis"}
     for path, tree in _sources():
         for node in ast.walk(tree):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
