@@ -69,7 +69,7 @@ def test_a_scale_that_nobody_tells_is_asked_for(write_pair):
 def test_the_built_in_model_refuses_radar_and_names_the_one_for_it(write_pair, names, tags):
     paths = write_pair(radar_scene(size_px=64), names, **tags)
     for ask in (geochg.analyze, open_dialogue):
-        with pytest.raises(InputError, match="the images are radar") as error:
+        with pytest.raises(InputError, match="the imagery is radar") as error:
             ask(*paths, options("builtin"))
         assert "--model radar" in error.value.hint
     description = describe(*paths, options("builtin"))
