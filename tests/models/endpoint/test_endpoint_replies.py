@@ -64,8 +64,9 @@ def choice(content=None, finish_reason="stop", **message):
 
 
 def task_asked(server, number):
+    """The task of a request; None for the further question about directions."""
     question = texts_of(server.requests[number]["messages"])[-1]
-    return next(item.task for item in MAPPED if item.text == question)
+    return next((item.task for item in MAPPED if item.text == question), None)
 
 
 CALLS = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
