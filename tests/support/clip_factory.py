@@ -19,6 +19,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
+from geochg.class_list import ListedClass
 from geochg.models.clip.backend import ClipModel
 from geochg.models.clip.classes import usual_classes
 from geochg.models.clip.options import ClipOptions
@@ -35,6 +36,20 @@ _VISION = {
     "image_size": SIDE_PX,
     "patch_size": 14,
 }
+
+LAND = tuple(
+    ListedClass(name, prompt=prompt, class_name=class_name)
+    for name, prompt, class_name in (
+        ("meadow", "a meadow", "vegetation"),
+        ("houses", "houses", "building"),
+        ("soil", "bare ground", "bare"),
+        ("lake", "a lake", "water"),
+        ("wood", "a forest", "vegetation"),
+        ("thing", "a thing", "other"),
+    )
+)
+MEADOW, HOUSES, SOIL, LAKE, WOOD, THING = range(6)
+"""Classes of the texts, as indices."""
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 import torch
 from clip_factory import (
+    HOUSES,
+    LAKE,
+    LAND,
+    MEADOW,
     SIDE_PX,
+    SOIL,
     TEXT_TOKENS,
+    WOOD,
     make_tile,
     noisy_tile,
     save,
@@ -22,7 +28,6 @@ from clip_factory import (
 )
 from safetensors.torch import load_file, save_file
 
-from geochg.class_list import ListedClass
 from geochg.classes import CLASSES
 from geochg.errors import InputError, ModelError, OptionError, RunError
 from geochg.features.cells import CellSettings, tile_result
@@ -199,15 +204,6 @@ def test_no_memory_for_one_picture_is_said(clip_folder, monkeypatch):
 
 # --- what is said, with an encoder that knows colours --------------------------------------------
 
-LAND = (
-    ListedClass("meadow", prompt="a meadow", class_name="vegetation"),
-    ListedClass("house", prompt="houses", class_name="building"),
-    ListedClass("soil", prompt="bare ground", class_name="bare"),
-    ListedClass("lake", prompt="a lake", class_name="water"),
-    ListedClass("wood", prompt="a forest", class_name="vegetation"),
-)
-MEADOW, HOUSE, SOIL, LAKE, WOOD = range(5)
-
 
 class Colours:
     """A picture shows each class in the share of the pixels whose first band has its number."""
@@ -218,7 +214,7 @@ class Colours:
     def probabilities(self, dates):
         self.pictures += len(dates)
         return np.array(
-            [np.bincount(date[0].ravel(), minlength=5) / date[0].size for date in dates]
+            [np.bincount(date[0].ravel(), minlength=len(LAND)) / date[0].size for date in dates]
         )
 
 
@@ -234,10 +230,10 @@ def ground(kind, size_px=90):
 @pytest.mark.parametrize(
     ("old", "new", "text", "class_name", "change"),
     [
-        (SOIL, HOUSE, "Bare ground became houses.", "building", Change.APPEARED),
-        (MEADOW, HOUSE, "A meadow became houses.", "building", Change.APPEARED),
-        (HOUSE, SOIL, "Houses became bare ground.", "building", Change.DISAPPEARED),
-        (HOUSE, LAKE, "Houses became a lake.", "water", Change.APPEARED),
+        (SOIL, HOUSES, "Bare ground became houses.", "building", Change.APPEARED),
+        (MEADOW, HOUSES, "A meadow became houses.", "building", Change.APPEARED),
+        (HOUSES, SOIL, "Houses became bare ground.", "building", Change.DISAPPEARED),
+        (HOUSES, LAKE, "Houses became a lake.", "water", Change.APPEARED),
         (LAKE, SOIL, "A lake became bare ground.", "water", Change.DISAPPEARED),
         (WOOD, SOIL, "A forest became bare ground.", "vegetation", Change.DISAPPEARED),
         (SOIL, MEADOW, "Bare ground became a meadow.", "vegetation", Change.APPEARED),
@@ -254,7 +250,7 @@ def test_what_became_what(old, new, text, class_name, change):
 
 def test_cells_are_looked_at_by_themselves():
     before, after = ground(MEADOW), ground(MEADOW)
-    after[:, :30, 30:60] = HOUSE
+    after[:, :30, 30:60] = HOUSES
     after[:, 60:75, 60:] = LAKE
     ((places,),) = model_of(threshold=0.2).answer([make_tile(before, after)], [LOCATE])
     assert places.cells == {
@@ -267,8 +263,8 @@ def test_cells_are_looked_at_by_themselves():
 
 def test_a_class_that_came_and_went_was_altered():
     before, after = ground(MEADOW), ground(MEADOW)
-    after[:, :30, :30] = HOUSE
-    before[:, 60:, 60:] = HOUSE
+    after[:, :30, :30] = HOUSES
+    before[:, 60:, 60:] = HOUSES
     after[:, 60:, 60:] = SOIL
     ((places,),) = model_of(threshold=0.2).answer([make_tile(before, after)], [LOCATE])
     assert set(places.cells["building"]) == {GridCell(0, 0), GridCell(2, 2)}
@@ -278,7 +274,7 @@ def test_a_class_that_came_and_went_was_altered():
 def test_cells_are_cut_where_features_are():
     before = np.zeros((3, 256, 256), np.uint8)
     after = before.copy()
-    after[:, 85:171, 85:171] = HOUSE
+    after[:, 85:171, 85:171] = HOUSES
     tile = make_tile(before, after)
     (answers,) = model_of(threshold=0.1).answer([tile], [PRESENCE, LOCATE])
     (cell,) = tile_result(tile, answers, CellSettings()).cells
@@ -292,7 +288,7 @@ def test_unchanged_tiles_and_empty_cells_are_not_looked_at():
     valid[:, :30] = False
     tiles = [
         make_tile(ground(MEADOW), ground(MEADOW)),
-        make_tile(ground(MEADOW), ground(HOUSE), valid),
+        make_tile(ground(MEADOW), ground(HOUSES), valid),
     ]
     same, changed = model_of(encoder).answer(tiles, [PRESENCE, CAPTION, LOCATE])
     assert encoder.pictures == 4 + 6 * 2
@@ -328,7 +324,7 @@ def test_the_usual_classes_are_32_and_cover_geochgs():
 
 def entry(**changes):
     values = {"name": "wood", "prompt": "a forest", "class": "vegetation"} | changes
-    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     return "\n".join(["[[classes]]", *lines, ""])
 
 
@@ -360,18 +356,9 @@ def test_other_classes_and_templates_are_another_model(folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("no toml", "not a TOML file"),
-        ("", "no class"),
-        (entry(), "fewer than two classes"),
         ("classes = 3", "no list of tables"),
-        ("classes = [1, 2]", "class 1, is no table"),
-        ("other = 1\n" + entry(), "unknown key 'other'"),
-        (entry() + entry(name=None), "class 2, has no 'name'"),
-        (entry() + entry(prompt=" "), "class 2 is empty"),
-        (entry() + entry(prompt="a\u001b[31m"), "cannot be printed"),
-        (entry() + entry(colour="red"), "unknown key 'colour'"),
-        (entry(**{"class": "house"}) + entry(name="b"), "has the class 'house'"),
-        (entry() + entry(prompt="b"), "names 'wood' twice"),
+        (entry(), "fewer than two classes"),
+        (entry() + entry(name="b", prompt=" "), "class 2 is empty"),
         (entry() + entry(name="b"), "the prompt 'a forest' 2 times"),
     ],
 )

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from clip_factory import HOUSES, LAKE, LAND, MEADOW, SOIL, THING, WOOD
 
 from geochg.class_list import ListedClass
 from geochg.classes import CLASSES
@@ -23,18 +24,6 @@ from geochg.pipeline.analyze import analyze
 from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel, PairFacts, Task, Tile
 from geochg.tasks import ask
 
-LAND = tuple(
-    ListedClass(name, prompt=prompt, class_name=class_name)
-    for name, prompt, class_name in (
-        ("meadow", "a meadow", "vegetation"),
-        ("houses", "houses", "building"),
-        ("soil", "bare ground", "bare"),
-        ("lake", "a lake", "water"),
-        ("wood", "a forest", "vegetation"),
-        ("thing", "a thing", "other"),
-    )
-)
-MEADOW, HOUSES, SOIL, LAKE, WOOD, THING = range(6)
 KINDS = LandKinds.of(LAND)
 LOCATE, PRESENCE, CAPTION = (ask(task) for task in (Task.LOCATE, Task.PRESENCE, Task.CAPTION))
 

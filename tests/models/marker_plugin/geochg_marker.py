@@ -99,6 +99,12 @@ class MarkerOptions(Options):
             raise OptionError(f"delay_s {self.delay_s}", "it must not be negative")
 
 
+def identity_of(name: str, options: Options) -> ModelIdentity:
+    """A name, and the checksum of all that shapes the answers."""
+    settings = json.dumps(options.to_dict(), sort_keys=True)
+    return ModelIdentity(name, f"sha256:{hashlib.sha256(settings.encode()).hexdigest()}")
+
+
 class MarkerModel(ChangeModel[MarkerOptions]):
     """Answers all six tasks from the pixels; see the module's text for the rules."""
 
@@ -127,8 +133,7 @@ class MarkerModel(ChangeModel[MarkerOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        settings = json.dumps(self.options.to_dict(), sort_keys=True)
-        return ModelIdentity(self.name, f"sha256:{hashlib.sha256(settings.encode()).hexdigest()}")
+        return identity_of(self.name, self.options)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         time.sleep(self.options.delay_s)

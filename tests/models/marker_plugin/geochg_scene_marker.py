@@ -6,13 +6,12 @@ never are. The count is the number of connected areas over the read window.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from geochg_marker import identity_of
 
 from geochg.errors import ModelError
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
@@ -78,8 +77,7 @@ class SceneMarkerModel(ChangeModel[SceneMarkerOptions]):
 
     @property
     def identity(self) -> ModelIdentity:
-        settings = json.dumps(self.options.to_dict(), sort_keys=True)
-        return ModelIdentity(self.name, f"sha256:{hashlib.sha256(settings.encode()).hexdigest()}")
+        return identity_of(self.name, self.options)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         raise AssertionError("only single images are described")
