@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from geochg.class_list import ClassList
 from geochg.label_lists import SHIPPED_LISTS, list_path
 
 from .shared_options import CommaSeparated
@@ -26,5 +27,5 @@ def with_labels(options: AnalyzeOptions, labels: str | None) -> AnalyzeOptions:
     path = list_path(labels)
     if path.suffix.lower() == ".toml" or path.exists():
         return replace(options, classes_file=labels, classes=())
-    names = CommaSeparated().convert(labels, None, None)
+    names = ClassList.of_names(CommaSeparated().convert(labels, None, None), "--labels").names
     return replace(options, classes=names, classes_file="")

@@ -347,8 +347,9 @@ class AnalyzeOptions(Options):
         """
         nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
         if len(nodata_values) not in (1, count):
+            dates = "is one date" if count == 1 else f"are {count} dates"
             raise OptionError(
-                f"nodata has {len(nodata_values)} values, and there are {count} dates",
+                f"nodata has {len(nodata_values)} values, and there {dates}",
                 "give one for all dates, or one for each",
             )
         values_by_date = nodata_values * (count if len(nodata_values) == 1 else 1)

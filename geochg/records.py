@@ -186,10 +186,14 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Changed objects per class, and the direction where the words tell it."""
+    """Changed objects per class, and the direction where the words tell it.
+
+    `undirected` is as in `Locations`.
+    """
 
     counts: Mapping[str, int]
     changes: Mapping[str, Change] = field(default_factory=dict)
+    undirected: str = ""
 
 
 class Direction(NamedTuple):
@@ -208,11 +212,14 @@ class Locations:
         changes: The direction of a class where the model tells it; else it is `altered`.
         directions: The direction of single cells where the model tells it; it goes before that of
             their class.
+        undirected: Why no answer came to a further question about directions; empty where one
+            came, or none was asked.
     """
 
     cells: Mapping[str, Mapping[GridCell, float | None]]
     changes: Mapping[str, Change] = field(default_factory=dict)
     directions: Mapping[str, Mapping[GridCell, Direction]] = field(default_factory=dict)
+    undirected: str = ""
 
     def direction(self, class_name: str, cell: GridCell) -> Direction | None:
         """The direction of a cell; None where only that of its class is told, or none."""

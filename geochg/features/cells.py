@@ -26,7 +26,15 @@ import shapely
 from numpy.typing import NDArray
 
 from geochg.features.outlines import box_grounds, box_objects, pieces
-from geochg.features.tile_results import HEAT_NODATA, HEAT_SCALE, Ballot, Cell, TileResult, Vote
+from geochg.features.tile_results import (
+    HEAT_NODATA,
+    HEAT_SCALE,
+    Ballot,
+    Cell,
+    TileResult,
+    Vote,
+    unanswered,
+)
 from geochg.geometry.grid_cells import cell_numbers, grid_box
 from geochg.geometry.hysteresis import ChangedPixels, changed_pixels
 from geochg.options import Geometry, Sensitivity
@@ -120,7 +128,7 @@ def tile_result(tile: Tile, answers: Sequence[Answer], settings: CellSettings) -
         if hidden is None
         else int(np.count_nonzero(_in_core(tile, hidden) & valid)),
         calibration=None if outlines is None else outlines.calibration,
-        missing=tuple(answer for answer in answers if isinstance(answer, Missing)),
+        missing=tuple(unanswered(answers)),
     )
 
 

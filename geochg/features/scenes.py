@@ -121,7 +121,7 @@ def _rows(
             json.dumps(answers.present, ensure_ascii=False),
             _as_json(_mean_probabilities(own_pieces)),
             _as_json(answers.counts) if is_one else None,
-            (answers.caption if is_one else "") or worded_labels(answers.present, answers.untold),
+            (answers.caption if is_one else "") or worded_labels(answers),
             rounded_value(float(areas_m2[number]), 1),
             json.dumps([tile.window.name for tile in tiles]),
             shapely.to_wkb(polygons[number]),
@@ -140,16 +140,19 @@ def _mean_probabilities(pieces: Sequence[_Piece]) -> dict[str, float]:
     return {name: round(total / weight, 4) for name, (weight, total) in sums.items()}
 
 
-def worded_labels(labels: Sequence[str], untold: Sequence[str] = ()) -> str:
-    """What labels say, in words.
-
-    Args:
-        labels: Those that are there.
-        untold: Those to which the answer made no sense.
-    """
-    others = "none of the other labels" if untold else "none of the labels"
-    sentence = f"Shows: {', '.join(labels)}." if labels else f"Shows {others}."
-    return f"{sentence} Not known: {', '.join(untold)}." if untold else sentence
+def worded_labels(answers: SceneAnswers) -> str:
+    """What the labels of a tile say, in words."""
+    present, untold = answers.present, answers.untold
+    sentences = []
+    if present:
+        sentences.append(f"Shows: {', '.join(present)}.")
+    elif not untold:
+        sentences.append("Shows none of the labels.")
+    elif len(untold) < len(answers.labels):
+        sentences.append("Shows none of the other labels.")
+    if untold:
+        sentences.append(f"Not known: {', '.join(untold)}.")
+    return " ".join(sentences)
 
 
 def scene_tiles(

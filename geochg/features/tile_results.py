@@ -3,7 +3,7 @@
 Everything here is plain data, as in `geochg.records`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from geochg.records import Box, Calibration, Change, Missing, Task, TileWindow
+from geochg.records import (
+    Answer,
+    Box,
+    Calibration,
+    Change,
+    Counts,
+    Locations,
+    Missing,
+    Task,
+    TileWindow,
+)
 
 HEAT_SCALE = 254
 """Heat is probability times this, rounded."""
@@ -127,3 +137,13 @@ class TileResult:
     not_seen_px: int | None = None
     calibration: Calibration | None = None
     missing: tuple[Missing, ...] = ()
+
+
+def unanswered(answers: Iterable[Answer]) -> Iterator[Missing]:
+    """The questions to which no answer came, those about directions among them."""
+    for answer in answers:
+        if isinstance(answer, Missing):
+            yield answer
+        elif isinstance(answer, Locations | Counts) and answer.undirected:
+            task = Task.LOCATE if isinstance(answer, Locations) else Task.COUNT
+            yield Missing(task, f"only without directions: {answer.undirected}")

@@ -19,7 +19,7 @@ from geochg.options import AnalyzeOptions
 from geochg.pipeline.batching import has_core
 from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.run import reading_threads
-from geochg.pipeline.series import check_count, is_shown_together
+from geochg.pipeline.series import check_count, is_shown_together, pairs_of, span_name
 from geochg.records import Tile, TileFailure
 from geochg.tasks.quantities import rounded_value
 from geochg.tiling.gdal import gdal_settings
@@ -32,7 +32,7 @@ from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.series import PlacedSeries, place_series
 from geochg.tiling.source import RasterSource, can_open
 
-__all__ = ["PairDescription", "SeriesDescription", "can_open", "describe", "describe_series"]
+__all__ = ["PairDescription", "SeriesDescription", "can_open", "describe_pair", "describe_series"]
 
 _TIMED_TILES = 8
 
@@ -76,7 +76,7 @@ class PairDescription:
         }
 
 
-def describe(
+def describe_pair(
     before: str | os.PathLike[str],
     after: str | os.PathLike[str],
     options: AnalyzeOptions | None = None,
@@ -122,27 +122,37 @@ class SeriesDescription:
 
     Attributes:
         series: The images on their common grid.
-        bands: Names of the bands in use.
-        preparations: What was measured on the two dates of each step, and of the whole.
+        pairs: The two dates of each step, and of the whole.
+        preparations: What was measured on each of these.
         tiles: Number of tiles of one step.
         seconds: Time a run is expected to take; see `PairDescription`.
         together: Whether the model is shown all dates at once.
     """
 
     series: PlacedSeries
-    bands: tuple[str, ...]
+    pairs: tuple[RasterPair, ...]
     preparations: tuple[Preparation, ...]
     tiles: int
     seconds: float | None
     together: bool
 
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What its user should know of the series; of a step, its name comes first."""
+        count = len(self.pairs)
+        of_spans = [
+            replace(remark, message=f"{span_name(number, count)}: {remark.message}")
+            for number, (pair, preparation) in enumerate(
+                zip(self.pairs, self.preparations, strict=True)
+            )
+            for remark in (*pair.remarks, *preparation.remarks())
+        ]
+        return (*self.series.remarks, *of_spans)
+
     def to_dict(self) -> dict[str, Any]:
         """The description as plain JSON values."""
         series = self.series
         area_m2 = pixel_area_m2(series.grid)
-        remarks = dict.fromkeys(
-            [*series.remarks, *(remark for p in self.preparations for remark in p.remarks())]
-        )
         spans = zip(series.spans, self.preparations, strict=True)
         return {
             "images": [
@@ -150,8 +160,8 @@ class SeriesDescription:
                 for source, date in zip(series.sources, series.dates, strict=True)
             ],
             "grid": _grid_facts(series.grid),
-            "bands": list(self.bands),
-            "remarks": [remark.to_dict() for remark in remarks],
+            "bands": list(self.pairs[-1].bands.names),
+            "remarks": [remark.to_dict() for remark in self.remarks],
             "shown": "together" if self.together else "in pairs",
             "spans": [
                 {
@@ -189,7 +199,7 @@ def describe_series(
     check_count(images)
     if len(images) == 2:
         before, after = images
-        return describe(before, after, options, cancel=cancel)
+        return describe_pair(before, after, options, cancel=cancel)
     start = time.perf_counter()
     with gdal_settings():
         series = place_series(images, options, refusing=False)
@@ -197,11 +207,11 @@ def describe_series(
     _stop_if_set(cancel)
     model = load_configured_model(options)
     together = is_shown_together(len(images), model.capabilities, options)
-    preparations = []
+    pairs, preparations = [], []
     with gdal_settings():
-        for span in series.spans:
+        for pair in pairs_of(series, options, model, refusing=False):
             _stop_if_set(cancel)
-            pair = pair_for(series.pair(span), options, model, refusing=False)
+            pairs.append(pair)
             preparations.append(
                 prepare(pair, options.align, pixels=model.capabilities.pixels, match=options.match)
             )
@@ -210,8 +220,8 @@ def describe_series(
         tiles_s = _expected_seconds(pair, plan, model, layout, options, cancel)
     seconds = None if tiles_s is None else preparing_s + tiles_s * len(series.spans)
     return SeriesDescription(
-        replace(series, remarks=(*series.remarks, *pair.remarks)),
-        pair.bands.names,
+        series,
+        tuple(pairs),
         tuple(preparations),
         len(layout),
         None if seconds is None else float(f"{seconds:.2g}"),

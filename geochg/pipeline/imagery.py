@@ -10,7 +10,7 @@ from geochg.options import AnalyzeOptions
 from geochg.tiling.pair import PlacedPair, RasterPair
 from geochg.tiling.pair_checks import Remark, refuse
 
-_HINT = "use --model radar, which is made for it"
+_HINT = "compare it with --model radar, which is made for it"
 _BAND_HINT = "name the bands if the files do not: --bands red=1,green=2,blue=3,nir=4"
 
 
@@ -48,9 +48,9 @@ def imagery_remarks(pair: RasterPair, model: ChangeModel) -> tuple[Remark, ...]:
         name for name, band in zip(pair.bands.names, bands, strict=True) if band is not None
     )
     if treatment == "refused":
-        text = f"the images are radar ({names}), and {model.name} knows pictures of light only"
+        text = f"the imagery is radar ({names}), and {model.name} knows pictures of light only"
         return (Remark(text, _HINT, refused=True),)
-    text = f"the images are radar ({names}), and {model.name} was made for pictures of light"
+    text = f"the imagery is radar ({names}), and {model.name} was made for pictures of light"
     return (Remark(text, _HINT),)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.run import Run
 from geochg.pipeline.together import SeriesRun
 from geochg.records import Span
-from geochg.tiling.pair import place_pair
+from geochg.tiling.pair import RasterPair, place_pair
 from geochg.tiling.series import PlacedSeries, place_series
 
 if TYPE_CHECKING:
@@ -102,25 +102,38 @@ def runs_of(
     if count == 1:
         pair = pair_for(series.pair(series.spans[0], series.remarks), options, model)
         return [Run(pair, options, outputs, model, listener, cancel)]
-    runs, known_remarks = [], set(series.remarks)
-    for number, span in enumerate(series.spans):
-        pair = pair_for(series.pair(span), options, model)
-        # What is remarkable about an image is told with the first pair that it is in.
+    without_heatmap = replace(outputs, heatmap=None)
+    return [
+        Run(
+            pair,
+            options,
+            outputs if number == count - 1 else without_heatmap,
+            model,
+            SpanListener(listener, span_name(number, count), number, count),
+            cancel,
+        )
+        for number, pair in enumerate(pairs_of(series, options, model))
+    ]
+
+
+def pairs_of(
+    series: PlacedSeries, options: AnalyzeOptions, model: ChangeModel, *, refusing: bool = True
+) -> Iterator[RasterPair]:
+    """The pair of each span of three dates or more; see `pair_for`.
+
+    What is remarkable about an image is told with the first pair that it is in.
+    """
+    known_remarks = set(series.remarks)
+    for span in series.spans:
+        pair = pair_for(series.pair(span), options, model, refusing=refusing)
         remarks = tuple(remark for remark in pair.remarks if remark not in known_remarks)
         known_remarks.update(remarks)
-        is_whole = number == count - 1
-        name = "the whole" if is_whole else f"step {number + 1}"
-        runs.append(
-            Run(
-                replace(pair, remarks=remarks),
-                options,
-                outputs if is_whole else replace(outputs, heatmap=None),
-                model,
-                SpanListener(listener, name, number, count),
-                cancel,
-            )
-        )
-    return runs
+        yield replace(pair, remarks=remarks)
+
+
+def span_name(number: int, count: int) -> str:
+    """The name of one of so many spans, numbered from 0, of three dates or more."""
+    return "the whole" if number == count - 1 else f"step {number + 1}"
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,19 @@ def with_directions(
     return [_with_direction(answer, by_class) for answer in answers]
 
 
+def without_directions(answers: Sequence[Answer], reason: str) -> list[Answer]:
+    """The answers about a tile where no answer came to the question about directions.
+
+    Args:
+        answers: The answers.
+        reason: Why none came.
+    """
+    return [
+        replace(answer, undirected=reason) if isinstance(answer, Locations | Counts) else answer
+        for answer in answers
+    ]
+
+
 def _with_direction(
     answer: Answer, by_class: Mapping[str, Mapping[GridCell | None, Direction]]
 ) -> Answer:

@@ -83,8 +83,8 @@ def cut_to_area(grid: GeoBox, text: str, *, allow_remote: bool = False) -> tuple
         window = covered_window(polygon, grid)
     if window is None:
         raise InputError(
-            f"the area of interest {_short(text)} lies outside the pair's common area",
-            f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
+            f"the area of interest {_short(text)} lies outside the common grid",
+            f"the grid covers {_lonlat_bounds(grid)} (west,south,east,north)",
         )
     cut_polygon = shapely.transform(polygon, lambda xy: xy - (window.col_start, window.row_start))
     return crop(grid, window), Area(polygon_part(shapely.make_valid(cut_polygon)), given_area.note)
@@ -106,8 +106,8 @@ def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> Ge
     places = shapely.get_coordinates(shapely.intersection(point, _box(grid)))
     if not len(places):
         raise InputError(
-            f"the place {lonlat[0]:g},{lonlat[1]:g} lies outside the pair's common area",
-            f"that area is {_lonlat_bounds(grid)} (west,south,east,north)",
+            f"the place {lonlat[0]:g},{lonlat[1]:g} lies outside the common grid",
+            f"the grid covers {_lonlat_bounds(grid)} (west,south,east,north)",
         )
     (col, row), (height_px, width_px) = places[0], grid.shape
     top = max(0, min(int(row) - side_px // 2, height_px - side_px))

@@ -12,8 +12,9 @@ from typing import Literal
 from rasterio import DatasetReader
 
 from geochg.errors import InputError, OptionError
+from geochg.pair_facts import BAND_ROLES
 from geochg.safety.untrusted_text import cleaned
-from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
+from geochg.tiling.band_names import BandFacts, is_generic, roles_of, says_no_colour
 from geochg.tiling.band_pairs import (
     by_name,
     left_out,
@@ -217,8 +218,10 @@ def _wanted_bands(
     tokens = [tokens_of_dates(token, before, after) for token in wanted_names]
     pairs = [(_find(a, before, paths[0]), _find(b, after, paths[1])) for a, b in tokens]
     roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted_names]
-    if unknown := [role for role in roles if role and role not in ROLES]:
-        raise OptionError(f"no band role is called {unknown[0]!r}", f"roles: {', '.join(ROLES)}")
+    if unknown := [role for role in roles if role and role not in BAND_ROLES]:
+        raise OptionError(
+            f"no band role is called {unknown[0]!r}", f"roles: {', '.join(BAND_ROLES)}"
+        )
     names = [role or _common_name(a, b) for role, (a, b) in zip(roles, pairs, strict=True)]
     if len(set(names)) < len(names):
         raise OptionError(f"bands {','.join(wanted_names)} name one band twice", "name each once")
@@ -239,9 +242,8 @@ def _gray_choice(
     dates = zip(("before", "after"), (before, after), numbers, strict=True)
     colored = {date: bands for date, bands, made_of in dates if len(made_of) > 1}
     guessed = any(not any(band.role for band in bands) for bands in colored.values())
-    luminance = (
-        f"the luminance of {' and '.join(colored)} is used: 0.299 red, 0.587 green, 0.114 blue"
-    )
+    of_date = f" of {next(iter(colored))}" if len(colored) == 1 else ""
+    luminance = f"the luminance{of_date} is used: 0.299 red, 0.587 green, 0.114 blue"
     note = "the bands are not named: the first three are taken for red, green and blue"
     return BandChoice(
         GRAY[:1], *numbers, note=note if guessed else "", finding=luminance if colored else ""
@@ -323,12 +325,12 @@ def _display(before: Sequence[Band], after: Sequence[Band]) -> BandChoice:
         return _paired(COLORS, pairs, note, reordering_note(pairs))
     refuse_gray_against_color(before, after)
     is_radar = all(band.radar for band in (*before, *after))
+    names = names_of(before)
+    if names != names_of(after):
+        names = f"before {names}; after {names_of(after)}"
     raise InputError(
-        "the images do not say which bands are red, green and blue: before "
-        f"{names_of(before)}; after {names_of(after)}",
-        "they are radar, for which there is --model radar"
-        if is_radar
-        else _choosable(before, after),
+        f"no file says which bands are red, green and blue: {names}",
+        "they are radar, which --model radar compares" if is_radar else _choosable(before, after),
     )
 
 
@@ -373,7 +375,7 @@ def _with_infrared(display_choice: BandChoice, choice: BandChoice) -> BandChoice
 def _gray_note(bands: Sequence[Band]) -> str:
     """That one band is shown in grey, and stretched where it has more than 8 bits."""
     stretched = "" if bands[0].dtype == "uint8" else "stretched and "
-    return f"the images have one band ({bands[0].dtype}): it is {stretched}shown in grey"
+    return f"the one band ({bands[0].dtype}) is {stretched}shown in grey"
 
 
 def _display_of(choice: BandChoice) -> BandChoice:

@@ -86,7 +86,7 @@ def pixel_polygon(
         placed_polygon = _around(shapely.union_all(map_polygons(parts, crs.proj)), grid)
     if not np.isfinite(shapely.get_coordinates(placed_polygon)).all():
         raise InputError(
-            f"the images cannot both be placed in {grid.crs}", "choose another grid with --crs"
+            f"not all of the imagery has a place in {grid.crs}", "choose another grid with --crs"
         )
     pixels = moved_geometry(placed_polygon, lambda x, y: ~grid.transform * (x, y))
     if pixels.geom_type == "Point" or shapely.is_valid(pixels):

@@ -56,7 +56,7 @@ def gray_numbers(bands: Sequence[Band], path: str) -> tuple[int, ...]:
     known_bands = ", ".join(f"{band.number} ({band.name})" for band in data)
     raise OptionError(
         f"no grey can be made of {path}: its bands {known_bands} are not red, green and blue",
-        "choose a band that is like the other date's by its number, such as --bands 1",
+        "choose a band by its number, such as --bands 1",
     )
 
 

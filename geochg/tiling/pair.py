@@ -150,7 +150,7 @@ def tiles_of(grid: GeoBox, options: AnalyzeOptions) -> Layout:
     layout = Layout(height_px, width_px, options.tile_size_px, options.tile_overlap_px)
     if layout.tiles > MOST_TILES:
         raise InputError(
-            f"the pair has {width_px:,} x {height_px:,} pixels: {layout.tiles:,} tiles, too many",
+            f"the grid has {width_px:,} x {height_px:,} pixels: {layout.tiles:,} tiles, too many",
             f"a run takes up to {MOST_TILES:,}: choose a coarser --resolution or an --aoi",
         )
     return layout

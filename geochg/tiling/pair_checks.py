@@ -259,7 +259,7 @@ def lossy_remarks(before: RasterSource, after: RasterSource) -> Iterator[Remark]
         if source.lossy and source.mask == "nodata":
             yield Remark(
                 f"{_name(source)} tells its holes by a nodata value, which its compression "
-                f"({source.lossy}) blurs: edges of holes may read as change",
+                f"({source.lossy}) blurs: edges of holes may be taken for data",
                 "give it a mask instead: nearblack -setmask -near 20 -of GTiff -o OUT.tif IN.tif",
             )
 

@@ -98,7 +98,7 @@ class Preparation:
         if self.centring is None:
             return ()
         text = "values so large that 32-bit floats do not tell them apart are brought near zero"
-        return (Remark(f"{text}, alike at both dates ({self.centring.text()})", warning=False),)
+        return (Remark(f"{text} by one step ({self.centring.text()})", warning=False),)
 
     def alignment(self, pixel_m: float) -> dict[str, Any] | None:
         """The shift or field found and what was done about it, rounded, as plain JSON values.

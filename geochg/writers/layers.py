@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _GEOJSON_END = b"\n]\n}\n"
+_JSON_COLUMNS = ("probabilities", "count")
+"""Columns whose text is that of JSON objects."""
+
+_TEXT_MARK = "\ufdd0"
+"""Keeps GDAL from reading a text in brackets as JSON: no character, so that no text holds it."""
 
 
 def write_features(
@@ -47,7 +52,8 @@ def write_frames(
 
     `.geojson` and `.json` follow RFC 7946 (EPSG:4326, 7 decimals, polygons cut at the
     antimeridian); `.gpkg`, `.fgb`, `.parquet` and `.geoparquet` keep the table's CRS. Columns that
-    hold lists are arrays in GeoJSON and GeoParquet, JSON text in the others.
+    hold lists are arrays in GeoJSON and GeoParquet, JSON text in the others; the JSON text of
+    `probabilities` and `count` is an object in GeoJSON. All other text stays text.
 
     Args:
         frames: Polygons or multipolygons with a CRS: one table, which may be empty, or several with
@@ -97,13 +103,18 @@ def _geojson(frame: GeoDataFrame, metadata: Mapping[str, Any]) -> bytes:
     geometry = map_polygons(frame.geometry.to_numpy(), frame.crs)
     placed_frame = frame.set_geometry(frame.geometry.set_crs(4326, allow_override=True))
     placed_frame[placed_frame.geometry.name] = geometry
+    texts = [name for name in _text_columns(frame) if name not in _JSON_COLUMNS]
+    placed_frame = placed_frame.assign(
+        **{name: frame[name].str.replace(r"^(?=[\[{])", _TEXT_MARK, regex=True) for name in texts}
+    )
     options = {
         "RFC7946": "YES",
         "WRITE_NAME": "NO",
         "NATIVE_DATA": _json({METADATA_KEY: dict(metadata)}),
         "NATIVE_MEDIA_TYPE": "application/vnd.geo+json",
     }
-    return _with_gdal(placed_frame, "GeoJSON", geometry_type="Unknown", layer_options=options)
+    content = _with_gdal(placed_frame, "GeoJSON", geometry_type="Unknown", layer_options=options)
+    return content.replace(_TEXT_MARK.encode(), b"")
 
 
 def _write_geopackage(
@@ -146,14 +157,11 @@ def _named_layer(
     layer: str,
     geometry_type: str = "",
 ) -> bytes:
-    """A layer whose format names it and has but one type of shapes, and no lists.
+    """A layer whose format names it and has but one type of shapes.
 
     The type is that of its own shapes where none is given.
     """
-    lists = {name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
-    return _with_gdal(
-        frame.assign(**lists), driver, layer, metadata, geometry_type or _geometry_type(frame)
-    )
+    return _with_gdal(frame, driver, layer, metadata, geometry_type or _geometry_type(frame))
 
 
 def _write_geoparquet(
@@ -251,15 +259,16 @@ def _with_gdal(
     geometry_type: str = "Unknown",
     layer_options: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Composes a file with GDAL."""
+    """Composes a file with GDAL, which takes lists as JSON text."""
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
 
     content = io.BytesIO()
+    lists = {name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
     try:
         with _time_stopped():
             pyogrio.write_dataframe(
-                frame,
+                frame.assign(**lists),
                 content,
                 driver=driver,
                 layer=layer,
@@ -275,10 +284,11 @@ def _with_gdal(
 
 def _printable(frame: GeoDataFrame) -> GeoDataFrame:
     """The table with texts of models as they can be stored in any format."""
-    texts = [name for name in frame.columns if frame[name].dtype == "string"]
-    return frame.assign(
-        **{name: frame[name].map(printable, na_action="ignore").astype("string") for name in texts}
-    )
+    texts = {
+        name: frame[name].map(printable, na_action="ignore").astype("string")
+        for name in _text_columns(frame)
+    }
+    return frame.assign(**texts)
 
 
 @contextmanager
@@ -293,6 +303,10 @@ def _time_stopped() -> Iterator[None]:
         yield
     finally:
         pyogrio.set_gdal_config_options({key: former})
+
+
+def _text_columns(frame: GeoDataFrame) -> list[str]:
+    return [name for name in frame.columns if frame[name].dtype == "string"]
 
 
 def _list_columns(frame: GeoDataFrame) -> list[str]:

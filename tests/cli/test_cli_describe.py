@@ -1,6 +1,7 @@
 """`geochg describe`, and `geochg ask` about one image."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -62,6 +63,18 @@ def test_labels_are_named_or_stand_in_a_file(described, tmp_path, labels):
     assert facts["geochg"]["labels"] == ["solar panels", "water"]
     assert list(facts["labels_m2"]) == ["water"]
     assert facts["features"]["count"] == 2
+
+
+def test_labels_that_mean_the_same_are_refused_by_their_option(described):
+    message = refusal(described("--labels", "lake,Lakes")).message
+    assert message == "--labels names 'lake' and 'Lakes', which mean the same"
+
+
+@pytest.mark.parametrize("fault", [("--nodata", "1,2"), ("--aoi", "0,0,1,1")])
+def test_messages_about_one_image_speak_of_no_pair(described, fault):
+    error = refusal(described(*fault))
+    words = f"{error.message}; {error.hint}"
+    assert not re.search("before|after|pair|both| [02] dates| 1 dates", words), words
 
 
 def test_a_list_that_comes_with_geochg_is_named(described):

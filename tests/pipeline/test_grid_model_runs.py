@@ -13,7 +13,7 @@ from rasters import ORIGIN, texture
 import geochg
 from geochg.errors import CancelledRunError, OptionError, TilesFailedError
 from geochg.events import Progress
-from geochg.pipeline.describe import describe
+from geochg.pipeline.describe import describe_pair
 from geochg.pipeline.dialogue import open_dialogue
 from geochg.pipeline.outputs import Outputs
 
@@ -259,7 +259,7 @@ def test_what_was_used_is_noted(planted, tmp_path):
 )
 def test_models_that_outline_are_refused(planted, model, way, flags):
     settings = geochg.AnalyzeOptions.from_dict({"model": model, **way})
-    for run in (geochg.analyze, describe):
+    for run in (geochg.analyze, describe_pair):
         with pytest.raises(OptionError) as caught:
             run(*planted, settings)
         assert (
@@ -278,11 +278,11 @@ def test_votes_take_half_a_tile(overlap_px):
 
 
 def test_a_description_counts_the_tiles_and_looks(planted):
-    plain, voting = describe(*planted, options()), describe(*planted, options(vote=True))
+    plain, voting = describe_pair(*planted, options()), describe_pair(*planted, options(vote=True))
     assert voting.tiles > plain.tiles
     slow = {"delay_s": 0.2}
-    once = describe(*planted, options(model_options=slow)).seconds
-    again = describe(*planted, options(refine=2, model_options=slow)).seconds
+    once = describe_pair(*planted, options(model_options=slow)).seconds
+    again = describe_pair(*planted, options(refine=2, model_options=slow)).seconds
     assert again > 1.5 * once
 
 

@@ -13,7 +13,7 @@ from geochg.events import Notice
 from geochg.models.base import Capabilities
 from geochg.models.registry import find_backend, load_model
 from geochg.options import AlignMode, AnalyzeOptions
-from geochg.pipeline.describe import describe
+from geochg.pipeline.describe import describe_pair, describe_series
 from geochg.pipeline.dialogue import open_dialogue
 from geochg.pipeline.imagery import imagery_remarks
 from geochg.records import Task
@@ -69,10 +69,10 @@ def test_a_scale_that_nobody_tells_is_asked_for(write_pair):
 def test_the_built_in_model_refuses_radar_and_names_the_one_for_it(write_pair, names, tags):
     paths = write_pair(radar_scene(size_px=64), names, **tags)
     for ask in (geochg.analyze, open_dialogue):
-        with pytest.raises(InputError, match="the images are radar") as error:
+        with pytest.raises(InputError, match="the imagery is radar") as error:
             ask(*paths, options("builtin"))
         assert "--model radar" in error.value.hint
-    description = describe(*paths, options("builtin"))
+    description = describe_pair(*paths, options("builtin"))
     assert [remark for remark in description.remarks if remark.refused]
 
 
@@ -130,6 +130,22 @@ def test_two_polarisations_are_not_compared_with_each_other(make_raster):
         geochg.analyze(before, after, scaled)
 
 
+def test_a_series_tells_the_remarks_of_each_step(make_raster):
+    scene = in_scale(radar_scene(size_px=64), "intensity")
+    names = [("a.tif", "VV"), ("b.tif", "VH"), ("c.tif", "VV")]
+    tags = [{"TIFFTAG_DATETIME": f"202{year}:06:01 10:00:00"} for year in range(3)]
+    images = [
+        make_raster(name, scene.before, names=[band], tags=date)
+        for (name, band), date in zip(names, tags, strict=True)
+    ]
+    scaled = options("radar", model_options={"scale": "intensity"})
+    remarks = describe_series(images, scaled).remarks
+    assert [remark.message for remark in remarks if remark.refused] == [
+        "step 1: the dates have different polarisations: vv before, vh after",
+        "step 2: the dates have different polarisations: vh before, vv after",
+    ]
+
+
 @pytest.mark.parametrize("scale", ["intensity", "amplitude"])
 def test_decibels_are_not_taken_for_something_else(write_pair, scale):
     scene = radar_scene(size_px=64)
@@ -151,7 +167,7 @@ def test_a_model_refuses_classes_that_it_cannot_tell_by_these_bands(make_raster,
         geochg.analyze(path, path, options(model, classes=("water",)))
     assert "it can tell other" in error.value.hint
     assert "nir=4" in error.value.hint
-    description = describe(path, path, options(model, classes=("water",)))
+    description = describe_pair(path, path, options(model, classes=("water",)))
     assert [remark for remark in description.remarks if remark.refused]
     named = options(model, classes=("water",), bands=("red=1", "green=2", "nir=3"))
     assert geochg.analyze(path, path, named).features.empty

@@ -183,6 +183,9 @@ def test_an_answer_without_sense_is_no_absence(make_raster, tmp_path):
     assert "water" not in json.loads(told(scene)["building"].probabilities)
     assert json.loads(gpd.read_file(outputs.tiles).unparsed[0]) == ["water"]
     assert told(scene)[""].caption == "Shows none of the other labels. Not known: water."
+    nothing = options(model_options={"senseless": ["water"]}, classes=["water"])
+    scene = geochg.describe(make_raster("image.tif", drawn()), nothing)
+    assert set(scene.features.caption) == {"Not known: water."}
 
 
 def test_a_tile_without_a_known_answer_is_not_joined_with_those_that_have_one():

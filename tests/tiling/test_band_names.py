@@ -181,7 +181,7 @@ def test_a_picture_takes_its_bands_by_name_at_each_date(make_raster):
     "labels", [("B11", "B8", "B3"), ("nir", "red", "green"), ("VV", "VH", "coherence")]
 )
 def test_named_false_colour_is_no_picture_in_red_green_and_blue(make_raster, labels):
-    with pytest.raises(InputError, match="do not say which bands are red") as told:
+    with pytest.raises(InputError, match="no file says which bands are red") as told:
         opened(make_raster, labels, labels, "rgb", colors=RGB)
     assert labels[0] in told.value.message
     assert "--bands 1,2,3" in told.value.hint

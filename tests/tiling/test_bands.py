@@ -183,7 +183,8 @@ def test_infrared_of_one_date_alone_is_left_out():
 
 def test_named_false_color_is_no_picture_for_models_of_red_green_and_blue():
     bands = [NAMED[role] for role in ("swir", "nir", "green")]
-    with pytest.raises(InputError, match="do not say which bands are red"):
+    alike = "no file says which bands are red, green and blue: swir, nir, green\n"
+    with pytest.raises(InputError, match=alike):
         choose_bands(bands, bands, (), "rgb")
 
 

@@ -9,7 +9,7 @@ from rasters import ORIGIN, UTM, texture
 import geochg
 from geochg.errors import InputError, OptionError
 from geochg.options import AnalyzeOptions
-from geochg.pipeline.describe import describe
+from geochg.pipeline.describe import describe_pair
 from geochg.pipeline.dialogue import open_dialogue
 from geochg.tiling.grid import common_grid
 from geochg.tiling.layout import Layout
@@ -112,7 +112,7 @@ def test_control_points_that_place_nothing_are_refused(make_raster, control):
     assert "georeference" in told.value.hint
 
 
-@pytest.mark.parametrize("use", [geochg.analyze, describe, open_dialogue])
+@pytest.mark.parametrize("use", [geochg.analyze, describe_pair, open_dialogue])
 def test_the_images_are_looked_at_before_the_model_is_loaded(make_raster, tmp_path, use):
     options = AnalyzeOptions(model=f"vlm:{tmp_path}/nowhere")
     good = make_raster("good.tif", texture(64, 64))

@@ -87,6 +87,25 @@ def test_every_format_reads_back(tmp_path, suffix):
         assert found.geometry.geom_equals(frame.geometry).all()
 
 
+@pytest.mark.parametrize("suffix", [".geojson", ".gpkg", ".fgb"])
+def test_texts_stay_texts_and_lists_lists_whatever_is_in_them(tmp_path, suffix):
+    captions = ['{"answer": "a house"}', "[1, 2]", "{roofs}"]
+    quoted = ['it\'s a "tin" roof', "[]"]
+    lists = pd.Series([quoted, [], ["roof"]], dtype="object")
+    frame = layer().assign(caption=pd.array(captions, dtype="string"), cells=lists)
+    path = tmp_path / f"quoted{suffix}"
+    write_features(frame, path, METADATA)
+    if suffix == ".geojson":
+        features = json.loads(path.read_text(encoding="utf-8"))["features"]
+        rows = [feature["properties"] for feature in features]
+        assert [row["caption"] for row in rows] == captions
+        assert [row["cells"] for row in rows] == lists.tolist()
+        return
+    found = read(path)
+    assert found["caption"].tolist() == captions
+    assert list(map(json.loads, found["cells"])) == lists.tolist()
+
+
 @pytest.mark.parametrize("suffix", LAYER_SUFFIXES)
 def test_the_same_table_gives_the_same_bytes(tmp_path, suffix):
     frame = layer()

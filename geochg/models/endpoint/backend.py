@@ -48,6 +48,7 @@ from geochg.tasks.directions import (
     read_choices,
     undirected_changes,
     with_directions,
+    without_directions,
 )
 from geochg.tasks.scene import read_yes_or_no
 from geochg.tasks.thoughts import without_thoughts
@@ -191,22 +192,29 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         return [
             row
             if isinstance(row, TileFailure)
-            else measured_answers(with_directions(row, told_directions))
+            else measured_answers(
+                without_directions(row, told_directions)
+                if isinstance(told_directions, str)
+                else with_directions(row, told_directions)
+            )
             for row, told_directions in zip(rows, directions, strict=True)
         ]
 
     def _directions(
         self, tile: Tile, opening: list[Message], located_changes: Sequence[LocatedChange]
-    ) -> dict[LocatedChange, Direction]:
-        """The direction of each change of a tile for which the model gives one."""
+    ) -> dict[LocatedChange, Direction] | str:
+        """The direction of each change of a tile for which the model gives one.
+
+        The reason where no answer came.
+        """
         if not located_changes:
             return {}
         try:
             question = f"{list_question(located_changes)} {tile.clue}".rstrip()
             messages = _messages(opening, [question], [])
             reply = self.chat.reply(messages, measured=True)
-        except NoAnswerError:
-            return {}
+        except NoAnswerError as error:
+            return error.reason
         text = without_thoughts(reply.text)
         directions = {}
         for number, change, position in read_choices(text, len(located_changes)):

@@ -11,6 +11,7 @@ from tile_factory import layout
 
 import geochg
 from geochg.events import Notice
+from geochg.features.cells import CellSettings, tile_result
 from geochg.models.endpoint.logprobs import token_choices, word_shares
 from geochg.models.registry import load_model
 from geochg.pipeline.outputs import Outputs
@@ -101,12 +102,21 @@ def test_noise_leaves_the_direction_open_and_raises_nothing(server, words):
     assert answers[1].directions == {}
 
 
-@pytest.mark.parametrize("trouble", ["close", "html", "empty", "no message", "nonsense", b"{}"])
+@pytest.mark.parametrize("trouble", ["close", "html", "empty", "no message", b"{}"])
 def test_trouble_with_the_further_question_leaves_the_answers(server, trouble):
     server.trouble = lambda number: trouble if number == 3 else None
     (answers,) = load(server, concurrency=1).answer([drawn_tile()], MAPPED)
     assert answers[1].cells["building"].keys() == {CORNER, MIDDLE, LAST}
     assert answers[1].directions == {}
+    (missing,) = tile_result(drawn_tile(), answers, CellSettings()).missing
+    assert missing.task is Task.LOCATE
+    assert "directions" in missing.reason
+
+
+def test_noise_about_directions_is_an_answer(server):
+    server.trouble = lambda number: lambda usual: "both both" if number == 3 else usual
+    (answers,) = load(server, concurrency=1).answer([drawn_tile()], MAPPED)
+    assert tile_result(drawn_tile(), answers, CellSettings()).missing == ()
 
 
 def test_tokens_are_added_up_whatever_a_server_says_of_them(server):

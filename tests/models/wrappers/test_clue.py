@@ -9,7 +9,7 @@ from rasters import texture
 
 import geochg
 from geochg.errors import ModelError, OptionError, TilesFailedError
-from geochg.pipeline.describe import describe
+from geochg.pipeline.describe import describe_pair
 from geochg.pipeline.outputs import Outputs
 from geochg_cli.group import geochg as command
 
@@ -129,7 +129,7 @@ def test_models_that_do_not_go_together_are_refused(server, pair, changes, told)
 )
 def test_prompts_that_would_not_be_asked_are_refused(pair, prompts, model, told):
     settings = {"model": model, "prompts": prompts}
-    for run in (geochg.analyze, describe):
+    for run in (geochg.analyze, describe_pair):
         with pytest.raises(OptionError, match=told):
             run(*pair, geochg.AnalyzeOptions.from_dict(settings))
 
