@@ -20,7 +20,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from geochg.models.clip.loading import MODEL_TYPES
+from geochg.models.clip.loading import TEXT_FORMS
 from geochg.models.clip.options import ClipOptions
 
 SIDE_PX, PATCH_PX, WIDTH, TEXT_TOKENS = 64, 8, 64, 24
@@ -104,7 +104,7 @@ def _sentences(template: str) -> list[str]:
 
 
 def _texts(kind: str, words: PreTrainedTokenizerFast) -> list[dict[str, torch.Tensor]]:
-    form = MODEL_TYPES[kind].text_form
+    form = TEXT_FORMS[kind]
     texts = []
     for template in ClipOptions().templates:
         tokens = words(

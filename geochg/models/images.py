@@ -25,6 +25,20 @@ def rgb(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return values[:3] if len(values) >= 3 else np.repeat(values[:1], 3, axis=0)
 
 
+def filled(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Three bands in which what is not valid has the mean colour of what is.
+
+    Args:
+        values: As for `rgb`.
+        valid: `(height, width)` bool.
+    """
+    image = rgb(values)
+    if valid.all():
+        return image
+    mean = image[:, valid].mean(axis=1).astype(np.uint8)
+    return np.where(valid, image, mean[:, None, None])
+
+
 def rgb_image(values: NDArray[np.uint8]) -> Image:
     """One date of a tile as a Pillow image; `values` as for `rgb`."""
     from PIL import Image

@@ -18,15 +18,8 @@ GROUP = "geochg.models"
 
 _SHOWN = (
     *("tasks", "location", "pixels", "bands", "surveys", "fewest_dates", "most_dates"),
-    *(
-        "tasks_of_one",
-        "streams",
-        "clues",
-        "asked_in_words",
-        "batch_tiles",
-        "classes",
-        "free_classes",
-    ),
+    *("tasks_of_one", "streams", "clues", "asked_in_words", "batch_tiles"),
+    *("classes", "free_classes"),
 )
 """The capabilities that `geochg models --json` lists."""
 

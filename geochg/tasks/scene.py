@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from geochg.class_list import ClassList, ListedClass
 from geochg.classes import CHANGE_CLASSES
 from geochg.errors import OptionError
-from geochg.records import AskedClass, SceneQuestions, Task
+from geochg.records import AskedClass, Label, SceneAnswers, SceneQuestions, Task
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 from geochg.tasks.base import NonsenseError
 from geochg.tasks.lexicon import NUMBERS
-from geochg.tasks.mentions import MOST_OBJECTS
+from geochg.tasks.mentions import number_in
 from geochg.tasks.patterns import CLASS_FIELDS, about_class, fields_of, with_classes
 from geochg.tasks.prompts import check_prompts
 from geochg.tasks.reply_text import doubt, plain_text, refusal, sentences, spoken_answer
@@ -79,6 +79,29 @@ def label_prompt(pattern: str, label: AskedClass) -> str:
     return about_class(pattern, label.name, (label,))
 
 
+def scene_answers(
+    questions: SceneQuestions,
+    labels: Mapping[str, Label],
+    counts: Mapping[str, int | None],
+    caption: str,
+) -> SceneAnswers:
+    """The answers about a tile, with the names of those that made no sense.
+
+    Args:
+        questions: What was asked.
+        labels: The labels by name.
+        counts: The counts by label; None where the answer made no sense.
+        caption: The sentence; empty where it made no sense or was not asked for.
+    """
+    unparsed = [name for name, label in labels.items() if label.present is None]
+    if None in counts.values():
+        unparsed.append(str(Task.COUNT))
+    if questions.caption and not caption:
+        unparsed.append(str(Task.CAPTION))
+    known_counts = {name: number for name, number in counts.items() if number is not None}
+    return SceneAnswers(labels, known_counts, caption, tuple(unparsed))
+
+
 def read_yes_or_no(text: str, prompts: Iterable[str] = ()) -> bool:
     """Whether an answer is yes or no, by the word that each of its sentences begins with.
 
@@ -110,18 +133,10 @@ def read_number(text: str, prompts: Iterable[str] = ()) -> int:
     words = [word for word in re.findall(r"[a-z]+", body) if word in NUMBERS or word in _NONE]
     # "There are 3 cars in a street": an article is no number beside one.
     texts = digits or [word for word in words if word not in ("a", "an")] or words
-    values = {0 if word in _NONE else NUMBERS.get(word, -1) for word in texts if word.isalpha()}
-    for number in texts:
-        if not number.isalpha():
-            plain = re.sub(r"[,](?=\d{3}\b)", "", number)
-            if not plain.isdigit() or len(plain) > len(str(MOST_OBJECTS)):
-                raise NonsenseError(f"{number[:20]} is no whole number, or too many")
-            values.add(int(plain))
-    if len(values) != 1:
+    values = {0 if text in _NONE else number_in(text) for text in texts}
+    value = values.pop() if len(values) == 1 else None
+    if value is None:
         raise NonsenseError("more than one number" if values else "nothing is counted")
-    value = values.pop()
-    if value > MOST_OBJECTS:
-        raise NonsenseError(f"{value} of them have no place in a tile")
     return value
 
 

@@ -10,29 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from geochg.pair_facts import BAND_ROLES
 from geochg.tiling.sensors import code_of, table_for
-
-ROLES = {
-    "red": 0.66,
-    "green": 0.56,
-    "blue": 0.48,
-    "nir": 0.84,
-    "rededge": 0.705,
-    "rededge2": 0.74,
-    "rededge3": 0.783,
-    "nir narrow": 0.865,
-    "nir2": 0.95,
-    "swir": 1.61,
-    "swir2": 2.2,
-    "pan": 0.6,
-    "coastal": 0.443,
-    "yellow": 0.605,
-    "water vapour": 0.945,
-    "cirrus": 1.375,
-    "thermal": 10.9,
-    "thermal2": 12.0,
-}
-"""What a band may show, and the wavelength in micrometres that is usual for it."""
 
 NO_COLOURS = frozenset(
     "vv vh hh hv ndvi ndwi ndbi nbr evi savi dem dsm dtm elevation height slope aspect hillshade "
@@ -129,7 +108,7 @@ def says_no_colour(label: str) -> bool:
 
 
 def roles_of(bands: Sequence[BandFacts], origin: str) -> list[str]:
-    """What each band of a file shows, one of `ROLES`, or nothing; no role comes twice.
+    """What each band of a file shows, one of `BAND_ROLES`, or nothing; no role comes twice.
 
     Args:
         bands: All its bands.
@@ -181,7 +160,7 @@ def _by_letters(bands: Sequence[BandFacts], roles: Sequence[str]) -> list[str]:
 
 def _by_color(band: BandFacts, taken_roles: Sequence[str]) -> str:
     """The role of GDAL's colour, unless the names say otherwise."""
-    role = band.color if band.color in ROLES else ""
+    role = band.color if band.color in BAND_ROLES else ""
     if role in taken_roles or says_no_colour(band.name):
         return ""
     code = code_of(band.name.lower())
@@ -227,7 +206,7 @@ def _once(roles: Sequence[str], bands: Sequence[BandFacts]) -> list[str]:
     keepers: dict[str, tuple[float, int]] = {}
     for band, role in zip(bands, roles, strict=True):
         wavelength = _wavelength_um(band)
-        wavelength_gap = abs(wavelength - ROLES[role]) if role and wavelength else 0.0
+        wavelength_gap = abs(wavelength - BAND_ROLES[role]) if role and wavelength else 0.0
         # Of "green" and "green_i", the one that is called so.
         wavelength_gap -= 1 if band.name.lower() == role else 0
         if role and (role not in keepers or wavelength_gap < keepers[role][0]):

@@ -12,8 +12,9 @@ from typing import Literal
 from rasterio import DatasetReader
 
 from geochg.errors import InputError, OptionError
+from geochg.pair_facts import BAND_ROLES
 from geochg.safety.untrusted_text import cleaned
-from geochg.tiling.band_names import ROLES, BandFacts, is_generic, roles_of, says_no_colour
+from geochg.tiling.band_names import BandFacts, is_generic, roles_of, says_no_colour
 from geochg.tiling.band_pairs import (
     by_name,
     left_out,
@@ -217,8 +218,10 @@ def _wanted_bands(
     tokens = [tokens_of_dates(token, before, after) for token in wanted_names]
     pairs = [(_find(a, before, paths[0]), _find(b, after, paths[1])) for a, b in tokens]
     roles = [token.partition("=")[0].lower() if "=" in token else "" for token in wanted_names]
-    if unknown := [role for role in roles if role and role not in ROLES]:
-        raise OptionError(f"no band role is called {unknown[0]!r}", f"roles: {', '.join(ROLES)}")
+    if unknown := [role for role in roles if role and role not in BAND_ROLES]:
+        raise OptionError(
+            f"no band role is called {unknown[0]!r}", f"roles: {', '.join(BAND_ROLES)}"
+        )
     names = [role or _common_name(a, b) for role, (a, b) in zip(roles, pairs, strict=True)]
     if len(set(names)) < len(names):
         raise OptionError(f"bands {','.join(wanted_names)} name one band twice", "name each once")

@@ -149,5 +149,5 @@ def test_nothing_heavy_is_loaded():
 
 def test_the_types_that_are_told_are_those_that_are_opened():
     assert set(FAMILIES) == set(FAMILY_CLASSES)
-    assert set(clip_loading.MODEL_TYPES) == set(MODEL_CLASSES)
+    assert set(clip_loading.TEXT_FORMS) == set(MODEL_CLASSES)
     assert find_backend("builtin")[0].folder_types == frozenset()

@@ -11,7 +11,7 @@ from geochg.models.clip.calibration import LogitSample, PairCalibration
 from geochg.models.clip.kinds import LandKinds
 from geochg.models.clip.moves import TileMoves
 from geochg.models.clip.windows import WindowBox, joined_map, window_boxes
-from geochg.models.images import rgb
+from geochg.models.images import filled
 from geochg.records import PixelWindow, Tile
 
 SURVEY_TILES = 16
@@ -136,7 +136,7 @@ class DenseTiles:
         """All windows of all tiles go through the encoder together, each date once."""
         boxes = [self._boxes(tile) for tile in tiles]
         windows = [
-            _window(getattr(tile, date), tile.valid, box)
+            filled(getattr(tile, date)[:, *box.slices], tile.valid[box.slices])
             for tile, tile_boxes in zip(tiles, boxes, strict=True)
             for date in ("before", "after")
             for box in tile_boxes
@@ -160,12 +160,3 @@ class DenseTiles:
         """Side of a window in a tile."""
         side_px: int = min(self.window_px or max(self.encoder.side_px // 2, 1), *tile.valid.shape)
         return side_px
-
-
-def _window(date: NDArray[np.uint8], valid: NDArray[np.bool_], box: WindowBox) -> NDArray[np.uint8]:
-    """`(3, height, width)` of a window; what is not valid has the mean colour of what is."""
-    window, valid_px = rgb(date)[:, *box.slices], valid[box.slices]
-    if valid_px.all():
-        return window
-    mean = window[:, valid_px].mean(axis=1).astype(np.uint8)
-    return np.where(valid_px, window, mean[:, None, None])

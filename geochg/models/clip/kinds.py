@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.class_list import ListedClass
 from geochg.land_cover import COVERS
 from geochg.models.clip.scoring import change_between
 from geochg.records import CANNOT_TELL, LAND_COVER, Change, Channel
@@ -20,18 +21,6 @@ _WOODY = frozenset(
     "vineyard vineyards jungle".split()
 )
 """Words that tell vegetation of wood from low plants."""
-
-
-class NamedKind(Protocol):
-    """A class that pictures are compared with."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def class_name(self) -> str:
-        """The output class that it stands for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +43,7 @@ class LandKinds:
     covers: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, classes: Sequence[NamedKind], asked_names: Sequence[str] = ()) -> Self:
+    def of(cls, classes: Sequence[ListedClass], asked_names: Sequence[str] = ()) -> Self:
         """The kinds of some classes.
 
         Args:
@@ -103,7 +92,7 @@ class LandKinds:
         return pairs
 
 
-def _cover(kind: NamedKind) -> int:
+def _cover(kind: ListedClass) -> int:
     """The land cover of a class of geochg; vegetation is woody where its name says so."""
     covers = COVERS.get(kind.class_name, frozenset())
     if kind.class_name == "vegetation":

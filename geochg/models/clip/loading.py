@@ -19,23 +19,14 @@ from geochg.models.library_guards import quiet_libraries
 from geochg.models.model_files import fingerprint, weight_files
 from geochg.models.pretrained import model_errors, open_part, open_pretrained
 
-
-@dataclass(frozen=True, slots=True)
-class _ModelType:
-    """The class of a model in transformers, and how it is given texts."""
-
-    model_class: str
-    text_form: TextForm
-
-
-MODEL_TYPES = {
-    "clip": _ModelType(MODEL_CLASSES["clip"], TextForm(("input_ids", "attention_mask"), "longest")),
+TEXT_FORMS = {
+    "clip": TextForm(("input_ids", "attention_mask"), "longest"),
     # Trained with its padding unmasked.
-    "siglip": _ModelType(MODEL_CLASSES["siglip"], TextForm(("input_ids",), "max_length")),
+    "siglip": TextForm(("input_ids",), "max_length"),
     # Those of fixed size are of type siglip.
-    "siglip2": _ModelType(MODEL_CLASSES["siglip2"], TextForm(("input_ids",), "max_length")),
+    "siglip2": TextForm(("input_ids",), "max_length"),
 }
-"""The models that can be opened, by the `model_type` of the configuration."""
+"""How models are given texts, by the `model_type` of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +53,8 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
         ModelError: If the folder lacks a file, is of another type of model, or its parts do not
             fit each other.
     """
-    model_type = MODEL_TYPES[check_clip_folder(folder)]
-    model_class = getattr(transformers, model_type.model_class)
+    model_type = check_clip_folder(folder)
+    model_class = getattr(transformers, MODEL_CLASSES[model_type])
     with quiet_libraries():
         model: Any = open_pretrained(model_class, folder, HINT, getattr(torch, settings.dtype))
         model = model.eval().to(settings.device)
@@ -74,7 +65,7 @@ def open_encoder(folder: Path, settings: EncoderSettings) -> Encoder:
         prompts = [_phrases(land_class) for land_class in settings.classes]
         with model_errors(f"the tokenizer in {folder}", HINT, "used with the model"):
             texts = text_embeddings(
-                model, tokenizer, model_type.text_form, prompts, settings.templates
+                model, tokenizer, TEXT_FORMS[model_type], prompts, settings.templates
             )
         if not torch.isfinite(texts).all():
             raise ModelError(f"the model in {folder} gives no finite numbers for texts", HINT)

@@ -10,7 +10,7 @@ from geochg.class_list import ListedClass
 from geochg.geometry.grid_cells import cell_slices
 from geochg.models.chat.dialogue import NUMBERLESS
 from geochg.models.clip.whole import Classifier
-from geochg.models.images import rgb
+from geochg.models.images import filled
 from geochg.records import (
     GRID_CELLS,
     Label,
@@ -69,19 +69,10 @@ class SceneLabels:
 
 def _views(tile: Tile) -> list[NDArray[np.uint8]]:
     """The whole tile, and those of its cells that are valid for the most part."""
-    image, valid = _filled(tile.before, tile.valid), tile.valid
+    image, valid = filled(tile.before, tile.valid), tile.valid
     views = [image]
     for cell in GRID_CELLS:
         part = cell_slices(valid.shape, cell)
         if valid[part].size and valid[part].mean() > 0.5:
             views.append(image[:, *part])
     return views
-
-
-def _filled(date: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The date with the mean colour of what is valid in the place of what is not."""
-    image = rgb(date)
-    if valid.all():
-        return image
-    mean = image[:, valid].mean(axis=1).astype(np.uint8)
-    return np.where(valid, image, mean[:, None, None])

@@ -9,17 +9,14 @@ from typing import NamedTuple, TypeVar
 
 from geochg.models.endpoint.reply import NoAnswerError
 from geochg.records import (
-    AskedClass,
     Label,
-    SceneAnswers,
     SceneQuestions,
-    Task,
     Tile,
     TileAnswers,
     TileFailure,
 )
 from geochg.tasks.base import NonsenseError
-from geochg.tasks.scene import label_prompt, read_number, read_scene_caption
+from geochg.tasks.scene import label_prompt, read_number, read_scene_caption, scene_answers
 
 _Read = TypeVar("_Read")
 
@@ -52,49 +49,33 @@ class SceneRequests:
 
     def answers(self) -> list[TileAnswers]:
         """One `SceneAnswers` a tile; a tile fails where a request about it got no answer."""
-        everywhere = range(len(self.tiles))
-        labels = self._labels(everywhere)
-        counts = self._counts(labels)
-        captions = self._captions(everywhere)
+        labels = self._labels()
+        counts, captions = self._counts(labels), self._captions()
         return [
             self._failures[index]
             if index in self._failures
-            else [self._joined(labels[index], counts[index], captions.get(index, ""))]
-            for index in everywhere
+            else [scene_answers(self.questions, labels[index], counts[index], captions[index])]
+            for index in range(len(self.tiles))
         ]
 
-    def _joined(
-        self, labels: Mapping[str, Label], counts: Mapping[str, int | None], caption: str
-    ) -> SceneAnswers:
-        unparsed = [name for name, label in labels.items() if label.present is None]
-        if None in counts.values():
-            unparsed.append(str(Task.COUNT))
-        if self.questions.caption and not caption:
-            unparsed.append(str(Task.CAPTION))
-        known_counts = {name: number for name, number in counts.items() if number is not None}
-        return SceneAnswers(labels, known_counts, caption, tuple(unparsed))
-
-    def _labels(self, indices: Sequence[int]) -> dict[int, dict[str, Label]]:
+    def _labels(self) -> list[Mapping[str, Label]]:
         labels = self.questions.labels
         tile_questions = [
             AskedTile(index, label_prompt(self.questions.presence, label))
-            for index in indices
+            for index in range(len(self.tiles))
             for label in labels
         ]
         answers = self._all(tile_questions, lambda question: self.ask_label(*question))
-        return {
-            index: {label.name: next(answers) or Label(None) for label in labels}
-            for index in indices
-        }
+        return [{label.name: next(answers) or Label(None) for label in labels} for _ in self.tiles]
 
-    def _counts(self, labels: Mapping[int, Mapping[str, Label]]) -> list[dict[str, int | None]]:
+    def _counts(self, labels: Sequence[Mapping[str, Label]]) -> list[dict[str, int | None]]:
         """How many there are of what is present; None where the answer made no sense."""
         counts: list[dict[str, int | None]] = [{} for _ in self.tiles]
         if not self.questions.count:
             return counts
-        present_labels: list[tuple[int, AskedClass]] = [
+        present_labels = [
             (index, label)
-            for index, answers in labels.items()
+            for index, answers in enumerate(labels)
             for label in self.questions.labels
             if answers[label.name].present
         ]
@@ -114,16 +95,15 @@ class SceneRequests:
         except NonsenseError:
             return None
 
-    def _captions(self, indices: Sequence[int]) -> dict[int, str]:
+    def _captions(self) -> list[str]:
         if not self.questions.caption:
-            return {}
-        tile_questions = [AskedTile(index, self.questions.caption) for index in indices]
+            return [""] * len(self.tiles)
+        tile_questions = [
+            AskedTile(index, self.questions.caption) for index in range(len(self.tiles))
+        ]
         texts = self._all(tile_questions, lambda question: self.ask(*question))
         prompts = (self.questions.caption,)
-        return {
-            index: read_scene_caption(text or "", prompts)
-            for index, text in zip(indices, texts, strict=True)
-        }
+        return [read_scene_caption(text or "", prompts) for text in texts]
 
     def _all(
         self, tile_questions: Sequence[AskedTile], read: Callable[[AskedTile], _Read]

@@ -134,11 +134,11 @@ class LabelsModel(ChangeModel[LabelsOptions]):
     def _tile_answers(
         self, before: TileAnswers, after: TileAnswers, questions: Sequence[Question]
     ) -> TileAnswers:
-        for row in (before, after):
-            if isinstance(row, TileFailure):
-                return row
-        scenes = [row[0] for row in (before, after) if not isinstance(row, TileFailure)]
-        first, last = scenes
+        if isinstance(before, TileFailure):
+            return before
+        if isinstance(after, TileFailure):
+            return after
+        first, last = before[0], after[0]
         if not (isinstance(first, SceneAnswers) and isinstance(last, SceneAnswers)):
             raise RunError(
                 f"the model {self.model.name} gives no labels",

@@ -11,15 +11,13 @@ from geochg.models.vlm.tile_questions import NO, YES
 from geochg.records import (
     AskedClass,
     Label,
-    SceneAnswers,
     SceneQuestions,
-    Task,
     Tile,
     TileAnswers,
     TileFailure,
 )
 from geochg.tasks.base import NonsenseError
-from geochg.tasks.scene import label_prompt, read_scene_caption, read_yes_or_no
+from geochg.tasks.scene import label_prompt, read_scene_caption, read_yes_or_no, scene_answers
 
 LABEL_THRESHOLD = 0.5
 """A label is present where "yes" is likelier than this."""
@@ -34,14 +32,12 @@ class SceneTiles:
         tiles: Tiles of one size, each of one date.
         questions: What is asked about each.
         in_words: Whether yes and no are read from the model's own words, without a probability.
-        threshold: A label is present where "yes" is likelier than this.
     """
 
     engine: Engine[Any]
     tiles: Sequence[Tile]
     questions: SceneQuestions
     in_words: bool = False
-    threshold: float = LABEL_THRESHOLD
     _failed: set[int] = field(default_factory=set)
 
     def answers(self) -> list[TileAnswers]:
@@ -50,21 +46,12 @@ class SceneTiles:
         self._encoding = self.engine.encode(self.tiles)
         labels = self._labels()
         counts, captions = self._counts(labels), self._captions()
-        return [self._answer(index, labels, counts, captions) for index in range(len(self.tiles))]
-
-    def _answer(
-        self,
-        index: int,
-        labels: Sequence[Mapping[str, Label]],
-        counts: Sequence[Mapping[str, int]],
-        captions: Sequence[str],
-    ) -> TileAnswers:
-        if index in self._failed:
-            return TileFailure(self.tiles[index].window, NUMBERLESS)
-        unparsed = [name for name, label in labels[index].items() if label.present is None]
-        if self.questions.caption and not captions[index]:
-            unparsed.append(str(Task.CAPTION))
-        return [SceneAnswers(labels[index], counts[index], captions[index], tuple(unparsed))]
+        return [
+            TileFailure(tile.window, NUMBERLESS)
+            if index in self._failed
+            else [scene_answers(self.questions, labels[index], counts[index], captions[index])]
+            for index, tile in enumerate(self.tiles)
+        ]
 
     def _labels(self) -> list[Mapping[str, Label]]:
         labels = self.questions.labels
@@ -83,7 +70,7 @@ class SceneTiles:
             if isnan(yes):
                 self._failed.add(prompt.row)
             # The last digits depend on the batch.
-            yield Label(yes > self.threshold, round(yes, 4))
+            yield Label(yes > LABEL_THRESHOLD, round(yes, 4))
 
     def _read(self, prompts: Sequence[TilePrompt]) -> Iterator[Label]:
         """Labels by what the model says."""

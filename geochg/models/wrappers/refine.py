@@ -102,11 +102,7 @@ class RefinedModel(WrappedModel):
             return
         read = tiles[index].window.read
         for cell in GRID_CELLS:
-            looks = {
-                name: (_Look(cells[cell], locations.direction(name, cell)),)
-                for name, cells in locations.cells.items()
-                if cell in cells
-            }
+            looks = {name: (look,) for name, look in _looks(locations, cell).items()}
             if looks:
                 is_wanted = not self._classes or any(name in self._classes for name in looks)
                 yield _Spot(index, cell, grid_box(read, cell), looks, is_open=is_wanted)
@@ -161,20 +157,22 @@ class _Spot:
         return self.is_open and wide and _has_valid(tile, self.box)
 
 
+def _looks(locations: Locations, cell: GridCell) -> dict[str, _Look]:
+    """What one look said of a cell, by class."""
+    return {
+        name: _Look(cells[cell], locations.direction(name, cell))
+        for name, cells in locations.cells.items()
+        if cell in cells
+    }
+
+
 def _parts(spot: _Spot, tile: Tile, answers: TileAnswers) -> Iterator[_Spot]:
     """The spots that a closer look makes of one."""
     if (locations := _locations(answers, if_unchanged=Locations({}))) is None:
         yield replace(spot, is_open=False)
         return
     parts = [
-        (
-            part,
-            {
-                name: _Look(cells[cell], locations.direction(name, cell))
-                for name, cells in locations.cells.items()
-                if cell in cells
-            },
-        )
+        (part, _looks(locations, cell))
         for cell in GRID_CELLS
         if _has_valid(tile, part := grid_box(spot.box, cell))
     ]

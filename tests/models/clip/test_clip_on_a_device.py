@@ -15,7 +15,7 @@ from pretend_device import DEVICE, PretendDevice, to_device
 
 from geochg.models.clip.dense import MAX_BATCH
 from geochg.models.clip.encoder import text_embeddings
-from geochg.models.clip.loading import MODEL_TYPES
+from geochg.models.clip.loading import TEXT_FORMS
 from geochg.records import Task
 from geochg.tasks import ask
 
@@ -45,7 +45,7 @@ def test_answers_are_those_of_the_host(make, tmp_path):
     encoder = model.encoder
     # Kernels of one attention differ in the last digits.
     encoder.model.set_attn_implementation("eager")
-    form = MODEL_TYPES[encoder.model.config.model_type].text_form
+    form = TEXT_FORMS[encoder.model.config.model_type]
     texts = (tokenizer(), form, [["a road"]], ["a photo of {}"])
     vectors = text_embeddings(encoder.model, *texts)
     tiles = [noisy_tile(seed) for seed in range(3)]

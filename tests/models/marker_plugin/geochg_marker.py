@@ -10,9 +10,6 @@ The rules: a pixel is changed where any band differs by more than `difference` (
 the pixel is valid. It is (building, appeared) where the sum over the bands rose, else
 (building, disappeared). A 3x3 cell is changed where more than 5 % of its pixels are; the share is
 its probability. The count is the number of connected changed areas, counted over the read window.
-
-About one image: a label is there where a valid pixel of the first band has the value that `SHOWN`
-gives it; labels that are not in it never are. The count is the number of connected areas.
 """
 
 from __future__ import annotations
@@ -56,8 +53,6 @@ from geochg.records import (
 
 APPEARED = Channel("building", Change.APPEARED)
 DISAPPEARED = Channel("building", Change.DISAPPEARED)
-SHOWN = {"building": 200, "water": 50, "forest": 120, "solar panels": 230}
-"""What value of the first band shows each label."""
 CHANGED_PROBABILITY = 0.9
 """Probability of a changed pixel, and of a changed tile; 0 elsewhere."""
 

@@ -63,6 +63,4 @@ class RadarModel(WeightlessModel[RadarOptions]):
     def measure(self, tile: Tile) -> TileChange:
         """The probability that backscatter changed, and what that was."""
         assert self.statistics is not None
-        valid_px = int(tile.valid.sum())
-        probability, kinds = self.statistics.measure(tile)
-        return TileChange(probability, kinds, CHANNELS, valid_px)
+        return self.statistics.measure(tile)

@@ -166,10 +166,10 @@ def fit_mixture(values: Values, start: tuple[Component, Component] | None = None
         densities = [part.density(CENTRES) for part in parts]
         total = np.sum(densities, axis=0) + 1e-300
         weights = iter([density / total * shares for density in densities])
-        null = _refitted(next(weights), null)
+        null = refitted(next(weights), null)
         tails = _refitted_tails(next(weights), null)
         modes = {
-            side: mode and _on_side(_refitted(next(weights), mode), null, side)
+            side: mode and _on_side(refitted(next(weights), mode), null, side)
             for side, mode in modes.items()
         }
     # Without a start of its own, what does not reach beyond the flank is a swelling of it.
@@ -189,10 +189,11 @@ def _first_mode(shares: Values, side: int) -> Component | None:
     beyond = np.where(side * CENTRES > _START, shares, 0)
     if beyond.sum() < LEAST_MODE:
         return None
-    return _refitted(beyond, Component(0.0, 0.0, 1.0))
+    return refitted(beyond, Component(0.0, 0.0, 1.0))
 
 
-def _refitted(weights: Values, part: Component) -> Component:
+def refitted(weights: Values, part: Component) -> Component:
+    """The component of a weighted histogram at `CENTRES`; where nothing has weight, as it was."""
     share = float(weights.sum())
     if share < 1e-9:
         return Component(share, part.centre, part.deviation)

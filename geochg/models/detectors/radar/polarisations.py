@@ -6,15 +6,10 @@ from dataclasses import dataclass
 
 from geochg.errors import ModelError
 from geochg.models.detectors.radar.options import RadarScale
+from geochg.pair_facts import BAND_ROLES
 from geochg.records import PairFacts, RadarBand
 
 MOST_POLARISATIONS = 2
-
-LIGHT = frozenset(
-    "red green blue nir rededge rededge2 rededge3 nir2 swir swir2 pan coastal yellow cirrus"
-    " thermal thermal2".split()
-) | {"nir narrow", "water vapour"}
-"""Names of bands that are no radar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ def polarisations_of(facts: PairFacts, scale: RadarScale | None) -> tuple[Polari
     light = [
         name
         for name, band in zip(facts.bands, radar, strict=True)
-        if name in LIGHT and band is None
+        if name in BAND_ROLES and band is None
     ]
     named_indices = [index for index, band in enumerate(radar) if band and band.polarisation]
     indices = named_indices or list(range(len(facts.bands)))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.models.detectors.detector import PROBABILITY_CUT
+from geochg.models.detectors.detector import PROBABILITY_CUT, TileChange
 from geochg.models.detectors.radar.decibels import Decibels
-from geochg.models.detectors.radar.likelihood import RatioTest, deviates
+from geochg.models.detectors.radar.likelihood import RatioTest, Real, deviates
 from geochg.models.detectors.radar.matching import GainMatch
 from geochg.models.detectors.radar.mixture import CENTRES
 from geochg.models.detectors.radar.nonlocal_means import Filtered, nonlocal_means
@@ -23,8 +22,6 @@ CHANNELS = (
     Channel("water", Change.DISAPPEARED),
 )
 """The kinds of change that are told apart."""
-
-Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +135,6 @@ def standard_level(
     return np.asarray(total / means.dtype.type(len(centres)))
 
 
-class Measured(NamedTuple):
-    """What is measured of a tile; see `TileChange`."""
-
-    probability: NDArray[np.float32]
-    kinds: NDArray[np.uint8]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class RadarStatistics:
     """The results of the survey; fixed for the run.
@@ -161,8 +151,8 @@ class RadarStatistics:
     probability: NDArray[np.float64]
     water: WaterLevel | None
 
-    def measure(self, tile: Tile) -> Measured:
-        """The probability of change of each pixel, and its kind, an index into `CHANNELS`."""
+    def measure(self, tile: Tile) -> TileChange:
+        """The probability that backscatter changed, and what that was."""
         means, pixels = filtered(self.polarisations, tile)
         signed = self.test.of(means, pixels)
         probability = np.interp(signed, CENTRES, self.probability).astype(np.float32)
@@ -172,7 +162,7 @@ class RadarStatistics:
             changed = tile.valid & (probability >= PROBABILITY_CUT)
             kinds[_commoner(changed & (signed < 0), after & ~before)] = 1
             kinds[_commoner(changed & (signed > 0), before & ~after)] = 2
-        return Measured(probability * tile.valid, kinds)
+        return TileChange(probability * tile.valid, kinds, CHANNELS, int(tile.valid.sum()))
 
 
 def _commoner(changed: NDArray[np.bool_], is_water: NDArray[np.bool_]) -> NDArray[np.bool_]:

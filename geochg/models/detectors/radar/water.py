@@ -12,6 +12,7 @@ from geochg.models.detectors.radar.mixture import (
     counts_of,
     fit_mixture,
     fit_null,
+    refitted,
 )
 from geochg.models.detectors.radar.statistics import WaterLevel, standard_level
 
@@ -61,11 +62,6 @@ def _otsu_classes(levels: NDArray[np.float64]) -> tuple[Component, Component]:
     total = np.cumsum(shares * CENTRES)
     between = (total[-1] * below - total) ** 2 / np.maximum(below * (1 - below), 1e-12)
     cut = int(np.argmax(between[:-1])) + 1
-    return _class(shares, slice(cut, None)), _class(shares, slice(0, cut))
-
-
-def _class(shares: NDArray[np.float64], part: slice) -> Component:
-    share = max(float(shares[part].sum()), 1e-12)
-    centre = float((shares[part] * CENTRES[part]).sum() / share)
-    variance = float((shares[part] * (CENTRES[part] - centre) ** 2).sum() / share)
-    return Component(share, centre, max(variance**0.5, 0.3))
+    is_upper = np.arange(len(shares)) >= cut
+    unfitted = Component(0.0, 0.0, 1.0)
+    return refitted(shares * is_upper, unfitted), refitted(shares * ~is_upper, unfitted)
