@@ -104,6 +104,8 @@ def _in_words(result: ChangeResult) -> str:
 
 def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]) -> Iterator[str]:
     """What was found in a period; of a series its name and dates stand before it."""
+    from geochg.tasks.quantities import listed_area
+
     period, tiles = result.layer.periods[number], facts["tiles"]
     name = ""
     if len(result.layer.periods) > 1:
@@ -111,31 +113,25 @@ def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]
         name = f"step {period.step}, {dates}: " if period.step else f"the whole, {dates}: "
     yield (
         f"{name}{_totals(result, number)['count']} changes on "
-        f"{_hectares(_area_m2(result, number))}, "
+        f"{listed_area(_area_m2(result, number))}, "
         f"in {tiles['changed']} of {tiles['read']} tiles{_not_seen(facts)}"
     )
     gaps = {"failed": "failed", "incomplete": "answered in part", "unparsed": "without sense"}
     if states := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
         yield f"  tiles: {', '.join(states)}"
     for total in sorted(result.layer.totals(number), key=lambda total: -total.area_m2):
-        yield f"  {total.class_name} {total.change}: {total.features}, {_hectares(total.area_m2)}"
+        yield f"  {total.class_name} {total.change}: {total.features}, {listed_area(total.area_m2)}"
 
 
 def _not_seen(facts: Mapping[str, Any]) -> str:
     """What cloud, shadow or snow hid, where there is any."""
+    from geochg.tasks.quantities import listed_area
+
     area_m2 = facts["not_seen_m2"]
-    return f"; {_hectares(area_m2)} not seen (cloud, shadow or snow)" if area_m2 else ""
+    return f"; {listed_area(area_m2)} not seen (cloud, shadow or snow)" if area_m2 else ""
 
 
 def _area_m2(result: ChangeResult, period: int) -> float:
     from geochg.tasks.quantities import rounded_value
 
     return rounded_value(sum(total.area_m2 for total in result.layer.totals(period)), 1)
-
-
-def _hectares(area_m2: float) -> str:
-    from geochg.tasks.quantities import area_in_words
-
-    if 0 < area_m2 < 1:
-        return area_in_words(area_m2)
-    return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 100 else f"{area_m2:,.1f} m²"

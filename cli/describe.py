@@ -71,9 +71,11 @@ def describe(
 
 
 def _as_json(scene: LabelledScene) -> str:
+    from geochg.tasks.quantities import rounded_value
+
     paths = {name: str(path) for name, path in vars(scene.outputs).items() if path is not None}
-    features = {"count": len(scene.layer), "area_m2": round(scene.layer.area_m2, 1)}
-    labels = {name: round(area, 1) for name, area in scene.layer.areas_m2.items()}
+    features = {"count": len(scene.layer), "area_m2": rounded_value(scene.layer.area_m2, 1)}
+    labels = {name: rounded_value(area, 1) for name, area in scene.layer.areas_m2.items()}
     facts = {
         "outputs": paths,
         "features": features,
@@ -84,18 +86,16 @@ def _as_json(scene: LabelledScene) -> str:
 
 
 def _in_words(scene: LabelledScene) -> Iterator[str]:
+    from geochg.tasks.quantities import listed_area
+
     yield from map(str, scene.outputs.paths())
     tiles = scene.metadata["tiles"]
     yield (
-        f"{len(scene.layer)} features on {_hectares(scene.layer.area_m2)}, "
+        f"{len(scene.layer)} features on {listed_area(scene.layer.area_m2)}, "
         f"labels in {tiles['labelled']} of {tiles['read']} tiles"
     )
     gaps = {"failed": "failed", "unparsed": "with answers without sense"}
     if states := [f"{tiles[kind]} {gap}" for kind, gap in gaps.items() if tiles[kind]]:
         yield f"  tiles: {', '.join(states)}"
     for name, area in scene.layer.areas_m2.most_common():
-        yield f"  {name}: tiles of {_hectares(area)}"
-
-
-def _hectares(area_m2: float) -> str:
-    return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 100 else f"{area_m2:,.1f} m²"
+        yield f"  {name}: tiles of {listed_area(area)}"

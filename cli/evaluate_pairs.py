@@ -34,6 +34,7 @@ def evaluate_pairs(ctx: click.Context) -> None:
         "output": params["output"],
     }
 
+    from geochg.evaluation.column_groups import with_columns
     from geochg.evaluation.histogram import HistogramSection
     from geochg.evaluation.predictions import Predictions
     from geochg.evaluation.presence import presence_report
@@ -51,7 +52,7 @@ def evaluate_pairs(ctx: click.Context) -> None:
     if pairs is not None:
         labelled_pairs = _labelled_pairs(pairs, options, params["by"], params["by_file"])
         predictions = _collect(labelled_pairs, options, files["predictions"], overwrite=overwrite)
-    predictions = _with_columns(predictions, params["by_file"])
+    predictions = replace(predictions, rows=with_columns(predictions.rows, params["by_file"]))
     report = presence_report(predictions, options)
     probes = presence_probes(predictions, report, params["by"])
     if files["saved_options"] is not None:
@@ -102,17 +103,6 @@ def _collect(
     if target is not None:
         write_output(target, predictions.write, overwrite=overwrite)
     return predictions
-
-
-def _with_columns(predictions: Predictions, file: Path | None) -> Predictions:
-    """The predictions with the columns that a file gives for their pairs."""
-    if file is None:
-        return predictions
-    from geochg.evaluation.column_groups import columns_of_pairs
-    from geochg.evaluation.presence_probes import with_columns
-
-    names = (row.pair for row in (*predictions.rows, *predictions.exchanged))
-    return with_columns(predictions, columns_of_pairs(file, names))
 
 
 def _check_has_threshold(options: EvaluateOptions) -> None:

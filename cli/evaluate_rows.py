@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def evaluate_rows(ctx: click.Context) -> None:
     """Asks a model the questions of rows, or reads kept answers, and scores the answers."""
     from geochg.evaluation.answers import AnswerSet
-    from geochg.evaluation.column_groups import check_columns
+    from geochg.evaluation.column_groups import check_columns, with_columns
 
     params, kept_predictions = ctx.params, ctx.params["from_predictions"]
     options = _options(params)
@@ -51,7 +52,7 @@ def evaluate_rows(ctx: click.Context) -> None:
             params["by_file"],
         )
         answers = _collect(items, options, files["predictions"], resume=params["resume"])
-    answers = _with_columns(answers, params["by_file"])
+    answers = replace(answers, rows=with_columns(answers.rows, params["by_file"]))
     scores, probes = _scores(answers, params)
     model_id = answers.head.identity["id"]
     sections = [*scores, *probes.sections]
@@ -96,16 +97,6 @@ def _collect(
 
     with showing_progress() as listener:
         return collect_answers(items, options, target, resume=resume, listener=listener)
-
-
-def _with_columns(answers: AnswerSet, file: Path | None) -> AnswerSet:
-    """The answers with the columns that a file gives for their pairs."""
-    if file is None:
-        return answers
-    from geochg.evaluation.column_groups import columns_of_pairs
-    from geochg.evaluation.row_probes import with_columns
-
-    return with_columns(answers, columns_of_pairs(file, (row.pair for row in answers.rows)))
 
 
 def _scores(answers: AnswerSet, params: dict[str, Any]) -> tuple[list[TaskScores], RowProbes]:

@@ -9,6 +9,8 @@ from typing import Any
 from qgis.PyQt.QtCore import QLocale
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.class_colors import CLASSES
+from geochg_qgis.layers.result_fields import COVERS
 from geochg_qgis.link.progress import RunProgress
 from geochg_qgis.link_messages import without_flags
 
@@ -33,6 +35,11 @@ def as_tip(text: object) -> str:
     In a paragraph, because Qt guesses whether a tip is markup and must not guess wrong.
     """
     return f"<p>{as_markup(text)}</p>"
+
+
+def class_title(name: str) -> str:
+    """A class or land cover in the user's language; one that is not geochg's own as it is."""
+    return tr(name) if name in CLASSES or name in COVERS else name
 
 
 def sentence(text: str) -> str:

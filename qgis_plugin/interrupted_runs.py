@@ -186,9 +186,17 @@ def interrupted_runs() -> list[InterruptedRun]:
     return sorted(listed_runs, key=lambda run: run.begin_time, reverse=True)
 
 
-def store_waiting(runs: Iterable[InterruptedRun]) -> None:
-    """Keeps the runs that wait in the settings, for when QGIS is closed or crashes."""
-    values = [run._values() for run in runs]
+def store_waiting(runs: Iterable[InterruptedRun], former: Iterable[InterruptedRun] = ()) -> None:
+    """Keeps the runs that wait in the settings, for when QGIS is closed or crashes.
+
+    Args:
+        runs: The runs that wait in this QGIS.
+        former: Those that it kept last; what another QGIS has kept beside them stays.
+    """
+    own_runs = list(runs)
+    own_outputs = {run.output for run in (*former, *own_runs)}
+    others = [run for run in waiting_before() if run.output not in own_outputs]
+    values = [run._values() for run in (*others, *own_runs)]
     store_setting(_WAITING, json.dumps(values[:_MOST_KNOWN]))
 
 

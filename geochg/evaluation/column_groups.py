@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from geochg.datasets.group_columns import read_columns
 from geochg.errors import InputError, OptionError
 from geochg.evaluation.tables import ScoreTable, lines_to_dict
+
+if TYPE_CHECKING:
+    from geochg.evaluation.answers import AnswerRow
+    from geochg.evaluation.predictions import Prediction
+
+RowT = TypeVar("RowT", "AnswerRow", "Prediction")
 
 SMALL = 20
 """A group of fewer independent pairs is called small."""
@@ -65,6 +71,18 @@ def columns_of_pairs(path: Path, pairs: Iterable[str]) -> dict[str, Mapping[str,
             "give each pair a row; the cells may be empty",
         )
     return {name: columns[name] for name in names}
+
+
+def with_columns(rows: Sequence[RowT], file: Path | None) -> list[RowT]:
+    """Rows with the further columns that a file gives for their pairs; None for no file.
+
+    Raises:
+        InputError: As `columns_of_pairs`.
+    """
+    if file is None:
+        return list(rows)
+    columns = columns_of_pairs(file, (row.pair for row in rows))
+    return [replace(row, columns={**row.columns, **columns[row.pair]}) for row in rows]
 
 
 def check_columns(

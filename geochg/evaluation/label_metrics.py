@@ -7,7 +7,7 @@ of averages) and not 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -42,14 +42,7 @@ class LabelScores:
 
     def to_dict(self) -> dict[str, Any]:
         """The scores as plain JSON values."""
-        return {
-            "name": self.name,
-            "items": self.items,
-            "precision": self.precision,
-            "recall": self.recall,
-            "f1": self.f1,
-            "average_precision": self.average_precision,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from geochg.evaluation.intervals import (
     mean_interval,
     share_interval,
 )
-from geochg.evaluation.predictions import Prediction, Predictions
+from geochg.evaluation.predictions import Predictions
 from geochg.evaluation.presence import PresenceReport, ScoredItems, method_scores
 from geochg.evaluation.scores import DIFFERENCING, MODEL
 from geochg.evaluation.tables import Interval, ScoreLine, ScoreTable, Section
@@ -83,19 +83,6 @@ def presence_probes(
             StatedPair(row.group, row.changed, row.views) for row in predictions.rows if row.views
         ),
         {name: _by_column(report, name) for name in column_names},
-    )
-
-
-def with_columns(predictions: Predictions, columns: Mapping[str, Mapping[str, str]]) -> Predictions:
-    """The predictions with further columns, by the names of the pairs."""
-
-    def widened(row: Prediction) -> Prediction:
-        return replace(row, columns={**row.columns, **columns[row.pair]})
-
-    return replace(
-        predictions,
-        rows=[widened(row) for row in predictions.rows],
-        exchanged=[widened(row) for row in predictions.exchanged],
     )
 
 

@@ -95,12 +95,6 @@ def row_probes(
     )
 
 
-def with_columns(answers: AnswerSet, columns: Mapping[str, Mapping[str, str]]) -> AnswerSet:
-    """The answers with further columns, by the names of the pairs."""
-    rows = [replace(row, columns={**row.columns, **columns[row.pair]}) for row in answers.rows]
-    return replace(answers, rows=rows)
-
-
 def _stated_pairs(rows: Sequence[AnswerRow]) -> list[StatedPair]:
     """What the model states about each pair that it was asked two things about."""
     pairs = []

@@ -72,7 +72,15 @@ def analyze(
         RunError: If the run fails otherwise.
         CancelledRunError: If it was cancelled; the journal is kept.
     """
-    return _result((before, after), options, geobox, outputs, listener, cancel, model)
+    return analyze_series(
+        (before, after),
+        options,
+        geobox=geobox,
+        outputs=outputs,
+        listener=listener,
+        cancel=cancel,
+        model=model,
+    )
 
 
 def analyze_series(
@@ -108,19 +116,6 @@ def analyze_series(
         OptionError: If an option makes no sense for the series, or the model takes fewer dates.
         GeochgError: Otherwise as `analyze` does.
     """
-    return _result(images, options, geobox, outputs, listener, cancel, model)
-
-
-def _result(
-    images: Sequence[RasterLike],
-    options: AnalyzeOptions | None,
-    geobox: GeoBox | None,
-    outputs: Outputs | None,
-    listener: Listener,
-    cancel: Flag | None,
-    model: ChangeModel | None,
-) -> ChangeResult:
-    """The result of a pair or a series; see `analyze_series`."""
     options, outputs = options or AnalyzeOptions(), outputs or Outputs()
     check_count(images)
     area = [file_of(options.aoi)] if options.aoi else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -174,7 +174,13 @@ def finish(
         facts["confidence"] = unmeasured
     if len(sources) > 2:
         facts["series"] = series_facts(sources, _step_facts(spans, layer), together=together)
-    _write_outputs(spans, changes, facts)
+    write_outputs(
+        run,
+        facts,
+        layer.frames(),
+        lambda: _tiles(spans, changes),
+        lambda path: _write_heatmap(run, spans[-1].journal, path, facts),
+    )
     run.listener(Progress("write", 1, 1))
     return ChangeResult(layer, facts, run.outputs)
 
@@ -202,24 +208,37 @@ def _step_facts(spans: Sequence[AnsweredSpan], layer: FeatureLayer) -> Iterator[
         yield {**span.period._asdict(), **facts, "caption": caption}
 
 
-def _write_outputs(
-    spans: Sequence[AnsweredSpan], changes: Sequence[Changes], facts: Mapping[str, Any]
+def write_outputs(
+    run: Run,
+    facts: Mapping[str, Any],
+    frames: Iterable[gpd.GeoDataFrame],
+    tiles: Callable[[], gpd.GeoDataFrame],
+    write_heat: Callable[[Path], None] | None = None,
 ) -> None:
-    """Writes the files of a run, all or none."""
-    run = spans[-1].run
+    """Writes the files of a run, all or none.
+
+    Args:
+        run: The run.
+        facts: The `geochg` member of the files.
+        frames: The layer of features, table by table.
+        tiles: A function that makes the layer of tiles.
+        write_heat: A function that writes the heatmap, if there is one.
+
+    Raises:
+        GeochgError: If a file cannot be written, or the run was cancelled.
+    """
     options, outputs = run.options, run.outputs
     with Staging(overwrite=options.overwrite) as staging:
         run.stop_if_cancelled()
         if outputs.features is not None:
             with staging.write(outputs.features, options.layer) as path:
-                frames = run.until_cancelled(changes[-1].layer.frames())
-                write_frames(frames, path, facts, layer=options.layer)
+                write_frames(run.until_cancelled(frames), path, facts, layer=options.layer)
         if outputs.tiles is not None:
             with staging.write(outputs.tiles, options.tiles_layer) as path:
-                write_frames([_tiles(spans, changes)], path, facts, layer=options.tiles_layer)
-        if outputs.heatmap is not None:
+                write_frames([tiles()], path, facts, layer=options.tiles_layer)
+        if outputs.heatmap is not None and write_heat is not None:
             with staging.write(outputs.heatmap) as path:
-                _write_heatmap(run, spans[-1].journal, path, facts)
+                write_heat(path)
         run.stop_if_cancelled()
         staging.commit()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Event as Flag
@@ -20,7 +20,7 @@ from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.loading import check_classes, check_tells_of_one, load_configured_model
 from geochg.options import CHANGES_LAYER, AlignMode, AnalyzeOptions
-from geochg.pipeline.finish import begin_journal_of
+from geochg.pipeline.finish import begin_journal_of, write_outputs
 from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.outputs import Outputs
@@ -35,8 +35,6 @@ from geochg.tiling.image import place_image
 from geochg.tiling.pair import nothing_valid, tiles_of
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.series_dates import date_of
-from geochg.writers.layers import write_frames
-from geochg.writers.staging import Staging
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -193,7 +191,7 @@ def _finish(
     results = run.until_cancelled(journal.results())
     merge_scenes(results, run.pair.grid, layer, run.options.min_area_m2 or 0.0)
     facts = _facts(run, journal, tallies, failures)
-    _write_outputs(run, journal, layer, facts, failures)
+    write_outputs(run, facts, layer.frames(), lambda: _tiles(run, journal, failures))
     run.listener(Progress("write", 1, 1))
     return LabelledScene(layer, facts, run.outputs)
 
@@ -226,27 +224,9 @@ def _facts(
     return facts
 
 
-def _write_outputs(
-    run: SceneRun,
-    journal: Journal[SceneResult],
-    layer: SceneLayer,
-    facts: Mapping[str, Any],
-    failures: Sequence[TileFailure],
-) -> None:
-    """Writes the files of a run, all or none."""
-    options, outputs = run.options, run.outputs
-    with Staging(overwrite=options.overwrite) as staging:
-        run.stop_if_cancelled()
-        if outputs.features is not None:
-            with staging.write(outputs.features, options.layer) as path:
-                frames = run.until_cancelled(layer.frames())
-                write_frames(frames, path, facts, layer=options.layer)
-        if outputs.tiles is not None:
-            with staging.write(outputs.tiles, options.tiles_layer) as path:
-                skipped = journal.skipped_tiles()
-                tiles = scene_tiles(
-                    journal.results(), run.pair.grid, failures=failures, skipped=skipped
-                )
-                write_frames([tiles], path, facts, layer=options.tiles_layer)
-        run.stop_if_cancelled()
-        staging.commit()
+def _tiles(
+    run: SceneRun, journal: Journal[SceneResult], failures: Sequence[TileFailure]
+) -> gpd.GeoDataFrame:
+    """One feature a tile."""
+    skipped = journal.skipped_tiles()
+    return scene_tiles(journal.results(), run.pair.grid, failures=failures, skipped=skipped)

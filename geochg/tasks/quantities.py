@@ -25,6 +25,13 @@ def area_in_words(area_m2: float) -> str:
     return f"{float(f'{area_m2 / _SQUARE_KILOMETRE_M2:.2g}'):,g} km²"
 
 
+def listed_area(area_m2: float) -> str:
+    """An area as reports list it: `1.23 ha`, `45.6 m²`, `40 cm²`."""
+    if 0 < area_m2 < 1:
+        return area_in_words(area_m2)
+    return f"{area_m2 / 1e4:,.2f} ha" if area_m2 >= 100 else f"{area_m2:,.1f} m²"
+
+
 def number_in_words(number: int) -> str:
     """A number up to ten as a word, others in figures."""
     return _WORD[number] if 0 <= number <= _LAST_WORD else f"{number:,}"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from geochg.tiling.band_names import BandFacts
     from geochg.tiling.bands import Band
 
-POLARISATIONS = ("vv", "vh", "hh", "hv")
-
 _RADAR = re.compile(
     r"(?<![a-z])(?:sigma|gamma|beta)[ -]?(?:0|nought|naught)(?![a-z])|backscatter"
     r"|(?<![a-z])sentinel[ -]?1[a-d]?(?![a-z0-9])"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from qgis.core import (
     QgsEditorWidgetSetup,
@@ -11,6 +11,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from geochg_qgis.formatting import class_title
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.class_colors import CLASSES
 from geochg_qgis.layers.result_fields import (
@@ -36,13 +37,14 @@ def apply_form(layer: QgsVectorLayer) -> None:
         if column >= 0:
             layer.setFieldAlias(column, alias)
     classes = _with_own(layer, "class", CLASSES)
-    _offer(layer, "class", classes)
+    _offer(layer, "class", classes, class_title)
     _offer(layer, "change", CHANGES)
     _offer(layer, REVIEW, (ACCEPTED, REJECTED), empty_text=tr("Undecided"))
-    _offer(layer, REVIEW_CLASS, classes, empty_text=tr("As the model says"))
+    _offer(layer, REVIEW_CLASS, classes, class_title, empty_text=tr("As the model says"))
     _offer(layer, SOURCE, (HAND,), empty_text=tr("Model"))
     for name in ("before_class", "after_class"):
-        _offer(layer, name, _with_own(layer, name, COVERS), empty_text=tr("Unknown"))
+        covers = _with_own(layer, name, COVERS)
+        _offer(layer, name, covers, class_title, empty_text=tr("Unknown"))
     caption = layer.fields().indexFromName("caption")
     if caption >= 0:
         several_lines = QgsEditorWidgetSetup("TextEdit", {"IsMultiline": True})
@@ -79,13 +81,18 @@ def _with_own(layer: QgsVectorLayer, field: str, names: Sequence[str]) -> list[s
 
 
 def _offer(
-    layer: QgsVectorLayer, field: str, values: Sequence[str], *, empty_text: str | None = None
+    layer: QgsVectorLayer,
+    field: str,
+    values: Sequence[str],
+    title: Callable[[str], str] = tr,
+    *,
+    empty_text: str | None = None,
 ) -> None:
     """Offers the values of a field, and refuses others; with `empty_text` it may be empty."""
     column = layer.fields().indexFromName(field)
     if column < 0:
         return
-    choices = [{tr(value): value} for value in values]
+    choices = [{title(value): value} for value in values]
     is_listed = f'"{field}" in ({", ".join(map(QgsExpression.quotedString, values))})'
     if empty_text is None:
         expression = is_listed

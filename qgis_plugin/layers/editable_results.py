@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import (
     QgsApplication,
     QgsCoordinateTransformContext,
+    QgsFeedback,
     QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsVectorLayer,
@@ -89,14 +91,17 @@ class ResultCopy:
             )
         self.path = path
 
-    def write(self) -> QgsVectorLayer:
+    def write(self, feedback: QgsFeedback) -> QgsVectorLayer:
         """Writes the copy, all features with the style and the marks, and opens it.
+
+        Args:
+            feedback: Cancels the copy, of which nothing is left then.
 
         Returns:
             The layer, moved to the main thread.
 
         Raises:
-            LinkError: If it cannot be written.
+            LinkError: If it cannot be written, or was cancelled.
         """
         source = QgsVectorLayer(self._source, self.path.stem, self._provider)
         # The slider hides changes, which are none the less part of the result.
@@ -105,10 +110,14 @@ class ResultCopy:
         options.driverName, options.layerName = "GPKG", _COPY_LAYER
         # The numbers of a GeoJSON's features are the file's ids there.
         options.layerOptions = ["FID=fid"]
+        options.feedback = feedback
         outcome = QgsVectorFileWriter.writeAsVectorFormatV3(
             source, str(self.path), QgsCoordinateTransformContext(), options
         )
         if outcome[0] != QgsVectorFileWriter.WriterError.NoError:
+            # There was no file at this path.
+            with suppress(OSError):
+                self.path.unlink()
             raise LinkError(
                 tr("{0} cannot be written: {1}").format(self.path, outcome[1]),
                 tr("check that there is room, and its permissions"),

@@ -109,6 +109,15 @@ class EditStack:
                 edits[:] = [edit.with_ids(new_ids) for edit in edits]
 
 
+class _Writes(NamedTuple):
+    """What an edit writes, by the ids of features; attributes by the index of their column."""
+
+    values: dict[int, dict[int, Any]]
+    shapes: dict[int, QgsGeometry]
+    removed_ids: list[int]
+    added_features: dict[int, QgsFeature]
+
+
 def apply_edit(layer: QgsVectorLayer, edit: ReviewEdit) -> dict[int, int]:
     """Makes an edit, in the layer's editing session where there is one; the map is not redrawn.
 
@@ -125,25 +134,29 @@ def apply_edit(layer: QgsVectorLayer, edit: ReviewEdit) -> dict[int, int]:
     check_editable(layer, has_shapes=edit.has_shapes)
     if add_review_fields(layer):
         apply_form(layer)
+    write = _write_into_session if layer.isEditable() else _write_into_file
+    new_ids = write(layer, edit)
+    if edit.has_shapes:
+        layer.updateExtents()
+    return new_ids
+
+
+def _writes(layer: QgsVectorLayer, edit: ReviewEdit) -> _Writes:
     fields = layer.fields()
-    values, shapes, removed_ids, added_features = {}, {}, [], {}
+    writes = _Writes({}, {}, [], {})
     for feature, state in edit.after.items():
         if state is None:
-            removed_ids.append(feature)
+            writes.removed_ids.append(feature)
             continue
         columns = {fields.indexFromName(name): value for name, value in state.values.items()}
         columns.pop(-1, None)
         if edit.before[feature] is None:
-            added_features[feature] = _new_feature(layer, columns, state.shape)
+            writes.added_features[feature] = _new_feature(layer, columns, state.shape)
             continue
-        values[feature] = columns
+        writes.values[feature] = columns
         if state.shape is not None:
-            shapes[feature] = state.shape
-    write = _write_into_session if layer.isEditable() else _write_into_file
-    new_ids = write(layer, values, shapes, removed_ids, added_features)
-    if shapes or removed_ids or added_features:
-        layer.updateExtents()
-    return new_ids
+            writes.shapes[feature] = state.shape
+    return writes
 
 
 def _new_feature(
@@ -157,40 +170,40 @@ def _new_feature(
     return feature
 
 
-def _write_into_file(
-    layer: QgsVectorLayer,
-    values: Mapping[int, Mapping[int, Any]],
-    shapes: Mapping[int, QgsGeometry],
-    removed_ids: list[int],
-    added_features: Mapping[int, QgsFeature],
-) -> dict[int, int]:
+def _write_into_file(layer: QgsVectorLayer, edit: ReviewEdit) -> dict[int, int]:
     provider = layer.dataProvider()
+    values, shapes, removed_ids, added_features = _writes(layer, edit)
     new_ids: dict[int, int] = {}
     is_done = not values or provider.changeAttributeValues(values)
     is_done = is_done and (not shapes or provider.changeGeometryValues(shapes))
     if is_done and added_features:
         is_done, features = provider.addFeatures(list(added_features.values()))
-        new_ids = {key: feature.id() for key, feature in zip(added_features, features)}
+        if is_done:
+            new_ids = {key: feature.id() for key, feature in zip(added_features, features)}
     is_done = is_done and (not removed_ids or provider.deleteFeatures(removed_ids))
+    if not is_done:
+        # What was written before is taken back: half of an edit would be a wrong map.
+        former = _writes(layer, edit.reversed())
+        provider.changeAttributeValues(former.values)
+        provider.changeGeometryValues(former.shapes)
+        provider.deleteFeatures(list(new_ids.values()))
     _check(layer, is_done)
     return new_ids
 
 
-def _write_into_session(
-    layer: QgsVectorLayer,
-    values: Mapping[int, Mapping[int, Any]],
-    shapes: Mapping[int, QgsGeometry],
-    removed_ids: list[int],
-    added_features: Mapping[int, QgsFeature],
-) -> dict[int, int]:
+def _write_into_session(layer: QgsVectorLayer, edit: ReviewEdit) -> dict[int, int]:
+    values, shapes, removed_ids, added_features = _writes(layer, edit)
     layer.beginEditCommand("geochg")
-    # All of them, also behind one that fails.
-    outcomes = [layer.changeAttributeValues(f, dict(columns)) for f, columns in values.items()]
+    outcomes = [layer.changeAttributeValues(f, columns) for f, columns in values.items()]
     outcomes += [layer.changeGeometry(f, shape) for f, shape in shapes.items()]
     outcomes += [layer.addFeature(feature) for feature in added_features.values()]
     outcomes += [layer.deleteFeature(feature) for feature in removed_ids]
-    layer.endEditCommand()
-    _check(layer, all(outcomes))
+    is_done = all(outcomes)
+    if is_done:
+        layer.endEditCommand()
+    else:
+        layer.destroyEditCommand()
+    _check(layer, is_done)
     return {key: feature.id() for key, feature in added_features.items()}
 
 

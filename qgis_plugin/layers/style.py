@@ -26,6 +26,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
+from geochg_qgis.formatting import class_title
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.attribute_form import apply_form
 from geochg_qgis.layers.choice import IS_CHOSEN
@@ -143,7 +144,7 @@ def _covers(layer: QgsVectorLayer) -> dict[tuple[str, str], set[str]]:
 
 def _label(name: str, change: str, covers: Mapping[tuple[str, str], set[str]]) -> str:
     """The legend's text for a class and direction."""
-    label = f"{tr(name)} {tr(change)}"
+    label = f"{class_title(name)} {tr(change)}"
     names = [tr(cover) for cover in COVERS if cover in covers.get((name, change), ())]
     if not names:
         return label

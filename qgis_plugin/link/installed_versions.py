@@ -29,7 +29,7 @@ version = None
 try:
     from importlib.metadata import version as version_of
     version = version_of("geochg")
-except Exception:
+except ImportError:
     pass
 print(json.dumps({"python": list(sys.version_info[:3]), "geochg": version}))
 """

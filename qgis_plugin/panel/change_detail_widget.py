@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qgis.PyQt.QtWidgets import QWidget
 
-from geochg_qgis.formatting import formatted_area, formatted_share
+from geochg_qgis.formatting import class_title, formatted_area, formatted_share
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeRecord
 from geochg_qgis.panel.change_table_model import cover_transition
@@ -45,7 +45,7 @@ class ChangeDetailWidget(QWidget):
 
 def facts_of(change: ChangeRecord) -> str:
     """A line such as `Building appeared, low plants → building, 2.00 ha, 53 % sure`."""
-    kind = f"{tr(change.name)} {tr(change.change)}"
+    kind = f"{class_title(change.name)} {tr(change.change)}"
     parts = [
         kind[:1].upper() + kind[1:],
         cover_transition(change),

@@ -8,7 +8,7 @@ from typing import Any
 from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from geochg_qgis.formatting import as_tip, formatted_area, formatted_share
+from geochg_qgis.formatting import as_tip, class_title, formatted_area, formatted_share
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeRecord
 from geochg_qgis.layers.result_fields import ACCEPTED, REJECTED
@@ -34,7 +34,7 @@ _ACCESSIBLE = int(Qt.ItemDataRole.AccessibleTextRole)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
 
 _SORT_KEYS: dict[int, Callable[[ChangeRecord], Any]] = {
-    CLASS: lambda change: (tr(change.name).lower(), tr(change.change).lower()),
+    CLASS: lambda change: (class_title(change.name).lower(), tr(change.change).lower()),
     AREA: lambda change: change.area_m2,
     CONFIDENCE: lambda change: -1.0 if change.confidence is None else change.confidence,
     CAPTION: lambda change: change.caption.lower(),
@@ -251,7 +251,7 @@ class ChangeTableModel(QAbstractTableModel):
     def _searched_text(self, change: ChangeRecord) -> str:
         text = self._texts.get(change.feature)
         if text is None:
-            names = f"{tr(change.name)} {tr(change.change)} {cover_transition(change)}"
+            names = f"{class_title(change.name)} {tr(change.change)} {cover_transition(change)}"
             text = self._texts[change.feature] = f"{names}\n{change.caption}".lower()
         return text
 
@@ -271,7 +271,9 @@ def cover_transition(change: ChangeRecord) -> str:
     """The land covers, such as `low plants → building`; "?" for one that is not known."""
     if not change.before and not change.after:
         return ""
-    return " → ".join(tr(cover) if cover else "?" for cover in (change.before, change.after))
+    return " → ".join(
+        class_title(cover) if cover else "?" for cover in (change.before, change.after)
+    )
 
 
 def _titles() -> tuple[tuple[str, str], ...]:
@@ -288,7 +290,7 @@ def _titles() -> tuple[tuple[str, str], ...]:
 
 def _cell_text(column: int, change: ChangeRecord) -> str:
     if column == CLASS:
-        return f"{tr(change.name)}\n{tr(change.change)}"
+        return f"{class_title(change.name)}\n{tr(change.change)}"
     if column == AREA:
         return formatted_area(change.area_m2)
     if column == CONFIDENCE:

@@ -8,6 +8,7 @@ from typing import Any
 from qgis.PyQt.QtGui import QCursor
 from qgis.PyQt.QtWidgets import QLineEdit, QMenu, QStyle, QWidget
 
+from geochg_qgis.formatting import class_title
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.class_colors import CLASSES
 
@@ -53,7 +54,7 @@ class ClassesWidget(QLineEdit):
         self.menu.clear()
         ticked = self.ticked()
         for name in [*self._names, *(name for name in ticked if name not in self._names)]:
-            entry = self.menu.addAction(tr(name).replace("&", "&&"))
+            entry = self.menu.addAction(class_title(name).replace("&", "&&"))
             entry.setCheckable(True)
             entry.setChecked(name in ticked)
             entry.toggled.connect(lambda is_on, name=name: self._tick(name, is_on))

@@ -302,6 +302,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.results.changed.connect(self.changes.refresh)
         self.copier.done.connect(self._show_copy)
         self.copier.failed.connect(self.messages.show_error)
+        self.options.failed.connect(self.messages.show_error)
         self.worker.setup_wanted.connect(self.open_setup)
         self.worker.greeted.connect(self._offer_what_it_can)
         self.worker.devices_known.connect(self.options.set_devices)

@@ -53,6 +53,7 @@ class InterruptedRunsWidget(RowGroupWidget):
         self._show_error = show_error
         self._waiting: list[InterruptedRun] = []
         self._left_runs = waiting_before()
+        self._stored = self._left_runs
         self.runs: list[InterruptedRun] = []
         self.go_on_buttons: list[QPushButton] = []
         self.discard_buttons: list[QPushButton] = []
@@ -83,7 +84,8 @@ class InterruptedRunsWidget(RowGroupWidget):
         self._store()
 
     def _store(self) -> None:
-        store_waiting([*self._left_runs, *self._waiting])
+        former, self._stored = self._stored, [*self._left_runs, *self._waiting]
+        store_waiting(self._stored, former)
         self.refresh()
 
     def close_down(self) -> None:

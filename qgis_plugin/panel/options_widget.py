@@ -46,12 +46,14 @@ class OptionsWidget(QWidget):
 
     Signals:
         changed: An option changed that the description of the pair depends on.
+        failed: A form cannot be opened; carries the `LinkError`.
 
     Attributes:
         fields: The fields by the names of their options.
     """
 
     changed = pyqtSignal()
+    failed = pyqtSignal(object)
 
     def __init__(
         self, connection: Connection, pair: PairWidget, parent: QWidget | None = None
@@ -152,10 +154,13 @@ class OptionsWidget(QWidget):
 
     def open_bands(self) -> BandsDialog | None:
         """Opens the form in which the bands of both images are chosen; None without two images."""
-        layers, field = self._pair.layers(), self.fields[_BANDS].widget
-        images = [(layer.name(), band_names(layer)) for layer in layers if layer is not None]
-        if len(images) < len(layers):
+        try:
+            layers = self._pair.both_layers()
+        except LinkError as error:
+            self.failed.emit(error)
             return None
+        field = self.fields[_BANDS].widget
+        images = [(layer.name(), band_names(layer)) for layer in layers]
         dialog = BandsDialog(images, field.text(), self.window())
         dialog.accepted.connect(lambda: self._set_bands(dialog.text()))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

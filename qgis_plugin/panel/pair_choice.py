@@ -80,12 +80,7 @@ class PairChoice:
         return rasters[0], rasters[1], area.aoi, self._options.options()
 
     def _images(self) -> tuple[QgsRasterLayer, QgsRasterLayer]:
-        before, after = self._pair.layers()
-        if before is None or after is None:
-            raise LinkError(
-                tr("The project does not have two raster layers"),
-                tr("add an image before and one after"),
-            )
+        before, after = self._pair.both_layers()
         if image_source(before) == image_source(after):
             raise LinkError(
                 tr("Before and after are the same image"), tr("choose two images of one place")

@@ -10,6 +10,7 @@ from qgis.PyQt.QtWidgets import QFormLayout, QPushButton, QWidget
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import holds_place
 from geochg_qgis.link.dates import guessed_pair
+from geochg_qgis.link.errors import LinkError
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.layouts import name_widget
 
@@ -50,6 +51,20 @@ class PairWidget(QWidget):
     def layers(self) -> tuple[QgsRasterLayer | None, QgsRasterLayer | None]:
         """The layer before and the layer after."""
         return self.before.currentLayer(), self.after.currentLayer()
+
+    def both_layers(self) -> tuple[QgsRasterLayer, QgsRasterLayer]:
+        """The layer before and the layer after.
+
+        Raises:
+            LinkError: If one of them is missing.
+        """
+        before, after = self.layers()
+        if before is None or after is None:
+            raise LinkError(
+                tr("The project does not have two raster layers"),
+                tr("add an image before and one after"),
+            )
+        return before, after
 
     def holds(self, lon: float, lat: float) -> bool:
         """Whether the chosen layers reach to a place, given longitude and latitude in degrees."""

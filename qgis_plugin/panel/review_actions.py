@@ -9,7 +9,7 @@ from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from geochg_qgis.formatting import as_tip
+from geochg_qgis.formatting import as_tip, class_title
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.style import layer_colors
 
@@ -74,7 +74,7 @@ class ReviewActions:
         """Offers the classes of a result for relabelling."""
         self.classes.clear()
         for number, name in enumerate(layer_colors(layer), start=1):
-            text = tr(name).replace("&", "&&")
+            text = class_title(name).replace("&", "&&")
             # With the key 1 for 10 too, neither class would be chosen by it.
             is_key = number <= _MOST_NUMBER_KEYS
             entry = self.classes.addAction(f"&{number} {text}" if is_key else text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from qgis.core import QgsVectorLayer
@@ -79,13 +79,23 @@ class ReviewController(QObject):
 
     def relabel(self, changes: Sequence[ChangeRecord], name: str) -> None:
         """Accepts changes as those of another class, which the legend then has."""
-        if self._layer is not None:
-            add_to_legend(self._layer, {(name, change.change) for change in changes})
-        self._decide(changes, {REVIEW: ACCEPTED, REVIEW_CLASS: name})
+        kinds = {(name, change.change) for change in changes}
+        self._decide(changes, {REVIEW: ACCEPTED, REVIEW_CLASS: name}, kinds)
 
-    def make(self, edit: ReviewEdit) -> None:
-        """Makes an edit, which can be undone."""
-        self._apply(edit, lambda new_edit: self.stack.add(new_edit))
+    def make(self, edit: ReviewEdit, kinds: Iterable[tuple[str, str]] = ()) -> None:
+        """Makes an edit, which can be undone.
+
+        Args:
+            edit: Edit to make.
+            kinds: Classes with directions that the legend has once it is made.
+        """
+
+        def note(new_edit: ReviewEdit) -> None:
+            self.stack.add(new_edit)
+            if self._layer is not None:
+                add_to_legend(self._layer, kinds)
+
+        self._apply(edit, note)
 
     def undo(self) -> None:
         """Undoes the last edit."""
@@ -97,7 +107,12 @@ class ReviewController(QObject):
         if self.stack.can_redo:
             self._apply(self.stack.edit_to_redo(), lambda _: self.stack.note_redone())
 
-    def _decide(self, changes: Sequence[ChangeRecord], values: Mapping[str, str | None]) -> None:
+    def _decide(
+        self,
+        changes: Sequence[ChangeRecord],
+        values: Mapping[str, str | None],
+        kinds: Iterable[tuple[str, str]] = (),
+    ) -> None:
         if not changes:
             return
         # One state for all changes that are alike, of which there may be thousands.
@@ -111,7 +126,7 @@ class ReviewController(QObject):
         pairs = {change.feature: (change.review, change.review_class) for change in changes}
         before = {feature: states[pair] for feature, pair in pairs.items()}
         after = {feature: new_states[pair] for feature, pair in pairs.items()}
-        self.make(ReviewEdit(before, after))
+        self.make(ReviewEdit(before, after), kinds)
 
     def _apply(self, edit: ReviewEdit, note: Callable[[ReviewEdit], object]) -> None:
         if self._layer is None or self.is_busy:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject, QgsVectorLayer
+from qgis.core import QgsFeedback, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from geochg_qgis.i18n import tr
@@ -32,6 +32,7 @@ class ReviewCopier(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._task: BackgroundTask | None = None
+        self._feedback = QgsFeedback()
 
     def copy(self, result_id: str) -> None:
         """Copies a result, unless its layer is gone or another is being copied."""
@@ -43,13 +44,14 @@ class ReviewCopier(QObject):
         except LinkError as error:
             self.failed.emit(error)
             return
-        task = BackgroundTask(tr("geochg: copy"), lambda _: {_LAYER: copy.write()})
+        task = BackgroundTask(tr("geochg: copy"), lambda _: {_LAYER: copy.write(self._feedback)})
         task.answered.connect(lambda answer: self._place(answer, result_id, copy.path))
         task.failed.connect(self._fail)
         self._task = start_unlisted(task)
 
     def close_down(self) -> None:
-        """Abandons a copy that is being made; its file stays."""
+        """Abandons a copy that is being made; nothing is left of it."""
+        self._feedback.cancel()
         if self._task is not None:
             self._task.abandon()
             self._task = None

@@ -9,11 +9,13 @@ from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
+from geochg_qgis.formatting import class_title
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.editable_results import check_editable
 from geochg_qgis.layers.result_fields import CHANGES
+from geochg_qgis.layers.review_edits import ReviewEdit
 from geochg_qgis.layers.shape_edits import addition, cut, merger
-from geochg_qgis.layers.style import add_to_legend, layer_colors
+from geochg_qgis.layers.style import layer_colors
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.layouts import choice_box, name_dialog_buttons, name_widget
 from geochg_qgis.panel.review_controller import ReviewController
@@ -92,17 +94,18 @@ class ShapeController(QObject):
             return
 
         def add(name: str, change: str) -> None:
-            if self._layer is not None:
-                add_to_legend(self._layer, {(name, change)})
-            self._make(lambda layer: addition(layer, shape, crs, name, change))
+            kinds = {(name, change)}
+            self._make(lambda layer: addition(layer, shape, crs, name, change), kinds)
 
         self.dialog.ask(add)
 
-    def _make(self, edit_of: Callable[[QgsVectorLayer], object]) -> None:
+    def _make(
+        self, edit_of: Callable[[QgsVectorLayer], ReviewEdit], kinds: Iterable[tuple[str, str]] = ()
+    ) -> None:
         if self._layer is None:
             return
         try:
-            self._review.make(edit_of(self._layer))
+            self._review.make(edit_of(self._layer), kinds)
         except LinkError as error:
             self._show_error(error)
 
@@ -137,7 +140,7 @@ class NewChangeDialog(QDialog):
         """Offers classes."""
         self.classes.clear()
         for name in names:
-            self.classes.addItem(tr(name), name)
+            self.classes.addItem(class_title(name), name)
 
     def ask(self, use: Callable[[str, str], object]) -> None:
         """Opens the dialog; `use` is given the class and direction. It keeps the last choices."""

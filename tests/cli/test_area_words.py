@@ -4,10 +4,11 @@ import pytest
 from tile_factory import make_grid
 
 from geochg.features.layer import FeatureLayer, FeatureRow
+from geochg.tasks.quantities import listed_area
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.shift import Shift
 from geochg.tiling.shift_field import ShiftField
-from geochg_cli.analyze import _hectares, _in_words
+from geochg_cli.analyze import _in_words
 from geochg_cli.info import _in_words as info_words
 from geochg_cli.info import _shift_in_words
 
@@ -20,7 +21,7 @@ from geochg_cli.info import _shift_in_words
     ],
 )  # fmt: skip
 def test_areas_of_a_summary(area_m2, words):
-    assert _hectares(area_m2) == words
+    assert listed_area(area_m2) == words
 
 
 class _Result:

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from affine import Affine
 from click.testing import CliRunner
 
 from geochg.errors import GeochgError, InputError, OptionError
@@ -50,6 +51,15 @@ def test_the_classes_of_geochg_are_the_usual_labels(described, tmp_path):
     assert "water: tiles of" in result.output
     features = json.loads((tmp_path / "scene.geojson").read_text())["features"]
     assert [feature["properties"]["labels"] for feature in features] == [["water"], ["building"]]
+
+
+def test_small_ground_is_told_as_what_it_is(make_raster, tmp_path):
+    fine = Affine(1e-3, 0, 500_000, 0, -1e-3, 5_000_000)
+    image = make_raster("small.tif", np.full((3, 64, 64), 50, np.uint8), transform=fine)
+    asked = ("describe", image, "-o", tmp_path / "scene.geojson", "--model", "scene_marker")
+    assert "water: tiles of 41 cm²" in run(*asked).output
+    facts = json.loads(run(*asked, "--json").stdout)
+    assert facts["labels_m2"]["water"] == pytest.approx(0.0041, rel=0.01)
 
 
 @pytest.mark.parametrize("labels", ["solar panels, water", "FILE"])

@@ -146,6 +146,13 @@ def test_a_series_tells_the_remarks_of_each_step(make_raster):
     ]
 
 
+def test_a_series_tells_what_holds_for_all_its_steps_once(make_raster):
+    images = [colors(make_raster, f"202{year}.tif", 2, ("green", "nir")) for year in range(3)]
+    remarks = describe_series(images, options("cva", classes=("vegetation", "water"))).remarks
+    told = [remark.message for remark in remarks if "cannot tell" in remark.message]
+    assert told == ["step 1: cva cannot tell vegetation by the bands green, nir"]
+
+
 @pytest.mark.parametrize("scale", ["intensity", "amplitude"])
 def test_decibels_are_not_taken_for_something_else(write_pair, scale):
     scene = radar_scene(size_px=64)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from plugin_package import load_plugin_package
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis_worker import WORKER_PYTHON
 
@@ -37,6 +37,16 @@ def connection(qgis_app):
     connection.close()
     end_tasks()
     store_setting("python", "")
+
+
+@pytest.fixture
+def provider(qgis_processing, connection):
+    from geochg_qgis.algorithms.provider import GeochgProvider
+
+    provider = GeochgProvider(connection)
+    QgsApplication.processingRegistry().addProvider(provider)
+    yield provider
+    QgsApplication.processingRegistry().removeProvider(provider)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtWidgets import QDialogButtonBox
+from qgis.PyQt.QtWidgets import QDialogButtonBox, QPushButton
 from qgis_worker import WORKER_PYTHON
 
 from geochg_qgis.band_mapping import bands_text, guessed_bands, mapped_bands, swapped_bands
@@ -126,9 +126,10 @@ def test_what_the_form_does_not_show_is_told(dock, unnamed_pair):
     assert field_of(dock).text() == "red=2,swir=4"
 
 
-def test_there_is_no_form_without_two_images(dock):
+def test_the_button_tells_that_two_images_are_missing(dock, qgis_iface):
     QgsProject.instance().clear()
-    assert dock.options.open_bands() is None
+    dock.findChild(QPushButton, "GeochgChooseBands").click()
+    assert "does not have two raster layers" in qgis_iface.messageBar().currentItem().text()
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,17 @@
 import shutil
 
 import pytest
-from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsFeedback, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QPushButton
 
+from geochg_qgis.layers.editable_results import ResultCopy
 from geochg_qgis.layers.image_identity import ImageIdentity, source_pair
 from geochg_qgis.layers.result_fields import REVIEW, REVIEW_CLASS, REVIEW_FIELDS
 from geochg_qgis.layers.result_layers import ResultOrigin, open_result, results_in_project
 from geochg_qgis.layers.review_edits import FeatureState, ReviewEdit
+from geochg_qgis.link.errors import LinkError
 
 WAIT_MS = 20_000
 
@@ -118,6 +120,16 @@ def test_what_cannot_be_edited_is_told_and_its_copy_is_reviewed(dock, result, er
     again = QgsVectorLayer(f"{path[:-4]}_review.gpkg", "again", "ogr")
     assert again.isValid()
     assert again.customProperty("geochg/result")
+
+
+@pytest.mark.parametrize("result", ["fgb"], indirect=True)
+def test_nothing_is_left_of_a_copy_that_is_abandoned(result, tmp_path):
+    files = set(tmp_path.iterdir())
+    feedback = QgsFeedback()
+    feedback.cancel()
+    with pytest.raises(LinkError):
+        ResultCopy(result, []).write(feedback)
+    assert set(tmp_path.iterdir()) == files
 
 
 @pytest.mark.parametrize("result", ["fgb"], indirect=True)

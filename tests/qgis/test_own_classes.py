@@ -7,9 +7,10 @@ import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtWidgets import QWidget
 
+from geochg_qgis.i18n import load_translation
 from geochg_qgis.layers.class_colors import CLASSES, COLORS, colors_of_result
 from geochg_qgis.layers.result_layers import ResultOrigin
-from geochg_qgis.layers.style import add_to_legend
+from geochg_qgis.layers.style import add_to_legend, layer_colors
 from geochg_qgis.panel.change_table_model import CLASS, ChangeTableModel
 from geochg_qgis.panel.classes_widget import ClassesWidget
 from geochg_qgis.panel.review_actions import ReviewActions
@@ -65,8 +66,6 @@ def test_the_list_has_the_users_colors(layer):
 
 
 def test_a_drawn_change_can_be_of_the_users_classes(layer, qtbot):
-    from geochg_qgis.layers.style import layer_colors
-
     dialog = NewChangeDialog()
     qtbot.addWidget(dialog)
     dialog.offer(layer_colors(layer))
@@ -74,9 +73,27 @@ def test_a_drawn_change_can_be_of_the_users_classes(layer, qtbot):
     assert names == [*CLASSES, PANELS, POOL]
 
 
-def test_broken_colors_of_a_layer_are_left(layer):
-    from geochg_qgis.layers.style import layer_colors
+def test_names_of_the_users_classes_are_not_translated(layer, qtbot):
+    layer.setCustomProperty(COLORS, json.dumps({"Draw": "#1f4e79"}))
+    load_translation("de")
+    try:
+        add_to_legend(layer, [("Draw", "appeared"), ("water", "appeared")])
+        dialog, widget = NewChangeDialog(), ClassesWidget()
+        qtbot.addWidget(dialog)
+        qtbot.addWidget(widget)
+        dialog.offer(layer_colors(layer))
+        widget.offer({"classes": ["Draw", "water"]})
+        labels = [category.label() for category in layer.renderer().categories()]
+        titles = [dialog.classes.itemText(row) for row in range(dialog.classes.count())]
+        ticked = list(ticks(widget))
+    finally:
+        load_translation("en")
+    assert labels[-2:] == ["Wasser erschienen", "Draw erschienen"]
+    assert titles[-1] == "Draw"
+    assert ticked == ["Draw", "Wasser"]
 
+
+def test_broken_colors_of_a_layer_are_left(layer):
     for text in ("{", "[1]", '{"a": 3}', '{"a": "#12345"}'):
         layer.setCustomProperty(COLORS, text)
         assert tuple(layer_colors(layer)) == CLASSES

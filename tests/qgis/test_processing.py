@@ -4,9 +4,8 @@ import json
 from threading import get_ident
 
 import pytest
+from processing_models import context_of_project
 from qgis.core import (
-    QgsApplication,
-    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
@@ -17,22 +16,6 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
-
-from geochg_qgis.algorithms.provider import GeochgProvider
-
-
-@pytest.fixture
-def provider(qgis_processing, connection):
-    provider = GeochgProvider(connection)
-    QgsApplication.processingRegistry().addProvider(provider)
-    yield provider
-    QgsApplication.processingRegistry().removeProvider(provider)
-
-
-def context_of_project():
-    context = QgsProcessingContext()
-    context.setProject(QgsProject.instance())
-    return context
 
 
 def run(name, parameters, feedback=None):

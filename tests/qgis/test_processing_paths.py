@@ -3,26 +3,14 @@
 from pathlib import Path
 
 import pytest
-from processing_models import write_batch, write_model
+from processing_models import context_of_project, write_batch, write_model
 from qgis.core import (
-    QgsApplication,
-    QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
     QgsProject,
     QgsVectorLayer,
     QgsWkbTypes,
 )
-
-from geochg_qgis.algorithms.provider import GeochgProvider
-
-
-@pytest.fixture
-def provider(qgis_processing, connection):
-    provider = GeochgProvider(connection)
-    QgsApplication.processingRegistry().addProvider(provider)
-    yield provider
-    QgsApplication.processingRegistry().removeProvider(provider)
 
 
 @pytest.fixture(params=["absolute", "relative"])
@@ -35,9 +23,7 @@ def named(request, pair, tmp_path, monkeypatch):
 
 @pytest.fixture
 def context(qgis_app):
-    context = QgsProcessingContext()
-    context.setProject(QgsProject.instance())
-    return context
+    return context_of_project()
 
 
 @pytest.fixture

@@ -5,16 +5,13 @@ import os
 import signal
 
 import pytest
+from processing_models import context_of_project
 from qgis.core import (
-    QgsApplication,
-    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProject,
     QgsVectorLayer,
 )
 
-from geochg_qgis.algorithms.provider import GeochgProvider
 from geochg_qgis.interrupted_runs import InterruptedRun, interrupted_runs, is_active
 from geochg_qgis.layers.result_layers import results_in_project
 from geochg_qgis.link.output_paths import has_journal
@@ -28,14 +25,6 @@ def no_other_runs(qgis_app):
     store_setting("unfinished", "[]")
     yield
     store_setting("unfinished", "[]")
-
-
-@pytest.fixture
-def provider(qgis_processing, connection):
-    provider = GeochgProvider(connection)
-    QgsApplication.processingRegistry().addProvider(provider)
-    yield provider
-    QgsApplication.processingRegistry().removeProvider(provider)
 
 
 @pytest.fixture
@@ -62,10 +51,10 @@ class Stopped(QgsProcessingFeedback):
 def run(parameters, feedback=None):
     import processing
 
-    context = QgsProcessingContext()
-    context.setProject(QgsProject.instance())
     feedback = feedback or QgsProcessingFeedback(False)
-    return processing.run("geochg:analyze", parameters, context=context, feedback=feedback)
+    return processing.run(
+        "geochg:analyze", parameters, context=context_of_project(), feedback=feedback
+    )
 
 
 def stopped(parameters, stop=None):

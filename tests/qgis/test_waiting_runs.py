@@ -235,6 +235,22 @@ def test_one_that_waited_is_removed_without_what_others_have_done(
     assert journal.exists()
 
 
+def test_what_waits_in_another_qgis_stays_kept(dock, tmp_path):
+    def waiting(name):
+        dock.options.output.setFilePath(str(tmp_path / name))
+        return dock.choice.plan().waiting(dock._connection)
+
+    first, second, theirs = map(waiting, ("a.gpkg", "b.gpkg", "c.gpkg"))
+    dock.interrupted.leave_out([first])
+    store_waiting([theirs])  # as another QGIS does, which knows none of this one's
+    dock.interrupted.leave_out([first, second])
+    assert [run.output for run in waiting_before()] == [
+        run.output for run in (theirs, first, second)
+    ]
+    dock.interrupted.leave_out([])
+    assert [run.output for run in waiting_before()] == [theirs.output]
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "7", "[3]", "{}", '[{"output": 3}]', '[{"output": "c"}]']
 )

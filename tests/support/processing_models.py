@@ -1,16 +1,25 @@
-"""A model for QGIS's Processing that maps changes and makes points of them, and a batch."""
+"""For QGIS's Processing: a context, a model that makes points of changes, and a batch."""
 
 import json
 from pathlib import Path
 
 from qgis.core import (
+    QgsProcessingContext,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterRasterLayer,
+    QgsProject,
 )
+
+
+def context_of_project() -> QgsProcessingContext:
+    """A context in which algorithms find the layers of the project."""
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    return context
 
 
 def write_model(path: Path) -> Path:
