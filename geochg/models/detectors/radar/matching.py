@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,6 @@ OUTLIERS = 0.05
 """Share of the pixels that belong to no model, at the start."""
 
 _BINS = 64
-_FAR = 3.0
 _SHARE_BINS, _SHARE_BLUR = 32, 5
 _LEAST_SHARE = 0.05
 _DENSITY_OF_NORMAL = 1 / math.sqrt(2 * math.pi)
@@ -41,19 +39,6 @@ class GainMatch(NamedTuple):
         return GainMatch(1 / self.gain, -self.offset / self.gain)
 
 
-class _Start(StrEnum):
-    """What is first taken for changed.
-
-    `speckle` takes what lies off the line whose gain is the ratio of the speckle, as of dates of
-    equal looks; `low` and `high` a third of the date that is told.
-    """
-
-    LOW = "low"
-    HIGH = "high"
-    NONE = "none"
-    SPECKLE = "speckle"
-
-
 @dataclass(frozen=True, slots=True)
 class _Fit:
     """A fitted line, and how much it tells of one date that the other alone does not."""
@@ -69,8 +54,9 @@ def match_dates(before: Values, after: Values, noise: tuple[float, float]) -> Ga
     change, a normal distribution about a level of its own for what became alike (water under which
     fields lie), and a uniform one for the rest; their shares depend on the other date, because
     what lies low is often dark. Its parameters are those of greatest likelihood, by expectation
-    and maximisation (Dempster, Laird & Rubin 1977) from four starts. The line allows for errors
-    in both dates (Deming 1943), in the ratio of their noise. Either date is tried as the one that
+    and maximisation (Dempster, Laird & Rubin 1977), which begins with the lowest or the highest
+    third of the date that is told as what became alike. The line allows for errors in both dates
+    (Deming 1943), in the ratio of their noise. Either date is tried as the one that
     is given, and that fit is taken in which it tells most about the other: the mean log likelihood
     over that of the histogram.
 
@@ -95,7 +81,7 @@ def match_dates(before: Values, after: Values, noise: tuple[float, float]) -> Ga
 
 def _fits(source: Values, target: Values, noise: tuple[float, float]) -> Iterator[_Fit]:
     """The fits from each start that come to a usable line."""
-    low, high = np.quantile(target, (0.001, 0.999))
+    low, low_third, high_third, high = np.quantile(target, (0.001, 1 / 3, 2 / 3, 0.999))
     if not (high > low and np.ptp(source) > 0):
         return
     bounds = _Bounds(
@@ -104,8 +90,8 @@ def _fits(source: Values, target: Values, noise: tuple[float, float]) -> Iterato
         error_ratio=(max(noise[1], 1e-6) / max(noise[0], 1e-6)) ** 2,
     )
     entropy = _entropy(target)
-    for start in _Start:
-        fit = _fit(source, target, start, bounds)
+    for is_cluster in (target <= low_third, target >= high_third):
+        fit = _fit(source, target, is_cluster, bounds)
         if fit is not None:
             yield _Fit(fit.match, fit.information + entropy)
 
@@ -147,10 +133,11 @@ class _Part:
     deviation: float
 
 
-def _fit(source: Values, target: Values, start: _Start, bounds: _Bounds) -> _Fit | None:
-    """Expectation and maximisation from one start; None where it leads to no line."""
+def _fit(
+    source: Values, target: Values, is_cluster: NDArray[np.bool_], bounds: _Bounds
+) -> _Fit | None:
+    """Expectation and maximisation from what is first taken for alike; None without a line."""
     bin_of = _bins(source)
-    is_cluster = _first_cluster(source, target, start, bounds.error_ratio)
     cluster_weight, likelihood = is_cluster.astype(np.float64), -math.inf
     weight = 1 - cluster_weight
     for _ in range(ROUNDS):
@@ -200,19 +187,6 @@ def _density(bin_of: NDArray[np.intp], values: Values, part: _Part, least: float
     exponent = -0.5 * ((values - part.centre) / deviation) ** 2
     density = _DENSITY_OF_NORMAL / deviation * np.exp(exponent)
     return np.asarray(part.shares[bin_of] * density)
-
-
-def _first_cluster(
-    source: Values, target: Values, start: _Start, error_ratio: float
-) -> NDArray[np.bool_]:
-    if start is _Start.SPECKLE:
-        residual = target - math.sqrt(error_ratio) * source
-        null = fit_null(residual)
-        return np.asarray(np.abs(residual - null.centre) > _FAR * null.deviation)
-    low, high = np.quantile(target, (1 / 3, 2 / 3))
-    if start is _Start.LOW:
-        return np.asarray(target <= low)
-    return np.asarray(target >= high) if start is _Start.HIGH else np.zeros(target.shape, np.bool_)
 
 
 def _line(
