@@ -22,6 +22,11 @@ _PACKAGES = {
     "video": ("av",),
     "evaluate": ("bert_score", "rouge_score", "sacrebleu"),
     "meteor": ("pycocoevalcap",),
+    "scenes": ("odc.stac", "pystac_client"),
+    "clouds": ("ukis_csmask",),
+    "series": ("matplotlib", "statsmodels"),
+    "cluster": ("distributed",),
+    "mcp": ("mcp",),
 }
 
 EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}
@@ -50,9 +55,11 @@ def missing_extra(error: BaseException | None) -> MissingExtraError | None:
     """
     while error is not None:
         if isinstance(error, ModuleNotFoundError):
-            package = (error.name or "").partition(".")[0]
-            if package in EXTRAS:
-                return MissingExtraError.of(package, EXTRAS[package])
+            name = error.name or ""
+            # odc-stac shares its first name with odc-geo, which is part of the base.
+            for package in (name, name.partition(".")[0]):
+                if package in EXTRAS:
+                    return MissingExtraError.of(package, EXTRAS[package])
         error = error.__cause__
     return None
 

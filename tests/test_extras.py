@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TOOLS = {"dev", "docs"}
 """Extras for those who change geochg: nothing that it does asks for them."""
-OTHER_NAMES = {"cv2": "opencv_python_headless"}
+OTHER_NAMES = {"cv2": "opencv_python_headless", "odc.stac": "odc_stac"}
 """Packages that are imported by another name than they are installed by."""
 BEFORE, AFTER = (str(ROOT / "examples" / f"ponds_{year}.tif") for year in (2012, 2014))
 PAIR = (BEFORE, AFTER)
@@ -34,7 +34,7 @@ from importlib.abc import MetaPathFinder
 
 class Absent(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {absent}:
+        if {{name, name.partition(".")[0]}} & {absent}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())
@@ -212,7 +212,9 @@ def imported_with(entry):
                 ahead += [node.module, *(f"{node.module}.{part.name}" for part in node.names)]
             elif isinstance(node, ast.Import):
                 ahead += [part.name for part in node.names]
-        packages |= {name.partition(".")[0] for name in ahead} & set(EXTRAS)
+        packages |= {part for name in ahead for part in (name, name.partition(".")[0])} & set(
+            EXTRAS
+        )
     return packages
 
 

@@ -59,8 +59,13 @@ ALLOWED = {
     "geometry": {"errors", "extras", "files", "records", "safety"},
     "tasks": BASE,
     **dict.fromkeys(MIDDLE, BASE),
-    "pipeline": BASE | MIDDLE,
-    "worker": BASE | {"models", "pipeline"},
+    "report": BASE | {"tiling", "features", "writers"},
+    "pipeline": BASE | MIDDLE | {"report"},
+    "stac": BASE | MIDDLE | {"pipeline"},
+    "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
+    "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
+    "worker": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
+    "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
     "datasets": BASE | {"tiling", "models"},
     "evaluation": BASE | {"tiling", "models", "datasets", "pipeline", "writers"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
@@ -68,7 +73,7 @@ ALLOWED = {
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {
     # Only the tiling opens rasters; only models and training know torch.
-    "rasterio": {"tiling", "geometry", "writers", "datasets"},
+    "rasterio": {"tiling", "geometry", "writers", "datasets", "stac"},
     **{package: {"models", "training"} for package in HEAVY},
     "click": set(),
     "rich": set(),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from geochg.errors import InputError
 from geochg.evaluation.label_metrics import (
@@ -68,7 +69,6 @@ def drawn(seed, items=60, labels=7):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_against_scikit_learn(seed):
-    metrics = pytest.importorskip("sklearn.metrics")
     truth, answers, likely = drawn(seed)
     scores = label_set_scores([str(n) for n in range(truth.shape[1])], truth, answers, likely)
     for name in ("micro", "macro", "samples"):

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from qgis.core import QgsVectorLayer
+from qgis.core import QgsFeedback, QgsVectorLayer
 from qgis_worker import WORKER_PYTHON
 
 from geochg_qgis.layers.editable_results import ResultCopy
@@ -24,7 +24,7 @@ def test_a_copy_is_recognised_as_geochgs(qgis_app, written, tmp_path, suffix):
     assert metadata["model"]["id"] == "cva"
     assert metadata["options"]["min_area_m2"] == 20000
     copy = ResultCopy(QgsVectorLayer(str(file), "c", "ogr"), [tmp_path])
-    layer = copy.write()
+    layer = copy.write(QgsFeedback())
     assert layer.featureCount() > 0
     assert json.loads(run_metadata(copy.path, "changes")) == metadata
     command = [str(WORKER_PYTHON), "-c", RECOGNISED, str(copy.path)]

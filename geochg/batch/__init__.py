@@ -1,0 +1,1 @@
+"""Many pairs of one list: run one by one, by local processes or on a cluster, and merged."""

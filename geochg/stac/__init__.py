@@ -1,0 +1,1 @@
+"""Scenes found by STAC: search, cloud masks, composites, and the COGs that are analysed."""
