@@ -49,12 +49,29 @@ MODELS_OWN = (
     ),
     prompts_option,
 )
+_NOT_OF_A_BATCH = ("resume", "layer", "tiles_layer")
+"""Options of `analyze` that a batch settles itself."""
+
 OPTIONS_FILE = path_option(
     "--options",
     "Read options from a file; those given on the command line win.",
     "FILE.toml",
     "options_file",
 )
+
+
+def batch_options(command: Command) -> Command:
+    """Adds the options of `analyze` that hold for all pairs of a list, behind those of a batch."""
+    from geochg.batch.batch_options import BatchOptions
+
+    fields = [
+        option_of(spec)
+        for spec in AnalyzeOptions.specs()
+        if spec.facts.commands is None or "analyze" in spec.facts.commands
+        if spec.name not in _NOT_OF_A_BATCH
+    ]
+    own = [option_of(spec) for spec in BatchOptions.specs()]
+    return with_options((*own, *fields[:2], *MODELS_OWN, *fields[2:], OPTIONS_FILE))(command)
 
 
 def options_of(ctx: click.Context) -> AnalyzeOptions:

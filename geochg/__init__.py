@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from geochg import errors as errors
     from geochg import events as events
     from geochg import records as records
+    from geochg.batch.batch_options import BatchOptions as BatchOptions
+    from geochg.batch.run import BatchResult as BatchResult
+    from geochg.batch.run import analyze_batch as analyze_batch
     from geochg.models.base import ChangeModel as ChangeModel
     from geochg.models.loading import load_configured_model as load_configured_model
     from geochg.models.registry import load_model as load_model
@@ -41,6 +44,8 @@ __version__ = version("geochg")
 
 _HOMES = {
     "AnalyzeOptions": "options",
+    "BatchOptions": "batch.batch_options",
+    "BatchResult": "batch.run",
     "ChangeModel": "models.base",
     "ChangeResult": "pipeline.analyze",
     "LabelledScene": "pipeline.scenes",
@@ -52,6 +57,7 @@ _HOMES = {
     "Tile": "records",
     "TileFailure": "records",
     "analyze": "pipeline.analyze",
+    "analyze_batch": "batch.run",
     "analyze_series": "pipeline.analyze",
     "ask": "tasks",
     "describe": "pipeline.scenes",
@@ -65,6 +71,8 @@ _HOMES = {
 _MODULES = ("errors", "events", "records")
 __all__ = [
     "AnalyzeOptions",
+    "BatchOptions",
+    "BatchResult",
     "ChangeModel",
     "ChangeResult",
     "LabelledScene",
@@ -77,6 +85,7 @@ __all__ = [
     "TileFailure",
     "__version__",
     "analyze",
+    "analyze_batch",
     "analyze_series",
     "ask",
     "describe",

@@ -19,7 +19,7 @@ FRAME_ROWS = 2_000
 """Features of a table that is made to be written and let go."""
 
 _NUMBERED = "step"
-_DTYPES = {
+COLUMN_TYPES = {
     "id": "int64",
     "class": "string",
     "change": "string",
@@ -36,6 +36,8 @@ _DTYPES = {
     "tiles": "object",
     "cells": "object",
 }
+"""Columns of a table of features, and the pandas type of each; lists of texts are `object`."""
+
 _LISTS = ("tiles", "cells")
 _TOLD = (
     *("class", "change", "before_class", "after_class", "confidence", "change_confidence"),
@@ -220,7 +222,7 @@ class FeatureLayer:
             name: table_column(
                 [text.split() for text in values[name]] if name in _LISTS else values[name], dtype
             )
-            for name, dtype in _DTYPES.items()
+            for name, dtype in COLUMN_TYPES.items()
             if name != _NUMBERED or len(self.periods) > 1
         }
         polygons = shapely.from_wkb(np.array(fields[-1], dtype=object))

@@ -30,6 +30,10 @@ def differences(begun_run: Mapping[str, Any], asked_run: Mapping[str, Any]) -> l
     ]
 
 
+class AnotherRunError(OptionError):
+    """What lies there was begun with other inputs or options than those that are given."""
+
+
 def refuse_another_run(
     begun_run: Mapping[str, Any], asked_run: Mapping[str, Any], path: Path
 ) -> None:
@@ -41,10 +45,10 @@ def refuse_another_run(
         path: The file or folder that holds the run that was begun.
 
     Raises:
-        OptionError: If it is another one; it names what differs.
+        AnotherRunError: If it is another one; it names what differs.
     """
     if names := differences(begun_run, asked_run):
-        raise OptionError(
+        raise AnotherRunError(
             f"the run in {path} differs in {', '.join(names)}",
             f"give what it was begun with, or delete {path} to start again",
         )

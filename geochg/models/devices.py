@@ -9,6 +9,8 @@ from geochg.extras import is_installed
 DOT_PRODUCTS = ("AVX512VNNI", "AVX512_CLX", "AVX512_ICL", "ASIMDDP")
 """NumPy's names, old and new, for processors that add up products of bytes in one instruction."""
 
+_limits: list[int] = []
+
 
 def devices_here() -> list[dict[str, str]]:
     """The devices of this machine, the best first: the value for `--device`, and a name."""
@@ -28,7 +30,19 @@ def devices_here() -> list[dict[str, str]]:
 def processors() -> int:
     """Number of processors this process may use, which can be fewer than the machine has."""
     allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    here = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return min([here, *_limits])
+
+
+def limit_processors(count: int) -> None:
+    """Leaves some of the processors to other processes that work beside this one.
+
+    To be called before a model is loaded.
+
+    Args:
+        count: Number of processors that this process shall use at most.
+    """
+    _limits[:] = [count]
 
 
 def int8_is_fast() -> bool:

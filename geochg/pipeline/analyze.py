@@ -16,7 +16,9 @@ from geochg.models.loading import check_classes, check_sensitivity, load_configu
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.finish import ChangeResult, begin_journal, finish
 from geochg.pipeline.outputs import Outputs
+from geochg.pipeline.run import Run
 from geochg.pipeline.series import (
+    AnswerTiles,
     answer_spans,
     check_count,
     is_shown_together,
@@ -92,6 +94,7 @@ def analyze_series(
     listener: Listener = ignore,
     cancel: Flag | None = None,
     model: ChangeModel | None = None,
+    answer_tiles: AnswerTiles = Run.answer_tiles,
 ) -> ChangeResult:
     """Finds what changed between each two consecutive rasters of one place, and over all of them.
 
@@ -106,6 +109,8 @@ def analyze_series(
         listener: A function that is called on the calling thread with progress and notices.
         cancel: A flag; once it is set, the run stops at the next tile.
         model: The model that `load_configured_model` gives for these options; loaded when None.
+        answer_tiles: How the tiles of a run are answered; here, one batch after the other, unless
+            told otherwise. `geochg.batch` spreads them over machines.
 
     Returns:
         The features and the facts about the run.
@@ -136,7 +141,9 @@ def analyze_series(
         with begin_journal(runs[-1], between, parts=len(runs)) as journal:
             if between and not journal.count():
                 tell_series(series, model, listener, together=together)
-            spans = answer_spans(series, runs, journal, together=together)
+            spans = answer_spans(
+                series, runs, journal, together=together, answer_tiles=answer_tiles
+            )
             result = finish(spans, series.sources, together=together)
             journal.remove()
     return result

@@ -16,6 +16,10 @@ OpenedDatabase = tuple[sqlite3.Connection, bool, bool]
 they are not in folders that know no locks."""
 
 
+class HeldJournalError(InputError):
+    """A journal that another run holds: whoever wants it may wait."""
+
+
 def open_journal(path: Path | None) -> OpenedDatabase:
     """Opens the database of a journal.
 
@@ -80,7 +84,9 @@ def journal_path(output: Path) -> Path:
 def journal_error(path: Path | None, error: Exception) -> InputError:
     """The refusal of a journal that cannot be opened, or that holds what no journal does."""
     if is_held(error):
-        return InputError(f"another run is writing {path}", "wait for it, or choose another output")
+        return HeldJournalError(
+            f"another run is writing {path}", "wait for it, or choose another output"
+        )
     return InputError(
         f"cannot use the journal {path}: {error}", "delete that file, or choose another output"
     )

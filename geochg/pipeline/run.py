@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -18,6 +17,7 @@ from geochg.features.changes import FILTERS
 from geochg.features.layer import FeatureLayer
 from geochg.geometry.hysteresis import least_size_px
 from geochg.models.base import ChangeModel, backend_errors
+from geochg.models.devices import processors
 from geochg.models.loading import mapped_questions
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.pipeline.batching import answered_ahead, has_core, tiles_to_ask
@@ -40,7 +40,7 @@ _Item = TypeVar("_Item")
 
 def reading_threads(options: AnalyzeOptions) -> int:
     """Threads that read ahead of the model."""
-    return options.workers or min(4, os.cpu_count() or 1)
+    return options.workers or min(4, processors())
 
 
 def read_tiles(
@@ -98,12 +98,37 @@ class Run:
         done_indices = self._finished_tiles(journal)
         if len(done_indices) == len(self.layout):
             return []
+        plan = self.measure(journal)
+        wanted_windows = (window for window in self.layout if window.index not in done_indices)
+        return self.answer_windows(plan, wanted_windows, journal, len(done_indices))
+
+    def measure(self, journal: Journal[Any]) -> ReadPlan:
+        """What comes before the first tile: the pair is measured, and the model surveys it.
+
+        Returns:
+            How the tiles are read.
+        """
         plan = self._plan(journal)
         self._survey(plan, journal)
+        return plan
+
+    def answer_windows(
+        self,
+        plan: ReadPlan,
+        wanted_windows: Iterable[TileWindow],
+        journal: Journal[Any],
+        finished: int = 0,
+    ) -> list[TileFailure]:
+        """Reads and answers some tiles, after `measure`, and returns those that failed.
+
+        Args:
+            plan: What `measure` gave.
+            wanted_windows: Windows of the tiles.
+            journal: The journal that keeps the answers.
+            finished: Number of tiles that were answered before.
+        """
         failures: list[TileFailure] = []
-        finished = len(done_indices)
         self.listener(Progress("tiles", finished, len(self.layout)))
-        wanted_windows = (window for window in self.layout if window.index not in done_indices)
         suitable = self.model.capabilities.tiles_at_once(self.options.tile_size_px)
         batch_tiles = self.options.batch_size or suitable
         with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from geochg.pipeline.journal import Journal
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.run import Run
 from geochg.pipeline.together import SeriesRun
-from geochg.records import Span
+from geochg.records import Span, TileFailure
 from geochg.tiling.pair import RasterPair, place_pair
 from geochg.tiling.series import PlacedSeries, place_series
 
@@ -174,8 +174,17 @@ def tell_series(
         listener(Notice(text, warning=False))
 
 
+AnswerTiles = Callable[[Run, Journal], list[TileFailure]]
+"""Answers the tiles of a run that its journal does not hold; see `Run.answer_tiles`."""
+
+
 def answer_spans(
-    series: PlacedSeries, runs: Sequence[Run], journal: Journal, *, together: bool
+    series: PlacedSeries,
+    runs: Sequence[Run],
+    journal: Journal,
+    *,
+    together: bool,
+    answer_tiles: AnswerTiles = Run.answer_tiles,
 ) -> list[AnsweredSpan]:
     """Answers about one span after the other, each as a pair, or about all of them at once.
 
@@ -184,6 +193,7 @@ def answer_spans(
         runs: A run for each span.
         journal: The journal, with a part for each span.
         together: Whether the model is shown all dates at once.
+        answer_tiles: How the tiles of a run are answered.
 
     Raises:
         TilesFailedError: If tiles fail and the options do not allow it.
@@ -191,12 +201,12 @@ def answer_spans(
     spans = []
     if together:
         series_run = _series_run(series, runs)
-        failures = series_run.answer_tiles(journal)
+        failures = answer_tiles(series_run, journal)
         series_run.refuse_failures(failures)
     for number, (span, run) in enumerate(zip(series.spans, runs, strict=True)):
         part = journal.part(number)
         if not together:
-            failures = run.answer_tiles(part)
+            failures = answer_tiles(run, part)
             run.refuse_failures(failures)
         step = None if number == len(runs) - 1 else number + 1
         spans.append(AnsweredSpan(run, span, part, failures, step))

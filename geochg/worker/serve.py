@@ -21,7 +21,7 @@ from geochg.worker.messages import (
     request_of,
 )
 from geochg.worker.methods import methods
-from geochg.worker.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claim_pipes, lines_of
+from geochg.files.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claim_pipes, lines_of
 
 GRACE_S = 3.0
 """Time that what is under way has to stop, and its answers to be read, when stdin has ended."""

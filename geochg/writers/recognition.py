@@ -17,6 +17,15 @@ METADATA_KEY = "geochg"
 PARQUET_SUFFIXES = (".parquet", ".geoparquet")
 """Suffixes of GeoParquet, which pyarrow reads and writes."""
 
+AREAS_HEAD = ("scene", "zone", "class", "change", "count", "area_m2")
+"""Columns of the areas of a batch."""
+
+SCENES_HEAD = (
+    *("scene", "status", "reason", "attempts", "place", "features", "area_m2", "tiles"),
+    *("tiles_changed", "tiles_failed", "seconds", "host", "caption", "warnings", "before", "after"),
+)
+"""Columns of the states of the scenes of a batch."""
+
 _HEAD_BYTES = 1 << 20
 _SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
 _TABLE = re.compile(r"\A\| run \|")
@@ -128,6 +137,12 @@ def _has_tables_mark(path: Path) -> bool:
     return bool(_SCORES.match(head) or _TABLE.match(head))
 
 
+def _has_table_head(path: Path) -> bool:
+    """A table of comma-separated values tells by its columns, all of them, whose it is."""
+    first_line = _head(path).partition("\n")[0].rstrip("\r")
+    return first_line in {",".join(head) for head in (AREAS_HEAD, SCENES_HEAD)}
+
+
 def _head(path: Path) -> str:
     return _head_bytes(path).decode("utf-8-sig", "replace")
 
@@ -148,4 +163,5 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".toml": _has_options_mark,
     ".jsonl": _has_lines_mark,
     ".md": _has_tables_mark,
+    ".csv": _has_table_head,
 }

@@ -15,7 +15,7 @@ from worker_process import Worker
 
 import geochg
 from geochg.events import PROTOCOL_VERSION
-from geochg.worker.pipes import LONGEST_LINE_BYTES
+from geochg.files.pipes import LONGEST_LINE_BYTES
 
 SMALL = {"model": "marker", "tile_size_px": 64, "overlap_px": 16, "align": "off"}
 SLOW = SMALL | {"model_options": {"delay_s": 0.3}, "batch_size": 1}

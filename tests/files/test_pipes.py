@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 import pytest
 
-from geochg.worker.pipes import ROOM_BYTES, Outbox
+from geochg.files.pipes import ROOM_BYTES, Outbox
 
 LINE = b"x" * 65_535 + b"\n"
 FITTING = ROOM_BYTES // len(LINE)

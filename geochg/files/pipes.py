@@ -1,4 +1,4 @@
-"""The worker's stdin and stdout, kept for messages alone."""
+"""Stdin and stdout of a process that others start, kept for messages alone."""
 
 from __future__ import annotations
 
