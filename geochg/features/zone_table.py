@@ -121,10 +121,10 @@ class ZoneTable:
             kind = key._replace(before_class=None, after_class=None)
             former = sums.get(kind, _Sum(0, 0.0))
             sums[kind] = _Sum(former.features + added.features, former.area_m2 + added.area_m2)
-        taken = {(key.period, key.zone) for key in sums}
+        zones_with_changes = {(key.period, key.zone) for key in sums}
         for period in self._periods or (ChangePeriod(),):
             for zone in range(len(self.zones or ())):
-                if (period, zone) not in taken:
+                if (period, zone) not in zones_with_changes:
                     sums[_Key(period, zone, None, None, None, None)] = _Sum(0, 0.0)
         return self._table(sums, ZONE_COLUMNS)
 
@@ -159,8 +159,8 @@ class ZoneTable:
     def _shares(self, polygons: NDArray[np.object_], crs: CRS) -> _Shares:
         """How the changes are spread over the zones, and the ground outside of all."""
         if self.zones is None:
-            whole = np.arange(len(polygons))
-            return _Shares(whole, np.full(len(whole), _OUTSIDE), np.ones(len(whole)))
+            numbers = np.arange(len(polygons))
+            return _Shares(numbers, np.full(len(numbers), _OUTSIDE), np.ones(len(numbers)))
         return _spread(polygons, self.zones, crs)
 
     def _table(self, sums: dict[_Key, _Sum], columns: Sequence[str]) -> pd.DataFrame:
@@ -211,12 +211,12 @@ def _spread(polygons: NDArray[np.object_], zones: Zones, crs: CRS) -> _Shares:
     feature, zone = zones.tree.query(polygons)
     order = np.lexsort((zone, feature))
     feature, zone = feature[order], zone[order]
-    covered = shapely.covers(zones.polygons[zone], polygons[feature])
-    crossing = np.flatnonzero(~covered)
+    is_covered = shapely.covers(zones.polygons[zone], polygons[feature])
+    crossing = np.flatnonzero(~is_covered)
     meets = shapely.intersects(zones.polygons[zone[crossing]], polygons[feature[crossing]])
     crossing = crossing[meets]
     is_whole = np.zeros(len(polygons), bool)
-    is_whole[feature[covered]] = True
+    is_whole[feature[is_covered]] = True
     pieces = _pieces(polygons[feature[crossing]], zones.polygons[zone[crossing]])
     whole_m2 = np.zeros(len(polygons))
     cut = np.unique(feature[crossing])
@@ -228,9 +228,9 @@ def _spread(polygons: NDArray[np.object_], zones: Zones, crs: CRS) -> _Shares:
         polygons, is_whole, feature[crossing], pieces, share, whole_m2, crs
     )
     return _Shares(
-        np.concatenate([feature[covered], feature[crossing], outside]),
-        np.concatenate([zone[covered], zone[crossing], np.full(len(outside), _OUTSIDE)]),
-        np.concatenate([np.ones(int(covered.sum())), np.minimum(share, 1.0), outside_share]),
+        np.concatenate([feature[is_covered], feature[crossing], outside]),
+        np.concatenate([zone[is_covered], zone[crossing], np.full(len(outside), _OUTSIDE)]),
+        np.concatenate([np.ones(int(is_covered.sum())), np.minimum(share, 1.0), outside_share]),
     )
 
 

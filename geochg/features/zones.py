@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -110,33 +110,32 @@ def read_zones(
     polygons = areas_in_crs(
         frame.geometry.to_numpy(), CRS(frame.crs), target, Bounds(*ground.bounds)
     )
-    shapely.prepare(ground)
-    seen_areas = _common_areas(polygons, ground)
-    is_seen = seen_areas > 0
-    if not is_seen.any():
-        raise InputError(
-            f"none of the {len(frame)} zones of {label} lies on the ground that is analysed",
-            "give zones of this place, or check that their CRS is the right one",
-        )
-    outlined = polygons[is_seen]
-    cut_off = seen_areas[is_seen] < (1 - LEAST_SHARE) * shapely.area(outlined)
-    zones = Zones(
-        tuple(name for name, seen in zip(names, is_seen.tolist(), strict=True) if seen),
-        outlined,
-        target,
-        {
-            "file": label,
-            "sha256": _checksum(text),
-            "column": column,
-            "zones": len(frame),
-            "outside": int((~is_seen).sum()),
-            "partly": int(cut_off.sum()),
-        },
-    )
+    facts = {"file": label, "sha256": _checksum(text), "column": column, "zones": len(frame)}
+    zones = _zones_on_ground(Zones(names, polygons, target, facts), ground)
     pairs = overlapping_pairs(zones)
     zones.facts["overlapping"] = len(pairs)
     remarks = (note, *_remarks(zones, pairs))
-    return Zones(zones.names, zones.polygons, target, zones.facts, tuple(filter(None, remarks)))
+    return replace(zones, remarks=tuple(filter(None, remarks)))
+
+
+def _zones_on_ground(zones: Zones, ground: BaseGeometry) -> Zones:
+    """The zones of which some lies on the ground, and what of this is told."""
+    import shapely
+
+    shapely.prepare(ground)
+    common_areas = _common_areas(zones.polygons, ground)
+    is_seen = common_areas > 0
+    if not is_seen.any():
+        raise InputError(
+            f"none of the {len(zones)} zones of {zones.facts['file']} lies on the ground that is "
+            "analysed",
+            "give zones of this place, or check that their CRS is the right one",
+        )
+    names = tuple(zones.names[number] for number in np.flatnonzero(is_seen).tolist())
+    polygons = zones.polygons[is_seen]
+    is_cut = common_areas[is_seen] < (1 - LEAST_SHARE) * shapely.area(polygons)
+    facts = {"outside": int((~is_seen).sum()), "partly": int(is_cut.sum())}
+    return replace(zones, names=names, polygons=polygons, facts={**zones.facts, **facts})
 
 
 def overlapping_pairs(zones: Zones) -> list[tuple[str, str]]:
@@ -174,9 +173,9 @@ def _common_areas(polygons: NDArray[np.object_], ground: BaseGeometry) -> NDArra
     import shapely
 
     areas: NDArray[np.float64] = np.zeros(len(polygons))
-    within = shapely.contains_properly(ground, polygons)
-    areas[within] = shapely.area(polygons[within])
-    cut = ~within & shapely.intersects(ground, polygons)
+    is_within = shapely.contains_properly(ground, polygons)
+    areas[is_within] = shapely.area(polygons[is_within])
+    cut = ~is_within & shapely.intersects(ground, polygons)
     areas[cut] = shapely.area(shapely.intersection(polygons[cut], ground))
     areas[areas <= LEAST_SHARE * shapely.area(polygons)] = 0
     return areas
@@ -208,9 +207,9 @@ def _names(
     column = _column_of(columns, name_column, label)
     names = _column_names(frame, column)
     if empty := names.count(""):
-        count, verb = ("a zone", "has") if empty == 1 else (f"{empty} zones", "have")
+        subject, verb = ("a zone", "has") if empty == 1 else (f"{empty} zones", "have")
         raise InputError(
-            f"{count} of {label} {verb} no name in column {column!r}",
+            f"{subject} of {label} {verb} no name in column {column!r}",
             "fill the column in QGIS, or name another with --zone-name",
         )
     repeated = [(name, count) for name, count in Counter(names).items() if count > 1]
@@ -232,11 +231,11 @@ def _column_of(columns: Sequence[str], wanted_name: str, label: str) -> str:
     alike = [column for column in columns if column.lower() == wanted_name.lower()]
     if len(alike) == 1:
         return alike[0]
-    listed = ", ".join(map(str, columns[:_MOST_LISTED])) or "none"
+    listed_columns = ", ".join(map(str, columns[:_MOST_LISTED])) or "none"
     further = f" and {len(columns) - _MOST_LISTED} more" if len(columns) > _MOST_LISTED else ""
     raise InputError(
         f"{label} has no column {wanted_name!r} that names its zones",
-        f"its columns are {listed}{further}",
+        f"its columns are {listed_columns}{further}",
     )
 
 

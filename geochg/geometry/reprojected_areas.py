@@ -103,8 +103,8 @@ def _on_turns(polygons: NDArray[np.object_], region: Bounds | None) -> NDArray[n
     turned[:] = shapely.Polygon()
     for turn in (-360, 0, 360):
         near = np.flatnonzero((west + turn <= region.east) & (east + turn >= region.west))
-        moved = shapely.transform(polygons[near], partial(np.add, (turn, 0)))
-        for index, shape in zip(near.tolist(), moved, strict=True):
+        moved_shapes = shapely.transform(polygons[near], partial(np.add, (turn, 0)))
+        for index, shape in zip(near.tolist(), moved_shapes, strict=True):
             former = turned[index]
             turned[index] = shape if former.is_empty else shapely.union(former, shape)
     return turned
@@ -153,7 +153,7 @@ def _transformed(
             x = center + (x - center + 180) % 360 - 180
         return np.column_stack([x, y])
 
-    moved: NDArray[np.object_] = shapely.transform(polygons, move)
-    coordinates, index = shapely.get_coordinates(moved, return_index=True)
-    moved[np.unique(index[~np.isfinite(coordinates).all(axis=1)])] = shapely.Polygon()
-    return moved
+    moved_shapes: NDArray[np.object_] = shapely.transform(polygons, move)
+    coordinates, index = shapely.get_coordinates(moved_shapes, return_index=True)
+    moved_shapes[np.unique(index[~np.isfinite(coordinates).all(axis=1)])] = shapely.Polygon()
+    return moved_shapes
