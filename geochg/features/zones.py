@@ -96,7 +96,6 @@ def read_zones(
         InputError: If the file cannot be read, has no CRS, no polygons, no such column, empty or
             repeated names, or no zone on the ground.
     """
-    import shapely
     from pyproj import CRS
 
     refuse_remote(file_of(text), allow=allow_remote)
