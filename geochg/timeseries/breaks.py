@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,15 +42,73 @@ _CHUNK_VALUES = 1_000_000
 _LEAST_NOISE_SHARE = 0.005
 
 
+@dataclass(frozen=True, slots=True)
+class BreakRules:
+    """When a departure from the usual course is a break.
+
+    Attributes:
+        method: A name of `BREAK_METHODS`.
+        consecutive: Observations in a row that make a break, at least 1; None: 2 where a place is
+            seen less than three times a year, else those of two months, 3 to 6.
+        confidence: Probability, above 0.5 and below 1, that an observation without a change lies
+            inside the interval by which breaks are judged, all features together.
+        least_noise: The smallest deviation of residuals that is believed, in units of the
+            features: a number or one for each feature, at least 0.
+        monitor_from: The date that breaks are looked for from; all before it is history. None: as
+            soon as there is enough history.
+
+    Raises:
+        OptionError: If a value makes no sense.
+    """
+
+    method: str = "harmonic"
+    consecutive: int | None = None
+    confidence: float = 0.99
+    least_noise: float | Sequence[float] = 0.0
+    monitor_from: np.datetime64 | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in BREAK_METHODS:
+            raise OptionError(
+                f"there is no method {self.method!r} for breaks",
+                f"Use one of {', '.join(BREAK_METHODS)}.",
+            )
+        if self.consecutive is not None and self.consecutive < 1:
+            raise OptionError(
+                f"{self.consecutive} observations in a row make no break",
+                "Use at least 1 in a row.",
+            )
+        if not 0.5 < self.confidence < 1:
+            raise OptionError(
+                f"the confidence of breaks cannot be {self.confidence:g}",
+                "Use a value between 0.5 and 1, such as 0.99.",
+            )
+        noise = np.asarray(self.least_noise, np.float64)
+        if not (np.isfinite(noise) & (noise >= 0)).all():
+            raise OptionError(
+                "the smallest noise is to be at least 0 for each feature",
+                "Leave it out, or give 0.01 where smaller deviations mean nothing.",
+            )
+
+    def needs(self, observations: Observations) -> HistoryNeeds:
+        """The history that each place needs under these rules."""
+        first_day = None
+        if self.monitor_from is not None:
+            first_day = float(days_of(np.asarray(self.monitor_from, "datetime64[D]")))
+        return HistoryNeeds.of(observations, consecutive=self.consecutive, monitor_from=first_day)
+
+    def monitor(self, observations: Observations, needs: HistoryNeeds) -> Monitored:
+        """The outcome of monitoring places that have the history they need."""
+        noise = np.maximum(np.asarray(self.least_noise, np.float64), _least_noise(observations))
+        watch = Watch(observations, needs.initial, needs.consecutive, noise, self.confidence)
+        return monitor(watch, BREAK_METHODS[self.method])
+
+
 def find_breaks(
     dates: ArrayLike,
     values: NDArray[np.floating],
+    rules: BreakRules | None = None,
     *,
-    method: str = "harmonic",
-    consecutive: int | None = None,
-    confidence: float = 0.99,
-    least_noise: float | NDArray[np.float64] = 0.0,
-    monitor_from: np.datetime64 | None = None,
     interval_dates: ArrayLike | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Breaks:
@@ -68,15 +126,7 @@ def find_breaks(
         values: Features of the places, (N, T, F), float, NaN where not observed; infinite values
             were not observed either. A date counts where all features are observed that a place
             has on half of its dates or more.
-        method: A name of `BREAK_METHODS`.
-        consecutive: Observations in a row that make a break, at least 1; None: 2 where a place is
-            seen less than three times a year, else those of two months, 3 to 6.
-        confidence: Probability, above 0.5 and below 1, that an observation without a change lies
-            inside the interval by which breaks are judged, all features together.
-        least_noise: The smallest deviation of residuals that is believed, in units of the
-            features: a number or one for each feature, (F,), at least 0.
-        monitor_from: The date that breaks are looked for from; all before it is history. None: as
-            soon as there is enough history.
+        rules: The method and what counts as a break; None for `BreakRules()`.
         interval_dates: The dates at which the usual course is wanted, for plots; None for none.
         progress: Called with the number of places that are done.
 
@@ -86,81 +136,21 @@ def find_breaks(
     Raises:
         InputError: If dates and values do not fit, or no place can be monitored: the message says
             how many dates are needed.
-        OptionError: If an option makes no sense.
         MissingExtraError: If the method needs packages that are not installed.
     """
     days = checked_dates(dates)
-    _check_options(method, consecutive, confidence)
+    rules = rules or BreakRules()
     at = None if interval_dates is None else checked_dates(interval_dates)
-    rules = _Rules(
-        BREAK_METHODS[method],
-        consecutive,
-        confidence,
-        _checked_noise(least_noise, values),
-        None if monitor_from is None else float(days_of(np.asarray(monitor_from, "datetime64[D]"))),
-        at,
-    )
     size = max(1, _CHUNK_VALUES // max(values[:1].size, 1))
     parts = []
-    for start in range(0, len(values), size):
+    for start in range(0, max(len(values), 1), size):
         observations = ordered_observations(days, values[start : start + size], at)
-        parts.append(_breaks_of(observations, rules))
+        parts.append(_breaks_of(observations, rules, at))
         if progress:
             progress(min(start + size, len(values)))
     breaks = joined_breaks(parts)
     _check_any_monitored(breaks)
     return breaks
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """Options of `find_breaks`, checked."""
-
-    model: SeriesModel
-    consecutive: int | None
-    confidence: float
-    least_noise: NDArray[np.float64]
-    monitor_from: float | None
-    interval_dates: NDArray[np.datetime64] | None
-
-    def needs(self, observations: Observations) -> HistoryNeeds:
-        return HistoryNeeds.of(
-            observations, consecutive=self.consecutive, monitor_from=self.monitor_from
-        )
-
-    def monitor(self, observations: Observations, needs: HistoryNeeds) -> Monitored:
-        noise = np.maximum(self.least_noise, _least_noise(observations))
-        watch = Watch(observations, needs.initial, needs.consecutive, noise, self.confidence)
-        return monitor(watch, self.model)
-
-
-def _check_options(method: str, consecutive: int | None, confidence: float) -> None:
-    if method not in BREAK_METHODS:
-        raise OptionError(
-            f"there is no method {method!r} for breaks", f"Use one of {', '.join(BREAK_METHODS)}."
-        )
-    if consecutive is not None and consecutive < 1:
-        raise OptionError(
-            f"{consecutive} observations in a row make no break", "Use at least 1 in a row."
-        )
-    if not 0.5 < confidence < 1:
-        raise OptionError(
-            f"the confidence of breaks cannot be {confidence:g}",
-            "Use a value between 0.5 and 1, such as 0.99.",
-        )
-
-
-def _checked_noise(
-    least_noise: float | NDArray[np.float64], values: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    noise = np.asarray(least_noise, np.float64)
-    features = values.shape[2:3]
-    if not (np.isfinite(noise).all() and (noise >= 0).all()) or noise.shape not in ((), features):
-        raise OptionError(
-            "the smallest noise is to be a number of at least 0, or one for each feature",
-            "Leave it out, or give 0.01 where smaller deviations mean nothing.",
-        )
-    return noise
 
 
 def _least_noise(observations: Observations) -> NDArray[np.float64]:
@@ -172,14 +162,16 @@ def _least_noise(observations: Observations) -> NDArray[np.float64]:
     return np.where(size > 0, _LEAST_NOISE_SHARE * size, 1.0)
 
 
-def _breaks_of(observations: Observations, rules: _Rules) -> Breaks:
+def _breaks_of(
+    observations: Observations, rules: BreakRules, interval_dates: NDArray[np.datetime64] | None
+) -> Breaks:
     """The breaks of a chunk of places."""
     needs = rules.needs(observations)
     status = np.full(len(observations.values), STABLE, dtype="<U8")
     status[needs.is_short] = SHORT
     status[~observations.used.any(axis=1)] = CONSTANT
     status[observations.count == 0] = UNSEEN
-    breaks = empty_breaks(status, observations, needs.needed, rules.interval_dates)
+    breaks = empty_breaks(status, observations, needs.needed, interval_dates)
     places = np.flatnonzero(status == STABLE)
     if not len(places):
         return breaks
@@ -192,7 +184,7 @@ def _breaks_of(observations: Observations, rules: _Rules) -> Breaks:
     return breaks
 
 
-def _monitor_backward(breaks: Breaks, observations: Observations, rules: _Rules) -> None:
+def _monitor_backward(breaks: Breaks, observations: Observations, rules: BreakRules) -> None:
     """Looks at places without a break from their last observation to their first."""
     places = np.flatnonzero(breaks.status == STABLE)
     backward = observations.select(places).reversed()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geochg.errors import InputError, OptionError
-from geochg.timeseries.breaks import find_breaks
+from geochg.timeseries.breaks import BreakRules, find_breaks
 
 DATES = np.datetime64("2020-01-05") + 15 * np.arange(73)
 
@@ -42,4 +42,4 @@ def test_too_short_series_name_the_number_of_dates():
 
 def test_an_unknown_method_names_the_known():
     with pytest.raises(OptionError, match="there is no method 'magic'"):
-        find_breaks(DATES, drawn(1), method="magic")
+        find_breaks(DATES, drawn(1), BreakRules(method="magic"))
