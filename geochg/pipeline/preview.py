@@ -105,11 +105,11 @@ def _outlines(
     )
     for _, _, name, polygon, crs in heapq.nlargest(MOST_DRAWN, rows, key=lambda row: row[:2]):
         try:
-            placed = pixel_polygon(polygon, crs, grid)
+            placed_polygon = pixel_polygon(polygon, crs, grid)
         except GeochgError:  # a shape that does not lie in the picture's CRS at all
             continue
-        seen = shapely.line_merge(shapely.intersection(shapely.boundary(placed), box))
-        for line in shapely.get_parts(seen):
+        visible = shapely.line_merge(shapely.intersection(shapely.boundary(placed_polygon), box))
+        for line in shapely.get_parts(visible):
             if line.length:
                 yield name, shapely.get_coordinates(line)
 
