@@ -10,12 +10,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geochg.errors import InputError, OptionError
 from geochg.geometry.morphology import dilated
+
+if TYPE_CHECKING:
+    from geochg.stac.collection import MaskTable
 
 NO_DATA, CLEAR, CLOUD, SHADOW, SNOW = range(5)
 """Classes of a cloud mask: not measured or defective; ground or water in sight; cloud, cirrus
@@ -37,6 +41,7 @@ class QualityBand:
     """A band that tells for each pixel what hides the ground there.
 
     Attributes:
+        kind: Its name in the file of catalogues.
         name: Its name in the documents of its maker.
         assets: Names that catalogues give it, in lower case.
         collections: Patterns of the collections that have it, in lower case.
@@ -49,6 +54,7 @@ class QualityBand:
         has_margin: Whether clouds are grown in it already.
     """
 
+    kind: str
     name: str
     assets: tuple[str, ...]
     collections: tuple[str, ...]
@@ -72,17 +78,17 @@ class QualityBand:
         Raises:
             InputError: If the band holds what no such band can.
         """
-        whole = self._whole_numbers(band)
-        if whole.size and not 0 <= whole.min() <= whole.max() <= self._most:
-            wrong = whole.max() if whole.max() > self._most else whole.min()
+        numbers = self._whole_numbers(band)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() <= self._most:
+            wrong = numbers.max() if numbers.max() > self._most else numbers.min()
             raise self._refusal(f"it holds {wrong}, which is not among 0 to {self._most}")
         if self.values:
-            return np.asarray(self.values, np.uint8)[whole]
-        mask = np.full(whole.shape, CLEAR, np.uint8)
+            return np.asarray(self.values, np.uint8)[numbers]
+        mask = np.full(numbers.shape, CLEAR, np.uint8)
         for bit, kind in reversed(self.bits):
-            mask[(whole >> bit) & 1 == 1] = kind
-        mask[np.isin(whole, self.fills)] = NO_DATA
-        if self.always and ((whole & self.always == 0) & (mask != NO_DATA)).any():
+            mask[(numbers >> bit) & 1 == 1] = kind
+        mask[np.isin(numbers, self.fills)] = NO_DATA
+        if self.always and ((numbers & self.always == 0) & (mask != NO_DATA)).any():
             raise self._refusal("its pixels lack bits that each must have")
         return mask
 
@@ -121,6 +127,7 @@ class QualityBand:
 
 QUALITY_BANDS = (
     QualityBand(
+        "scl",
         "SCL (Sentinel-2 scene classification)",
         ("scl", "scl_20m"),
         ("sentinel-2*l2a*", "sentinel2*l2a*", "s2_l2a*"),
@@ -132,6 +139,7 @@ QUALITY_BANDS = (
         ),
     ),
     QualityBand(
+        "qa_pixel",
         "QA_PIXEL (Landsat Collection 2)",
         ("qa_pixel", "pixel_quality"),
         ("landsat*c2*", "ls[5789]_*"),
@@ -145,6 +153,7 @@ QUALITY_BANDS = (
         has_margin=True,
     ),
     QualityBand(
+        "fmask_hls",
         "Fmask (HLS)",
         ("fmask",),
         ("hls*",),
@@ -155,6 +164,7 @@ QUALITY_BANDS = (
         has_margin=True,
     ),
     QualityBand(
+        "fmask_dea",
         "fmask (Digital Earth Australia)",
         ("oa_fmask", "fmask"),
         ("ga_*",),
@@ -162,6 +172,9 @@ QUALITY_BANDS = (
     ),
 )
 """The quality bands of known collections."""
+
+QUALITY_KINDS = {band.kind: band for band in QUALITY_BANDS}
+"""The same by their names in the file of catalogues."""
 
 
 def quality_band(collection: str, assets: Iterable[str]) -> tuple[str, QualityBand] | None:
@@ -190,6 +203,44 @@ def quality_band(collection: str, assets: Iterable[str]) -> tuple[str, QualityBa
     return distinct[0] if distinct else None
 
 
+def cloud_classes(values: NDArray[np.generic], table: MaskTable) -> NDArray[np.uint8]:
+    """The cloud mask of a scene, of the mask asset that its collection has.
+
+    Args:
+        values: `(height, width)` whole numbers as the asset has them; of float, NaN means "not
+            measured".
+        table: What they say. Where it names no kind of quality band, all that hides ground is
+            taken for clouds.
+
+    Returns:
+        `(height, width)` uint8 of the classes above.
+
+    Raises:
+        InputError: If the asset holds what no such band can.
+    """
+    if table.kind:
+        return QUALITY_KINDS[table.kind].classes(values)
+    missing = ~np.isfinite(values)
+    if table.nodata is not None:
+        missing |= values == table.nodata
+    numbers = np.where(missing, 0, values).astype(np.int64)
+    if table.hidden_bits:
+        clear = numbers & sum(1 << bit for bit in table.hidden_bits) == 0
+    else:
+        clear = np.isin(numbers, table.clear)
+    return np.select([missing, clear], [NO_DATA, CLEAR], CLOUD).astype(np.uint8)
+
+
+def mask_of_classes(values: NDArray[np.generic], table: MaskTable) -> NDArray[np.bool_]:
+    """Which pixels show ground, by a mask asset, as `cloud_classes` reads it; bool."""
+    return np.asarray(cloud_classes(values, table) == CLEAR)
+
+
+def margin_of(table: MaskTable) -> float:
+    """Metres by which clouds are grown that a mask asset tells of, unless the user says else."""
+    return QUALITY_KINDS[table.kind].margin_m if table.kind else CLOUD_MARGIN_M
+
+
 def with_margin(
     mask: NDArray[np.uint8], pixel_m: float, margin_m: float = CLOUD_MARGIN_M
 ) -> NDArray[np.uint8]:
@@ -213,14 +264,14 @@ def with_margin(
         )
     # No margin reaches farther than the mask does.
     steps = min(math.ceil(margin_m / pixel_m - 1e-9), max(mask.shape, default=0))
-    grown = mask.copy()
+    grown_mask = mask.copy()
     for kind in (SHADOW, CLOUD):
         reach = mask == kind
         for step in range(steps if reach.any() else 0):
             # Diamonds and squares in turn make an octagon.
             reach = dilated(reach, square=step % 2 == 1)
-        grown[reach & (mask != NO_DATA) & (mask != CLOUD)] = kind
-    return grown
+        grown_mask[reach & (mask != NO_DATA) & (mask != CLOUD)] = kind
+    return grown_mask
 
 
 def shares(mask: NDArray[np.uint8]) -> Mapping[str, float]:

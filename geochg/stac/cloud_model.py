@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
@@ -109,7 +109,7 @@ class CloudModel:
 
     def classes(
         self,
-        reflectance: Mapping[str, NDArray[np.floating]],
+        reflectance: dict[str, NDArray[np.floating]],
         valid: NDArray[np.bool_],
         pixel_m: float,
     ) -> NDArray[np.uint8]:
@@ -133,8 +133,9 @@ class CloudModel:
                 f"clouds cannot be told in pixels of {pixel_m:g} m",
                 f"take a collection of {_COARSEST_M:g} m or finer, or leave cloud masks off",
             )
-        named = {_common_name(name): values for name, values in reflectance.items()}
-        scene = np.stack([np.asarray(named[name], np.float32) for name in self.bands])
+        # What is named as the model does goes before what stands for it.
+        by_name = {_common_name(name): values for name, values in reflectance.items()} | reflectance
+        scene = np.stack([np.asarray(by_name[name], np.float32) for name in self.bands])
         valid = valid & np.isfinite(scene).all(axis=0)
         if not valid.any():
             return np.full(valid.shape, NO_DATA, np.uint8)
@@ -157,13 +158,13 @@ class CloudModel:
         large = np.pad((scene - self.mean) / self.deviation, [(0, 0), *missing], mode="symmetric")
         mask = np.empty(large.shape[1:], np.uint8)
 
-        whole = PixelWindow.whole(mask.shape)
+        frame = PixelWindow.whole(mask.shape)
 
         def predict_core(window: PixelWindow, core: PixelWindow) -> None:
-            tile = large[None, :, *window.slices_within(whole)]
+            tile = large[None, :, *window.slices_within(frame)]
             (logits,) = self.session.run(None, {self.session.get_inputs()[0].name: tile})
             classes = _CLASSES[logits[0].argmax(axis=0)]
-            mask[core.slices_within(whole)] = classes[core.slices_within(window)]
+            mask[core.slices_within(frame)] = classes[core.slices_within(window)]
 
         # Waits for all of them, and raises what one raises.
         list(workers().map(predict_core, *zip(*_tiles(*mask.shape), strict=True)))

@@ -11,10 +11,15 @@ from geochg.stac.cloud_masks import (
     QUALITY_BANDS,
     SHADOW,
     SNOW,
+    cloud_classes,
+    margin_of,
+    mask_of_classes,
     quality_band,
     shares,
     with_margin,
 )
+from geochg.stac.collection import MaskTable, collection_of_entry
+from geochg.stac.known import read_known_catalogs
 
 SCL, QA_PIXEL, HLS, DEA = QUALITY_BANDS
 
@@ -159,3 +164,43 @@ def test_shares_are_of_what_was_measured():
     mask = np.array([[NO_DATA] * 6, [CLEAR, CLEAR, CLEAR, CLOUD, SHADOW, SNOW]], np.uint8)
     assert shares(mask) == {"clear": 1 / 2, "cloud": 1 / 6, "shadow": 1 / 6, "snow": 1 / 6}
     assert set(shares(mask[:1]).values()) == {0.0}
+
+
+def test_every_mask_of_a_known_collection_is_of_a_kind():
+    collections = read_known_catalogs().collections
+    kinds = {(collection.id, collection.mask.kind) for collection in collections if collection.mask}
+    assert {
+        ("sentinel-2-l2a", "scl"),
+        ("landsat-c2-l2", "qa_pixel"),
+        ("hls2-s30", "fmask_hls"),
+    } <= kinds
+    for collection in collections:
+        if collection.mask:
+            asset, band = quality_band(collection.id, [collection.mask.asset])
+            assert (asset, band.kind) == (collection.mask.asset, collection.mask.kind)
+
+
+def test_a_mask_of_ones_own_is_read_by_its_classes_or_bits():
+    values = np.array([[0, 1, 2, 255]], np.uint8)
+    table = MaskTable("mask", clear=(1,), nodata=255)
+    assert cloud_classes(values, table).tolist() == [[CLOUD, CLEAR, CLOUD, NO_DATA]]
+    assert mask_of_classes(values, table).tolist() == [[False, True, False, False]]
+    table = MaskTable("mask", hidden_bits=(0, 2))
+    loaded = np.array([[2, 1, 6, np.nan]], np.float32)
+    assert cloud_classes(loaded, table).tolist() == [[CLEAR, CLOUD, CLOUD, NO_DATA]]
+    assert margin_of(table) == 90
+    assert margin_of(MaskTable("qa_pixel", "qa_pixel")) == 0
+
+
+@pytest.mark.parametrize(
+    ("mask", "reason"),
+    [
+        ({"asset": "scl"}, "one of kind, clear and hidden_bits"),
+        ({"asset": "scl", "kind": "scl", "clear": [4]}, "one of kind"),
+        ({"asset": "scl", "kind": "sl"}, "no kind 'sl'; there are scl,"),
+    ],
+)
+def test_a_mask_in_the_file_of_catalogues_is_of_a_kind_that_is_known(mask, reason):
+    entry = {"id": "a", "catalog": "b", "bands": {"red": "red"}, "resolution_m": 10, "mask": mask}
+    with pytest.raises(InputError, match=reason):
+        collection_of_entry(entry, "catalogs.toml")
