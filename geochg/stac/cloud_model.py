@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochg.errors import InputError, ModelError
-from geochg.extras import require_packages
+from geochg.extras import install_command, require_packages
 from geochg.models.deltavlm.runtime.onnx_file import start_session, workers
 from geochg.records import PixelWindow
 from geochg.stac.cloud_masks import CLEAR, CLOUD, NO_DATA, SHADOW
@@ -50,7 +50,7 @@ _SIDE_PX, _MARGIN_PX = 256, 32
 _BRIGHTEST = 3.0
 """Reflectance beyond which a value was not measured, even on a cloud towards the sun."""
 
-_HINT = 'pip install --force-reinstall "geochg[clouds]"'
+_HINT = f"uninstall ukis-csmask, then install it again: {install_command('clouds')}"
 
 Level = Literal["l1c", "l2a"]
 """Where reflectance is told: `l1c` at the top of the atmosphere, `l2a` at the surface."""
