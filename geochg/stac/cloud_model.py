@@ -1,6 +1,6 @@
 """Cloud masks of scenes without a quality band, predicted by the models of `ukis-csmask`.
 
-That package of the extra `geochg[clouds]` (DLR, Apache-2.0; Wieland, Li and Martinis 2019, remade
+That package, of the extra `clouds` (DLR, Apache-2.0; Wieland, Li and Martinis 2019, remade
 for version 1) holds four convolutional networks, for four bands or six and for reflectance at the
 top of the atmosphere or at the surface. geochg reads its files and runs them itself.
 """
