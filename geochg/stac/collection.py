@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geochg.errors import InputError, OptionError
+from geochg.stac.cloud_masks import QUALITY_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,18 @@ class BandSource:
 
 @dataclass(frozen=True, slots=True)
 class MaskTable:
-    """What the values of a mask asset say; either `clear` or `hidden_bits` is given.
+    """What the values of a mask asset say; `kind`, `clear` or `hidden_bits` is given.
 
     Attributes:
         asset: Key of the asset.
+        kind: The quality band that it is, a key of `cloud_masks.QUALITY_KINDS`; may be empty.
         clear: Classes that show ground; all other classes hide it.
         hidden_bits: Bits, from 0, of which none is set where ground is seen.
         nodata: Value where nothing was measured, where the file does not tell; None for none.
     """
 
     asset: str
+    kind: str = ""
     clear: tuple[int, ...] = ()
     hidden_bits: tuple[int, ...] = ()
     nodata: int | None = None
@@ -202,9 +205,12 @@ def _mask_table(entry: Mapping[str, Any] | None) -> MaskTable | None:
         return None
     clear = tuple(int(value) for value in entry.get("clear", ()))
     hidden_bits = tuple(int(bit) for bit in entry.get("hidden_bits", ()))
-    if bool(clear) == bool(hidden_bits):
-        raise ValueError("mask needs either clear or hidden_bits")
+    kind = _text(entry.get("kind", ""))
+    if [bool(kind), bool(clear), bool(hidden_bits)].count(True) != 1:
+        raise ValueError("mask needs one of kind, clear and hidden_bits")
+    if kind and kind not in QUALITY_KINDS:
+        raise ValueError(f"mask knows no kind {kind!r}; there are {', '.join(QUALITY_KINDS)}")
     nodata = entry.get("nodata")
     return MaskTable(
-        _text(entry["asset"]), clear, hidden_bits, None if nodata is None else int(nodata)
+        _text(entry["asset"]), kind, clear, hidden_bits, None if nodata is None else int(nodata)
     )
