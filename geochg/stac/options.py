@@ -74,6 +74,15 @@ class FetchOptions(Options):
         "looks at the bands (model), nothing (none), or a table where there is one (auto).",
         commands=FETCHING,
     )
+    cloud_margin_m: float | None = option(
+        None,
+        "Metres by which clouds and their shadows are grown, because their edges are thin.",
+        unit="m",
+        least=0,
+        greatest=10_000,
+        usual="90, or 0 where the mask has grown them",
+        commands=FETCHING,
+    )
     bands: tuple[str, ...] = option(
         (),
         "Bands to fetch, by name, such as red,green,blue,nir,swir.",

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from geochg.records import PixelWindow
-from geochg.stac.asset_reader import AssetReader, ReadSettings, open_asset
-from geochg.stac.cloud_masks import mask_of_classes
+from geochg.stac.asset_reader import AssetPixels, ReadSettings, open_asset
 from geochg.stac.collection import BandSource, Collection
 from geochg.stac.items import SceneItem
+from geochg.stac.options import CloudSource
 from geochg.stac.packing import packing_of, written_values
+from geochg.stac.scene_clouds import SceneClouds, numbers_by_asset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THREADS = 8
-MODEL_BANDS = ("blue", "green", "red", "nir", "swir", "swir2")
-"""Bands that the cloud model looks at, as far as a collection has them."""
-
-_Read = tuple["NDArray[Any]", "NDArray[np.bool_]"]
 
 
 @dataclass(frozen=True)
@@ -35,36 +32,25 @@ class ScenePlan:
     Attributes:
         collection: The collection of the scenes.
         bands: Where the bands that are written are read, in their order.
-        uses_table: Whether the mask asset tells clouds from ground.
-        uses_model: Whether the cloud model does.
+        clouds: What tells clouds from ground, one of `CloudSource` but `AUTO`.
+        margin_m: Metres by which clouds and their shadows are grown.
         settings: How assets are read.
     """
 
     collection: Collection
     bands: Mapping[str, BandSource]
-    uses_table: bool
-    uses_model: bool
+    clouds: CloudSource
+    margin_m: float
     settings: ReadSettings
 
     @property
-    def model_bands(self) -> dict[str, BandSource]:
-        """The bands for the cloud model; empty where it is not asked."""
-        sources = self.collection.bands if self.uses_model else {}
-        return {name: sources[name] for name in MODEL_BANDS if name in sources}
+    def looks_for_clouds(self) -> bool:
+        """Whether anything tells clouds from ground."""
+        return self.clouds != CloudSource.NONE
 
-    def numbers(self, *, with_bands: bool = True) -> dict[str, list[int]]:
-        """The bands that are read of each asset, from 1.
-
-        Args:
-            with_bands: Whether the bands that are written are read, beside those for clouds.
-        """
-        sources = [*(self.bands.values() if with_bands else ()), *self.model_bands.values()]
-        numbers: dict[str, list[int]] = {}
-        for source in sources:
-            asset_numbers = numbers.setdefault(source.asset, [])
-            if source.number not in asset_numbers:
-                asset_numbers.append(source.number)
-        return numbers
+    def without_bands(self) -> ScenePlan:
+        """The same, but that only clouds are read."""
+        return replace(self, bands={})
 
 
 @dataclass(frozen=True)
@@ -88,59 +74,41 @@ class SceneReader:
         plan: What is read of it.
         grid: The grid.
         stack: Closes its files.
-        with_bands: Whether bands are read, beside what tells clouds.
 
     Raises:
         SceneError: If an asset is missing, cannot be read, or is not what its item says.
     """
 
-    def __init__(
-        self,
-        item: SceneItem,
-        plan: ScenePlan,
-        grid: GeoBox,
-        stack: ExitStack,
-        *,
-        with_bands: bool = True,
-    ) -> None:
+    def __init__(self, item: SceneItem, plan: ScenePlan, grid: GeoBox, stack: ExitStack) -> None:
         self.item, self._plan = item, plan
-        self._bands = plan.bands if with_bands else {}
-        self._numbers = plan.numbers(with_bands=with_bands)
-        collection = plan.collection
-        self._assets: dict[str, AssetReader] = {
-            key: open_asset(
-                item, key, numbers, grid, plan.settings, stack, nodata=collection.nodata
-            )
+        collection, settings = plan.collection, plan.settings
+        self._clouds = SceneClouds.open(
+            item, collection, plan.clouds, plan.margin_m, grid, settings, stack
+        )
+        self._numbers = numbers_by_asset(plan.bands.values())
+        self._assets = {
+            key: open_asset(item, key, numbers, grid, settings, stack, nodata=collection.nodata)
             for key, numbers in self._numbers.items()
         }
-        self._mask: AssetReader | None = None
-        if plan.uses_table and collection.mask is not None:
-            self._mask = open_asset(
-                item,
-                collection.mask.asset,
-                [1],
-                grid,
-                plan.settings,
-                stack,
-                nodata=collection.mask.nodata,
-                classes=True,
-            )
 
     @property
     def dtypes(self) -> list[np.dtype[Any]]:
         """Types of the values of its bands."""
-        return [self._assets[source.asset].dtype for source in self._bands.values()]
+        return [asset.dtype for asset in self._assets.values()]
 
-    def begin_read(self, window: PixelWindow, threads: ThreadPoolExecutor) -> _PendingPixels:
+    def begin_read(self, window: PixelWindow, threads: ThreadPoolExecutor) -> PendingPixels:
         """Begins to read a window; each asset in a thread of its own."""
         assets = {
             key: threads.submit(asset.read, self._numbers[key], window)
             for key, asset in self._assets.items()
         }
-        mask = None if self._mask is None else threads.submit(self._mask.read, [1], window)
-        return _PendingPixels(self, assets, mask, window)
+        clouds = {
+            key: threads.submit(asset.read, self._clouds.numbers[key], self._clouds.around(window))
+            for key, asset in self._clouds.assets.items()
+        }
+        return PendingPixels(self, assets, clouds, window)
 
-    def read_at_once(self, window: PixelWindow) -> ScenePixels:
+    def read(self, window: PixelWindow) -> ScenePixels:
         """Reads a window in this thread.
 
         Raises:
@@ -149,60 +117,55 @@ class SceneReader:
         assets = {
             key: asset.read(self._numbers[key], window) for key, asset in self._assets.items()
         }
-        mask = None if self._mask is None else self._mask.read([1], window)
-        return self.pixels(assets, mask, window)
+        clouds = {
+            key: asset.read(self._clouds.numbers[key], self._clouds.around(window))
+            for key, asset in self._clouds.assets.items()
+        }
+        return self.pixels(assets, clouds, window)
 
     def pixels(
-        self, assets: Mapping[str, _Read], mask: _Read | None, window: PixelWindow
+        self,
+        assets: Mapping[str, AssetPixels],
+        clouds: Mapping[str, AssetPixels],
+        window: PixelWindow,
     ) -> ScenePixels:
-        """The pixels of a window, of what was read of it."""
+        """The pixels of a window, of what was read of it and, for clouds, around it.
+
+        Raises:
+            SceneError: If what should tell clouds cannot.
+        """
         shape = (window.height_px, window.width_px)
         clear = np.ones(shape, dtype=bool)
         for _, is_valid in assets.values():
             clear &= is_valid
-        collection = self._plan.collection
-        if mask is not None and collection.mask is not None:
-            classes, is_valid = mask
-            clear &= is_valid & mask_of_classes(classes[0], collection.mask)
-        if self._plan.uses_model and clear.any():
-            clear &= self._seen_by_model(assets, clear)
-        layers = [self._layer(assets, source) for source in self._bands.values()]
+        if clouds:
+            clear &= self._clouds.clear(clouds)
+        layers = []
+        for source in self._plan.bands.values():
+            values, _ = assets[source.asset]
+            layer = values[self._numbers[source.asset].index(source.number)]
+            if self._plan.collection.reflectance:
+                packing = packing_of(self.item, self._plan.collection, source)
+                layer = written_values(packing.reflectance(layer))
+            layers.append(layer)
         values = np.stack(layers) if layers else np.empty((0, *shape), np.int16)
         return ScenePixels(values, clear)
 
-    def _layer(self, assets: Mapping[str, _Read], source: BandSource) -> NDArray[Any]:
-        """A band as it is written."""
-        values = self._raw(assets, source)
-        if not self._plan.collection.reflectance:
-            return values
-        packing = packing_of(self.item, self._plan.collection, source)
-        return written_values(packing.reflectance(values))
-
-    def _raw(self, assets: Mapping[str, _Read], source: BandSource) -> NDArray[Any]:
-        values, _ = assets[source.asset]
-        layer: NDArray[Any] = values[self._numbers[source.asset].index(source.number)]
-        return layer
-
-    def _seen_by_model(
-        self, assets: Mapping[str, _Read], clear: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        from geochg.stac.cloud_masks import mask_by_model
-
-        bands = {}
-        for name, source in self._plan.model_bands.items():
-            packing = packing_of(self.item, self._plan.collection, source)
-            reflectance = packing.reflectance(self._raw(assets, source))
-            bands[name] = np.where(clear, reflectance, np.float32(0))
-        return mask_by_model(bands)
-
 
 @dataclass(frozen=True)
-class _PendingPixels:
-    """Assets of a scene that are being read."""
+class PendingPixels:
+    """A part of a scene that is being read.
+
+    Attributes:
+        reader: Reader of the scene.
+        assets: Its bands by asset.
+        clouds: What tells clouds, by asset.
+        window: The part.
+    """
 
     reader: SceneReader
-    assets: Mapping[str, Future[_Read]]
-    mask: Future[_Read] | None
+    assets: Mapping[str, Future[AssetPixels]]
+    clouds: Mapping[str, Future[AssetPixels]]
     window: PixelWindow
 
     def result(self) -> ScenePixels:
@@ -212,8 +175,14 @@ class _PendingPixels:
             SceneError: If an asset cannot be read.
         """
         assets = {key: future.result() for key, future in self.assets.items()}
-        mask = None if self.mask is None else self.mask.result()
-        return self.reader.pixels(assets, mask, self.window)
+        clouds = {key: future.result() for key, future in self.clouds.items()}
+        return self.reader.pixels(assets, clouds, self.window)
+
+    def drop(self) -> None:
+        """Waits until nothing is read any more."""
+        for future in (*self.assets.values(), *self.clouds.values()):
+            if not future.cancel():
+                future.exception()
 
 
 def read_scenes(
@@ -229,15 +198,9 @@ def read_scenes(
         return [pixels.result() for pixels in pending]
     except BaseException:
         # No thread may still read what is closed after this.
-        _wait_for(pending)
+        for pixels in pending:
+            pixels.drop()
         raise
-
-
-def _wait_for(pending: Iterable[_PendingPixels]) -> None:
-    for pixels in pending:
-        for future in [*pixels.assets.values(), *([pixels.mask] if pixels.mask else [])]:
-            if not future.cancel():
-                future.exception()
 
 
 def mosaic_of(scenes: Sequence[ScenePixels]) -> ScenePixels:
