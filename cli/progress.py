@@ -26,6 +26,8 @@ _STAGES = {
     "scenes": "scenes",
     "tiles": "asking about tiles",
     "write": "writing",
+    "clouds": "looking for clouds",
+    "scenes": "fetching scenes",
     "evaluate": "asking about pairs",
     "scored": "scoring pairs",
     "cut": "cutting tiles",

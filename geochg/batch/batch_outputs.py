@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from geochg import __version__
 from geochg.batch.merged_layer import LayerScene, MergedFrames, merged_crs
-from geochg.batch.scene_records import SceneRecord
+from geochg.batch.scene_records import ScenePaths, SceneRecord
+from geochg.errors import RunError
 from geochg.features.layer import FRAME_ROWS
+from geochg.files.table_columns import BATCH_AREA_COLUMNS, BATCH_SCENE_COLUMNS, ZONE_COLUMNS
+from geochg.files.text_file import read_table
 from geochg.options import CHANGES_LAYER
 from geochg.safety.untrusted_text import printable, without_secrets
 from geochg.tasks.quantities import rounded_value
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.layers import write_frames
-from geochg.writers.recognition import AREAS_HEAD, SCENES_HEAD
 from geochg.writers.staging import Staging
+from geochg.writers.tables import row_cells
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -123,13 +126,13 @@ def write_batch(
     totals = MergedTotals(0, 0.0)
     with Staging(overwrite=overwrite) as staging:
         with staging.write(outputs.scenes) as path:
-            _write_table(path, SCENES_HEAD, map(_status_cells, statuses))
+            _write_table(path, BATCH_SCENE_COLUMNS, map(_status_cells, statuses))
         if scenes:
             with (
                 staging.write(outputs.areas) as areas_path,
                 areas_path.open("w", encoding="utf-8", newline="") as areas_file,
             ):
-                table = AreaTable(csv.writer(areas_file, lineterminator="\n"))
+                table = AreaTable(folder, csv.writer(areas_file, lineterminator="\n"))
                 with staging.write(outputs.changes, CHANGES_LAYER) as path:
                     crs = merged_crs(scenes)
                     frames = MergedFrames(folder, scenes, crs)
@@ -144,17 +147,18 @@ class AreaTable:
     """Areas by scene, zone, class and direction, written scene by scene.
 
     Args:
+        folder: Folder of the batch.
         writer: Writes the rows.
 
     Attributes:
         area_m2: Area of all features so far.
     """
 
-    def __init__(self, writer: Any) -> None:  # noqa: ANN401
+    def __init__(self, folder: Path, writer: Any) -> None:  # noqa: ANN401
         self.area_m2 = 0.0
-        self._writer = writer
+        self._folder, self._writer = folder, writer
         self._sums: dict[_Kind, list[float]] = {}
-        writer.writerow(AREAS_HEAD)
+        writer.writerow(BATCH_AREA_COLUMNS)
 
     def passed(self, frames: MergedFrames) -> Iterator[GeoDataFrame]:
         """The tables, whose features are summed up on the way."""
@@ -171,15 +175,29 @@ class AreaTable:
             self._close(current)
 
     def _close(self, scene: LayerScene) -> None:
-        """Writes the rows of a scene; one without changes has one row, of 0."""
+        """Writes the rows of a scene; one without changes or zones has one row, of 0."""
         rows = [
             (*kind, len(areas), rounded_value(math.fsum(areas), 1))
             for kind, areas in sorted(self._sums.items())
         ]
-        for row in rows or [("", "", "", 0, 0.0)]:
-            self._writer.writerow((scene.id, *row))
         self.area_m2 = math.fsum([self.area_m2, *(area for *_, area in rows)])
         self._sums = {}
+        if scene.record.has_zones:
+            self._copy_zones(scene)
+            return
+        for row in rows or [("", "", "", 0, 0.0)]:
+            self._writer.writerow(row_cells((scene.id, *row)))
+
+    def _copy_zones(self, scene: LayerScene) -> None:
+        """Writes the rows of the table of zones that was made with the layer of a scene."""
+        table = read_table(ScenePaths.of(self._folder, scene.id).zones)
+        if table.columns != ZONE_COLUMNS:
+            raise RunError(
+                f"{table.path} is not the table of zones that geochg wrote",
+                "delete it and give the same command again",
+            )
+        for _, cells in table.rows():
+            self._writer.writerow([*row_cells([scene.id]), *cells.values()])
 
 
 def _joined(frames: Iterable[GeoDataFrame]) -> Iterator[GeoDataFrame]:
@@ -242,4 +260,4 @@ def _write_table(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(head)
         for row in rows:
-            writer.writerow([printable(cell) if isinstance(cell, str) else cell for cell in row])
+            writer.writerow(row_cells(row))

@@ -1,6 +1,7 @@
 """What a batch keeps of each scene in its folder, and whether a scene is finished.
 
-A scene `ID` has `scenes/ID.gpkg`, its change layer, and `scenes/ID.json`, its record: the inputs
+A scene `ID` has `scenes/ID.gpkg`, its change layer, where zones are named `scenes/ID.csv`, its sums
+by zone, and `scenes/ID.json`, its record: the inputs
 and options it was made with, the state of every file behind them, and what came out. Whoever runs a
 scene writes its record when the layer is whole, so that a batch that was stopped at any moment, on
 any machine, knows its finished scenes by what they were made of.
@@ -44,6 +45,7 @@ class SceneRecord:
         area_m2: Their area.
         tiles: Numbers of its tiles, as the layer's metadata has them.
         caption: A sentence about the scene.
+        has_zones: Whether its changes were summed up by zone.
         warnings: What its user was warned of.
         seconds: Time that it took, from opening its rasters to its layer.
         host: Name of the machine that ran it.
@@ -57,6 +59,7 @@ class SceneRecord:
     area_m2: float
     tiles: dict[str, int]
     caption: str = ""
+    has_zones: bool = False
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
     host: str = ""
@@ -89,10 +92,12 @@ class ScenePaths:
 
     Attributes:
         layer: Its change layer.
+        zones: Its sums by zone, where zones are named.
         record: Its record.
     """
 
     layer: Path
+    zones: Path
     record: Path
 
     @classmethod
@@ -100,7 +105,8 @@ class ScenePaths:
         """The files of a scene in the folder of its batch."""
         # Not `with_suffix`: ids may have dots.
         scenes = folder / SCENES_FOLDER
-        return cls(scenes / f"{scene_id}.gpkg", scenes / f"{scene_id}.json")
+        names = (f"{scene_id}.{suffix}" for suffix in ("gpkg", "csv", "json"))
+        return cls(*(scenes / name for name in names))
 
 
 def asked_facts(scene: BatchScene) -> dict[str, Any]:
@@ -111,6 +117,8 @@ def asked_facts(scene: BatchScene) -> dict[str, Any]:
         "after": scene.after,
         "options": scene.options.shaping(),
         "classes_file": scene.options.classes_file,
+        "zones": scene.options.zones,
+        "zone_name": scene.options.zone_name,
     }
     plain: dict[str, Any] = json.loads(json.dumps(facts))
     return plain
@@ -126,8 +134,8 @@ def states_of(files: Iterable[str | Path]) -> list[dict[str, Any]]:
 
 
 def option_files(options: AnalyzeOptions) -> list[Path]:
-    """The files that options name: an area, classes, the folders of models and adapters."""
-    names = [file_of(options.aoi)] if options.aoi else []
+    """The files that options name: areas, classes, the folders of models and adapters."""
+    names = [file_of(text) for text in (options.aoi, options.zones) if text]
     names += [options.classes_file, options.model.partition(":")[2]]
     names += [options.clue_model.partition(":")[2]]
     for model, own_options in (
@@ -183,6 +191,8 @@ def finished_record(folder: Path, scene: BatchScene) -> SceneRecord | None:
     if record is None or record.asked != asked_facts(scene):
         return None
     if states_of(str(state.get("path")) for state in record.files) != record.files:
+        return None
+    if record.has_zones and not paths.zones.is_file():
         return None
     return record if _is_layer(paths.layer, record) else None
 

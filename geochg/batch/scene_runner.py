@@ -26,6 +26,7 @@ from geochg.batch.scene_records import (
 from geochg.errors import CancelledRunError, GeochgError, ModelError, OptionError
 from geochg.events import Event, Listener, Notice
 from geochg.extras import extras_named
+from geochg.features.zones import ZonesElsewhereError
 from geochg.files.same_run import AnotherRunError
 from geochg.models.base import ChangeModel
 from geochg.models.loading import load_configured_model
@@ -206,11 +207,11 @@ class SceneRunner:
         warnings = _Warnings(listener)
         analysis = _Analysis(self, scene, warnings, cancel, answer_tiles)
         try:
-            result = analysis.result(paths.layer)
+            result = analysis.result(paths)
         except AnotherRunError:
             # What is left of a run with other options or inputs is of no use to this one.
             remove_journal(journal_path(paths.layer))
-            result = analysis.result(paths.layer)
+            result = analysis.result(paths)
         seconds = round(time.monotonic() - start_s, 2)
         states = analysis.input_states
         record = _record_of(scene, result, states, paths.layer, warnings.messages, seconds)
@@ -229,13 +230,21 @@ class _Analysis:
     answer_tiles: AnswerTiles | None
     input_states: list[dict[str, Any]] | None = None
 
-    def result(self, layer: Path) -> ChangeResult:
-        """Runs it."""
+    def result(self, paths: ScenePaths) -> ChangeResult:
+        """Runs it; without zones where none lies on the scene."""
         options = replace(self.scene.options, resume=True)
+        try:
+            return self._result(paths, options)
+        except ZonesElsewhereError:
+            text = "none of the zones lies on this scene"
+            self.listener(Notice(text, warning=True))
+            return self._result(paths, replace(options, zones="", zone_name=""))
+
+    def _result(self, paths: ScenePaths, options: AnalyzeOptions) -> ChangeResult:
         return analyze_series(
             (self.scene.before, self.scene.after),
             options,
-            outputs=Outputs(layer),
+            outputs=Outputs(paths.layer, zones_table=paths.zones if options.zones else None),
             listener=self.listener,
             cancel=self.cancel,
             model=self.runner.model(options),
@@ -280,6 +289,7 @@ def _record_of(
         area_m2=rounded_value(sum(total.area_m2 for total in totals), 1),
         tiles=result.metadata["tiles"],
         caption=result.metadata["caption"],
+        has_zones=result.zones is not None,
         warnings=warnings,
         seconds=seconds,
         host=socket.gethostname(),

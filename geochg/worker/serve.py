@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 
+from geochg.files.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claim_pipes, lines_of
 from geochg.safety.untrusted_text import cleaned
 from geochg.worker.calls import Calls, Method
 from geochg.worker.messages import (
@@ -21,7 +22,6 @@ from geochg.worker.messages import (
     request_of,
 )
 from geochg.worker.methods import methods
-from geochg.files.pipes import LONGEST_LINE_BYTES, Outbox, Pipes, claim_pipes, lines_of
 
 GRACE_S = 3.0
 """Time that what is under way has to stop, and its answers to be read, when stdin has ended."""

@@ -9,6 +9,13 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from geochg.files.table_columns import (
+    BATCH_AREA_COLUMNS,
+    BATCH_SCENE_COLUMNS,
+    FROM_TO_COLUMNS,
+    PERIOD_COLUMNS,
+    ZONE_COLUMNS,
+)
 from geochg.options import VERSION_KEY
 
 METADATA_KEY = "geochg"
@@ -16,15 +23,6 @@ METADATA_KEY = "geochg"
 
 PARQUET_SUFFIXES = (".parquet", ".geoparquet")
 """Suffixes of GeoParquet, which pyarrow reads and writes."""
-
-AREAS_HEAD = ("scene", "zone", "class", "change", "count", "area_m2")
-"""Columns of the areas of a batch."""
-
-SCENES_HEAD = (
-    *("scene", "status", "reason", "attempts", "place", "features", "area_m2", "tiles"),
-    *("tiles_changed", "tiles_failed", "seconds", "host", "caption", "warnings", "before", "after"),
-)
-"""Columns of the states of the scenes of a batch."""
 
 _HEAD_BYTES = 1 << 20
 _SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
@@ -138,9 +136,12 @@ def _has_tables_mark(path: Path) -> bool:
 
 
 def _has_table_head(path: Path) -> bool:
-    """A table of comma-separated values tells by its columns, all of them, whose it is."""
+    """Whether the first line of a table names the columns of one of ours, all of them."""
     first_line = _head(path).partition("\n")[0].rstrip("\r")
-    return first_line in {",".join(head) for head in (AREAS_HEAD, SCENES_HEAD)}
+    heads = (ZONE_COLUMNS, FROM_TO_COLUMNS)
+    series_heads = ((*PERIOD_COLUMNS, *head) for head in heads)
+    all_heads = (*heads, *series_heads, BATCH_AREA_COLUMNS, BATCH_SCENE_COLUMNS)
+    return first_line in {",".join(head) for head in all_heads}
 
 
 def _head(path: Path) -> str:
@@ -162,6 +163,6 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".png": _has_picture_mark,
     ".toml": _has_options_mark,
     ".jsonl": _has_lines_mark,
-    ".md": _has_tables_mark,
     ".csv": _has_table_head,
+    ".md": _has_tables_mark,
 }

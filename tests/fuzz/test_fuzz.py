@@ -18,12 +18,12 @@ from rasters import ORIGIN, UTM
 
 from geochg.datasets.examples import read_examples
 from geochg.errors import InputError, ModelError, OptionError
+from geochg.files.pipes import Pipes
 from geochg.models.adapters import adapter_folder
 from geochg.models.endpoint.reply import NoAnswerError, answer_text
 from geochg.models.model_files import fingerprint, weight_files
 from geochg.options import AnalyzeOptions
 from geochg.tiling.aoi import cut_to_area
-from geochg.files.pipes import Pipes
 from geochg.worker.serve import serve
 from geochg_cli.main import main
 from geochg_cli.pair_options import named_values
