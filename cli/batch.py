@@ -69,8 +69,8 @@ def _batch_settings(ctx: click.Context) -> Any:  # noqa: ANN401
     from geochg.batch.batch_options import BatchOptions
 
     names = [spec.name for spec in BatchOptions.specs()]
-    given = {name: ctx.params[name] for name in names if ctx.params.get(name) is not None}
-    return BatchOptions.from_dict(given)
+    values = {name: ctx.params[name] for name in names if ctx.params.get(name) is not None}
+    return BatchOptions.from_dict(values)
 
 
 def _as_json(result: BatchResult) -> str:
@@ -92,13 +92,13 @@ def _in_words(result: BatchResult) -> str:
     from geochg.tasks.quantities import listed_area
 
     finished = result.count("done") + result.count("kept")
-    kept = f" ({result.count('kept')} of them before)" if result.count("kept") else ""
+    kept_text = f" ({result.count('kept')} of them before)" if result.count("kept") else ""
     lines = [
         str(result.outputs.changes),
         str(result.outputs.areas),
         str(result.outputs.scenes),
-        f"{finished} of {len(result.scenes)} scenes are finished{kept}: {result.features} changes "
-        f"on {listed_area(result.area_m2)}",
+        f"{finished} of {len(result.scenes)} scenes are finished{kept_text}: "
+        f"{result.features} changes on {listed_area(result.area_m2)}",
     ]
     if not finished:
         lines = [str(result.outputs.scenes), f"none of {len(result.scenes)} scenes is finished"]

@@ -70,8 +70,10 @@ def batch_options(command: Command) -> Command:
         if spec.facts.commands is None or "analyze" in spec.facts.commands
         if spec.name not in _NOT_OF_A_BATCH
     ]
-    own = [option_of(spec) for spec in BatchOptions.specs()]
-    return with_options((*own, *fields[:2], *MODELS_OWN, *fields[2:], OPTIONS_FILE))(command)
+    own_options = [option_of(spec) for spec in BatchOptions.specs()]
+    return with_options((*own_options, *fields[:2], *MODELS_OWN, *fields[2:], OPTIONS_FILE))(
+        command
+    )
 
 
 def options_of(ctx: click.Context) -> AnalyzeOptions:

@@ -23,7 +23,7 @@ from geochg.events import Progress as ProgressEvent
 _STAGES = {
     "shift": "measuring the shift",
     "survey": "looking at the pair",
-    "scenes": "scenes",
+    "batch": "running scenes",
     "tiles": "asking about tiles",
     "write": "writing",
     "clouds": "looking for clouds",

@@ -137,7 +137,9 @@ def write_batch(
                     crs = merged_crs(scenes)
                     frames = MergedFrames(folder, scenes, crs)
                     facts = _facts(statuses, scenes, crs)
-                    write_frames(_joined(table.passed(frames)), path, facts, layer=CHANGES_LAYER)
+                    write_frames(
+                        _joined_tables(table.sum_up(frames)), path, facts, layer=CHANGES_LAYER
+                    )
                 totals = MergedTotals(frames.features, table.area_m2)
         staging.commit()
     return totals
@@ -160,7 +162,7 @@ class AreaTable:
         self._sums: dict[_Kind, list[float]] = {}
         writer.writerow(BATCH_AREA_COLUMNS)
 
-    def passed(self, frames: MergedFrames) -> Iterator[GeoDataFrame]:
+    def sum_up(self, frames: MergedFrames) -> Iterator[GeoDataFrame]:
         """The tables, whose features are summed up on the way."""
         current: LayerScene | None = None
         for scene, frame in frames:
@@ -200,7 +202,7 @@ class AreaTable:
             self._writer.writerow([*row_cells([scene.id]), *cells.values()])
 
 
-def _joined(frames: Iterable[GeoDataFrame]) -> Iterator[GeoDataFrame]:
+def _joined_tables(frames: Iterable[GeoDataFrame]) -> Iterator[GeoDataFrame]:
     """Tables of about `FRAME_ROWS` features, of small ones; an empty one only where all are."""
     import pandas as pd
 
@@ -238,9 +240,9 @@ def _facts(
 
 def _status_cells(status: SceneStatus) -> tuple[Any, ...]:
     record = status.record
-    told: tuple[Any, ...] = ("",) * 9
+    results: tuple[Any, ...] = ("",) * 9
     if record is not None:
-        told = (
+        results = (
             record.features,
             record.area_m2,
             record.tiles.get("total", ""),
@@ -252,7 +254,15 @@ def _status_cells(status: SceneStatus) -> tuple[Any, ...]:
             "; ".join(record.warnings),
         )
     names = map(without_secrets, (status.before, status.after))
-    return (status.id, status.status, status.reason, status.attempts, status.place, *told, *names)
+    return (
+        status.id,
+        status.status,
+        status.reason,
+        status.attempts,
+        status.place,
+        *results,
+        *names,
+    )
 
 
 def _write_table(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

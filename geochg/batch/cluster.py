@@ -154,7 +154,7 @@ class ClusterPool:
 
     def _outcome(self, future: _Future) -> SceneOutcome | None:
         """What came of a scene."""
-        scene_id = next((name for name, own in self._futures.items() if own is future), None)
+        scene_id = next((name for name, handed in self._futures.items() if handed is future), None)
         if scene_id is None:
             return None
         if future.status in ("cancelled", "lost") and not self._is_stopping:

@@ -120,12 +120,12 @@ def _while_wanted() -> Iterator[Flag]:
         ended.set()
 
 
-def _send_parts(parts: Iterator[ScenePart], most: int) -> Iterator[Any]:
+def _send_parts(parts: Iterator[ScenePart], ahead: int) -> Iterator[Any]:
     """Has all workers answer parts of a scene, and gives what they answered as it comes.
 
     Args:
         parts: The parts.
-        most: Most parts that are under way for each thread of a worker.
+        ahead: Most parts that are under way for each thread of a worker.
     """
     from distributed import as_completed, worker_client
 
@@ -135,7 +135,7 @@ def _send_parts(parts: Iterator[ScenePart], most: int) -> Iterator[Any]:
         submit: Callable[[ScenePart], Any] = partial(
             client.submit, answer_part_here, pure=False, priority=10
         )
-        waiting = as_completed([submit(part) for part in islice(parts, most * threads)])
+        waiting = as_completed([submit(part) for part in islice(parts, ahead * threads)])
         for future in waiting:
             yield future.result()
             if (part := next(parts, None)) is not None:

@@ -163,7 +163,7 @@ class LocalProcesses:
     def _content_of(self, message: _Message) -> SceneOutcome | SceneProgress | None:
         child, content = message
         if content is None:
-            return self._ended(child)
+            return self._outcome_of_end(child)
         child.has_answered, self._early_ends = True, 0
         if "ready" in content:
             return None
@@ -172,7 +172,7 @@ class LocalProcesses:
         child.task = None
         return SceneOutcome.from_dict(content["outcome"])
 
-    def _ended(self, child: _Child) -> SceneOutcome | None:
+    def _outcome_of_end(self, child: _Child) -> SceneOutcome | None:
         """What became of the scene of a process that has ended."""
         code, task = child.end(), child.task
         child.task = None

@@ -107,10 +107,10 @@ class MergedFrames:
         """
         for scene in self._scenes:
             for frame in scene_frames(self._folder, scene):
-                yield scene, self._merged(scene, frame)
+                yield scene, self._merged_table(scene, frame)
                 self.features += len(frame)
 
-    def _merged(self, scene: LayerScene, frame: GeoDataFrame) -> GeoDataFrame:
+    def _merged_table(self, scene: LayerScene, frame: GeoDataFrame) -> GeoDataFrame:
         """A table with numbers that are unique in the merged layer, in its CRS."""
         import pandas as pd
 

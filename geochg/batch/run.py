@@ -33,7 +33,7 @@ class BatchResult:
 
     Attributes:
         outputs: The files written; those without a finished scene have no layer and no areas.
-        scenes: What came of each row of the list, in its order; the refused ones are last.
+        scenes: The state of each row of the list, in its order; the refused ones are last.
         features: Number of features of all finished scenes.
         area_m2: Their area.
     """
@@ -73,7 +73,7 @@ def analyze_batch(
             wanted `id` and `options`, whose relative paths start from the folder this runs in.
         folder: Folder of the outputs, which is made if need be.
         options: Options of all scenes; those of a pair count instead.
-        batch: Where the scenes are run, and how often.
+        batch: The options of the batch itself: processes, cluster, retries.
         listener: A function that is called on the calling thread with progress and notices.
         cancel: A flag; once it is set, all scenes stop at their next tile.
 
@@ -119,11 +119,11 @@ class _BatchRun:
 
     def statuses(self) -> Iterator[SceneStatus]:
         """Runs the scenes, and gives what came of each in the order of the list."""
-        kept: dict[str, SceneRecord] = {}
+        kept_records: dict[str, SceneRecord] = {}
         waiting: list[SceneTask] = []
         for scene in self.scenes:
             if record := finished_record(self.folder, scene):
-                kept[scene.id] = record
+                kept_records[scene.id] = record
             else:
                 waiting.append(SceneTask(self.folder, scene))
         # Scenes of one model stand together, so that it is loaded once; else as in the list.
@@ -144,11 +144,11 @@ class _BatchRun:
                     take,
                     self.listener,
                     self.cancel,
-                    finished=len(kept),
+                    finished=len(kept_records),
                     total=len(self.scenes),
                 )
         for scene in self.scenes:
-            yield _status(scene, kept.get(scene.id), results.get(scene.id))
+            yield _status(scene, kept_records.get(scene.id), results.get(scene.id))
 
 
 def _model_key(task: SceneTask) -> str:

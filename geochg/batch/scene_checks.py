@@ -76,13 +76,13 @@ def checked_scenes(
     base = NamesFrom(Path.cwd()).options(options)
     width = max(4, len(str(len(rows))))
     ids = [row.id or f"{n:0{width}}" for n, row in enumerate(rows, start=1)]
-    counts = Counter(map(_folded, ids))
+    counts = Counter(map(_folded_id, ids))
     checked_options = _CheckedOptions(base)
     scenes, refused_rows = [], []
     for row, scene_id in zip(rows, ids, strict=True):
         fault = row.fault or _id_fault(scene_id)
-        if not fault and counts[_folded(scene_id)] > 1:
-            fault = f"the id {scene_id!r} stands {counts[_folded(scene_id)]} times in the list"
+        if not fault and counts[_folded_id(scene_id)] > 1:
+            fault = f"the id {scene_id!r} stands {counts[_folded_id(scene_id)]} times in the list"
         if not fault:
             before, after = _raster(row, "before"), _raster(row, "after")
             scene_options, fault = checked_options.of_row(row)
@@ -97,7 +97,7 @@ def checked_scenes(
     return scenes, refused_rows
 
 
-def _folded(scene_id: str) -> str:
+def _folded_id(scene_id: str) -> str:
     """An id as file systems without cases compare it."""
     return unicodedata.normalize("NFC", scene_id).casefold()
 
@@ -161,12 +161,14 @@ class _CheckedOptions:
         except (TypeError, ValueError):
             return self._base, "its options are no plain values of JSON"
         if key not in self._known:
-            self._known[key] = self._checked(row.options, row.folder)
+            self._known[key] = self._checked_options(row.options, row.folder)
         return self._known[key]
 
-    def _checked(self, row_options: Mapping[str, Any], folder: Path) -> tuple[AnalyzeOptions, str]:
+    def _checked_options(
+        self, row_options: Mapping[str, Any], folder: Path
+    ) -> tuple[AnalyzeOptions, str]:
         try:
-            options = self._merged(row_options, folder)
+            options = self._merged_options(row_options, folder)
             check_prompts(options.prompts)
             for model in filter(None, (options.model, options.clue_model)):
                 find_backend(model)
@@ -174,21 +176,23 @@ class _CheckedOptions:
         except GeochgError as error:
             return self._base, ": ".join(filter(None, (error.message, error.hint)))
 
-    def _merged(self, row_options: Mapping[str, Any], folder: Path) -> AnalyzeOptions:
+    def _merged_options(self, row_options: Mapping[str, Any], folder: Path) -> AnalyzeOptions:
         if not row_options:
             return self._base
         if barred := sorted(OF_THE_WHOLE & row_options.keys()):
             raise OptionError(f"the option {barred[0]!r} is none of a single pair", "leave it out")
         base = self._base.to_dict()
         merged = AnalyzeOptions.from_dict({**base, **row_options})
-        placed = NamesFrom(folder.absolute()).options(merged).to_dict()
+        placed_options = NamesFrom(folder.absolute()).options(merged).to_dict()
         # Paths of the command line start from its folder, those of a row from the list's.
-        return AnalyzeOptions.from_dict({**base, **{name: placed[name] for name in row_options}})
+        return AnalyzeOptions.from_dict(
+            {**base, **{name: placed_options[name] for name in row_options}}
+        )
 
 
-def first_faults(refused_rows: Iterable[RefusedRow], most: int = 10) -> str:
+def first_faults(refused_rows: Iterable[RefusedRow], limit: int = 10) -> str:
     """The first rows that cannot be run, in one line."""
     rows = list(refused_rows)
-    texts = [f"{row.place}: {row.reason}" for row in rows[:most]]
-    further = f" and {len(rows) - most} more" if len(rows) > most else ""
+    texts = [f"{row.place}: {row.reason}" for row in rows[:limit]]
+    further = f" and {len(rows) - limit} more" if len(rows) > limit else ""
     return "; ".join(texts) + further

@@ -128,8 +128,8 @@ class _Scheduling:
             return
         if isinstance(message, SceneProgress):
             self._tiles[message.id] = (message.done, message.total)
-            done, total = map(sum, zip(*self._tiles.values(), strict=True))
-            self._listener(Progress("tiles", done, total))
+            done_count, total = map(sum, zip(*self._tiles.values(), strict=True))
+            self._listener(Progress("tiles", done_count, total))
             return
         attempts = self._running.pop(message.id)
         self._tiles.pop(message.id, None)
@@ -158,7 +158,7 @@ class _Scheduling:
         return now_s - attempts.held_since_s < MOST_HELD_S
 
     def _tell_scenes(self) -> None:
-        self._listener(Progress("scenes", self._finished, self._total))
+        self._listener(Progress("batch", self._finished, self._total))
 
     def _stop(self) -> None:
         """Lets the scenes under way stop.

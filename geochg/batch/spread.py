@@ -60,7 +60,7 @@ class AnsweredPart:
     """What came of a part.
 
     Attributes:
-        results: The tiles that were answered.
+        results: The tiles that were part.
         skipped: Tiles without data.
         failures: Tiles that failed.
         spent: Tokens that a server counted for them.
@@ -111,13 +111,13 @@ def spread_answers(
         runner.surveyed = run
         run.measure(journal)
     measured = {name: value for name in _MEASURED if (value := journal.measurement(name))}
-    wanted = (window.index for window in run.layout if window.index not in finished)
+    waiting = (window.index for window in run.layout if window.index not in finished)
     done_count = len(finished)
-    parts = (ScenePart(scene, measured, indices) for indices in _portions(wanted))
-    for answered in send(parts, PARTS_AHEAD):
-        journal.add(answered.results, answered.skipped, with_spent(journal, answered.spent))
-        failures += answered.failures
-        done_count += len(answered.results) + len(answered.skipped) + len(answered.failures)
+    parts = (ScenePart(scene, measured, indices) for indices in _portions(waiting))
+    for part in send(parts, PARTS_AHEAD):
+        journal.add(part.results, part.skipped, with_spent(journal, part.spent))
+        failures += part.failures
+        done_count += len(part.results) + len(part.skipped) + len(part.failures)
         tell(Progress("tiles", done_count, len(run.layout)))
         if run.cancel.is_set():
             raise CancelledRunError("cancelled", "give the same command again to go on")
@@ -167,7 +167,7 @@ class SpreadScenes:
             GeochgError: As `Run.answer_tiles` does.
         """
         with self._runner.model_lock, gdal_settings():
-            scene = self._opened(part, cancel)
+            scene = self._open_scene_of(part, cancel)
             run = Run(**{**_fields(scene.run), "cancel": cancel})
             with Journal.begin(None, run.layout, {}, resume=False, classes=CLASSES) as journal:
                 windows = (run.layout[index] for index in part.indices)
@@ -179,17 +179,17 @@ class SpreadScenes:
                     journal.measurement(TOKENS) or {},
                 )
 
-    def _opened(self, part: ScenePart, cancel: Flag) -> _OpenScene:
+    def _open_scene_of(self, part: ScenePart, cancel: Flag) -> _OpenScene:
         """The scene of a part; its model has surveyed it last of all."""
-        known = self._open
+        open_scene = self._open
         model = self._runner.model(part.scene.options)
         if (
-            known is not None
-            and (known.scene, known.measured) == (part.scene, part.measured)
-            and known.model is model
-            and self._runner.surveyed is known
+            open_scene is not None
+            and (open_scene.scene, open_scene.measured) == (part.scene, part.measured)
+            and open_scene.model is model
+            and self._runner.surveyed is open_scene
         ):
-            return known
+            return open_scene
         scene = _open_scene(part, model, cancel)
         self._open = self._runner.surveyed = scene
         return scene

@@ -30,8 +30,8 @@ def devices_here() -> list[dict[str, str]]:
 def processors() -> int:
     """Number of processors this process may use, which can be fewer than the machine has."""
     allowed = getattr(os, "sched_getaffinity", None)
-    here = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return min([here, *_limits])
+    count = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return min([count, *_limits])
 
 
 def limit_processors(count: int) -> None:

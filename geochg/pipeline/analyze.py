@@ -110,8 +110,7 @@ def analyze_series(
         listener: A function that is called on the calling thread with progress and notices.
         cancel: A flag; once it is set, the run stops at the next tile.
         model: The model that `load_configured_model` gives for these options; loaded when None.
-        answer_tiles: How the tiles of a run are answered; here, one batch after the other, unless
-            told otherwise. `geochg.batch` spreads them over machines.
+        answer_tiles: A function that answers the tiles of a run in place of `Run.answer_tiles`.
 
     Returns:
         The features and the facts about the run.
@@ -143,9 +142,7 @@ def analyze_series(
         with begin_journal(runs[-1], between, parts=len(runs)) as journal:
             if between and not journal.count():
                 tell_series(series, model, listener, together=together)
-            spans = answer_spans(
-                series, runs, journal, together=together, answer_tiles=answer_tiles
-            )
+            spans = answer_spans(series, runs, journal, answer_tiles, together=together)
             result = finish(spans, series.sources, zones=zones, together=together)
             journal.remove()
     return result

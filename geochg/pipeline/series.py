@@ -182,9 +182,9 @@ def answer_spans(
     series: PlacedSeries,
     runs: Sequence[Run],
     journal: Journal,
+    answer_tiles: AnswerTiles = Run.answer_tiles,
     *,
     together: bool,
-    answer_tiles: AnswerTiles = Run.answer_tiles,
 ) -> list[AnsweredSpan]:
     """Answers about one span after the other, each as a pair, or about all of them at once.
 
@@ -192,8 +192,8 @@ def answer_spans(
         series: The dates.
         runs: A run for each span.
         journal: The journal, with a part for each span.
+        answer_tiles: Answers the tiles of a run.
         together: Whether the model is shown all dates at once.
-        answer_tiles: How the tiles of a run are answered.
 
     Raises:
         TilesFailedError: If tiles fail and the options do not allow it.

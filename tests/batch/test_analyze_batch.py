@@ -16,7 +16,6 @@ from batch_pairs import (
     features,
     geochg,
     rows_of,
-    write_list,
 )
 
 import geochg as package
@@ -26,27 +25,13 @@ from geochg.events import ignore
 
 pytestmark = pytest.mark.usefixtures("marker")
 
-FLAGS = ["--model", "marker", "--align", "off", "--tile-size", "64", "--overlap", "16"]
 FAILING = {"fail_tiles": [1]}
-SLOW = ["--model-option", "delay_s=0.05", "--batch-size", "4"]
 
 
 def analyze(folder, *numbers, rows=(), **batch):
     options = package.AnalyzeOptions.from_dict(OPTIONS)
     pairs = [*rows_of(folder[0], *numbers), *rows]
     return package.analyze_batch(pairs, folder[1], options, package.BatchOptions(**batch))
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, pairs_folder):
-    """The batch of pairs 0 to 3, run in one go on two processes."""
-    folder = tmp_path_factory.mktemp("whole")
-    listed = write_list(pairs_folder / "whole.csv", pairs_folder, 0, 1, 2, 3)
-    command = geochg("batch", str(listed), "-o", str(folder / "out"), *FLAGS, *SLOW, "--jobs", "2")
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "4 of 4 scenes are finished: 12 changes" in done.stdout
-    return folder / "out"
 
 
 def test_scenes_are_those_of_a_run_of_each_alone(whole, pairs_folder, tmp_path):
@@ -61,7 +46,8 @@ def test_scenes_are_those_of_a_run_of_each_alone(whole, pairs_folder, tmp_path):
 
 
 def start(listed, output, *extra):
-    command = geochg("batch", str(listed), "-o", str(output), *FLAGS, *SLOW, *extra)
+    options = str(listed.with_name("options.toml"))
+    command = geochg("batch", str(listed), "-o", str(output), "--options", options, *extra)
     return subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -76,7 +62,7 @@ def wait_for_journal(output, process):
 
 
 def test_what_is_killed_is_gone_on_with_and_gives_the_same(whole, pairs_folder, tmp_path):
-    listed, output = pairs_folder / "whole.csv", tmp_path / "out"
+    listed, output = pairs_folder / "pairs.csv", tmp_path / "out"
     process = start(listed, output, "--jobs", "2")
     wait_for_journal(output, process)
     children = psutil.Process(process.pid).children()
@@ -96,7 +82,7 @@ def test_what_is_killed_is_gone_on_with_and_gives_the_same(whole, pairs_folder, 
 
 def test_a_process_that_is_killed_costs_one_attempt_at_its_scene(whole, pairs_folder, tmp_path):
     output = tmp_path / "out"
-    process = start(pairs_folder / "whole.csv", output, "--jobs", "1", "--retry", "1")
+    process = start(pairs_folder / "pairs.csv", output, "--jobs", "1", "--retry", "1")
     wait_for_journal(output, process)
     (child,) = psutil.Process(process.pid).children()
     child.kill()
@@ -111,7 +97,7 @@ def test_a_process_that_is_killed_costs_one_attempt_at_its_scene(whole, pairs_fo
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
 def test_ctrl_c_stops_all_scenes_at_their_next_tile(pairs_folder, tmp_path):
     output = tmp_path / "out"
-    process = start(pairs_folder / "whole.csv", output, "--jobs", "2")
+    process = start(pairs_folder / "pairs.csv", output, "--jobs", "2")
     wait_for_journal(output, process)
     time.sleep(0.5)
     # As a terminal does, to all of them.
@@ -156,6 +142,34 @@ def test_rows_that_cannot_be_run_are_named_and_the_others_go_on(pairs_folder, tm
         ("torn", "done"),
     ]
     assert again.features == 6
+
+
+def test_areas_are_summed_up_by_zone_where_there_are_zones(pairs_folder, tmp_path):
+    import geopandas
+    import shapely
+
+    # Of the two scenes, pair 1 lies 5 km to the east of the zones.
+    west, mid, east = 499_000, 501_000, 504_000
+    boxes = [shapely.box(west, 4_990_000, mid, 5_000_500), shapely.box(mid, 4.99e6, east, 5.0005e6)]
+    zones = tmp_path / "zones.gpkg"
+    frame = geopandas.GeoDataFrame({"name": ["left", "=right"]}, geometry=boxes, crs="EPSG:32633")
+    frame.to_file(zones)
+    options = package.AnalyzeOptions.from_dict({**OPTIONS, "zones": str(zones)})
+    pairs, out = rows_of(pairs_folder, 0, 1), tmp_path / "out"
+    result = package.analyze_batch(pairs, out, options, package.BatchOptions(jobs=1))
+    assert "none of the zones" in " ".join(result.scenes[1].record.warnings)
+    with (out / "areas.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    first = [row for row in rows if row["scene"] == "s0"]
+    assert {row["zone"] for row in first} == {"left", "'=right"}
+    assert {row["zone"] for row in rows if row["scene"] == "s1"} == {""}
+    own = features(out / "scenes" / "s0.gpkg")
+    assert sum(float(row["area_m2"]) for row in first) == pytest.approx(own["area_m2"].sum(), abs=1)
+    again = package.analyze_batch(pairs, out, options, package.BatchOptions(jobs=1))
+    assert [scene.status for scene in again.scenes] == ["kept", "kept"]
+    (out / "scenes" / "s0.csv").unlink()
+    again = package.analyze_batch(pairs, out, options, package.BatchOptions(jobs=1))
+    assert [scene.status for scene in again.scenes] == ["done", "kept"]
 
 
 @pytest.mark.parametrize(

@@ -6,26 +6,24 @@ import subprocess
 import threading
 import time
 
-import psutil
 import pytest
 from batch_pairs import (
-    OPTIONS,
+    SLOW,
     assert_same_features,
     environment,
     geochg,
     rows_of,
-    write_list,
 )
 from dask_cluster import DaskCluster
 
 import geochg as package
 from geochg.batch import cluster as cluster_module
+from geochg.batch.scene_checks import BatchScene
+from geochg.batch.scene_runner import SceneState, SceneTask
 from geochg.errors import CancelledRunError, InputError
 from geochg.events import Progress
 
 pytestmark = pytest.mark.usefixtures("marker")
-
-SLOW = {**OPTIONS, "model_options": {"delay_s": 0.05}, "batch_size": 4}
 
 
 @pytest.fixture(scope="module")
@@ -34,32 +32,6 @@ def cluster(tmp_path_factory):
     running.start()
     yield running
     running.close()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, pairs_folder):
-    """The same pairs by a process of this machine."""
-    folder = tmp_path_factory.mktemp("whole") / "out"
-    listed = write_list(pairs_folder / "cluster.csv", pairs_folder, 0, 1, 2)
-    words = (
-        "batch",
-        str(listed),
-        "-o",
-        str(folder),
-        "--jobs",
-        "1",
-        "--options",
-        options_file(folder),
-    )
-    done = subprocess.run(geochg(*words), env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def options_file(folder):
-    path = folder.parent / "options.toml"
-    package.AnalyzeOptions.from_dict(SLOW).to_toml(path)
-    return str(path)
 
 
 def analyze(
@@ -75,9 +47,9 @@ def analyze(
 def test_spread_tiles_give_the_features_of_one_machine(cluster, whole, pairs_folder, tmp_path):
     events = []
     result = analyze(
-        pairs_folder, tmp_path / "out", cluster, 0, 1, 2, spread=10, listener=events.append
+        pairs_folder, tmp_path / "out", cluster, 0, 1, 2, 3, spread=10, listener=events.append
     )
-    assert [scene.status for scene in result.scenes] == ["done"] * 3
+    assert [scene.status for scene in result.scenes] == ["done"] * 4
     assert_same_features(tmp_path / "out" / "changes.gpkg", whole / "changes.gpkg")
     tiles = [event for event in events if isinstance(event, Progress) and event.stage == "tiles"]
     assert tiles
@@ -105,10 +77,10 @@ def test_a_batch_that_is_cancelled_leaves_the_workers_free(cluster, pairs_folder
     assert time.monotonic() - start < 30
 
 
-def start(cluster, pairs_folder, out, options):
+def start(cluster, pairs_folder, out):
     command = geochg(
-        "batch", str(pairs_folder / "cluster.csv"), "-o", str(out), "--cluster", cluster.address,
-        "--spread", "30", "--options", options, "--json",
+        "batch", str(pairs_folder / "pairs.csv"), "-o", str(out), "--cluster", cluster.address,
+        "--spread", "30", "--options", str(pairs_folder / "options.toml"), "--json",
     )  # fmt: skip
     return subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -126,19 +98,19 @@ def wait_for(process, condition):
 def test_client_worker_and_scheduler_are_killed_and_nothing_is_lost_or_doubled(
     whole, pairs_folder, tmp_path
 ):
-    out, options = tmp_path / "out", options_file(whole)
+    out = tmp_path / "out"
     cluster = DaskCluster(tmp_path, environment())
     cluster.start()
     try:
-        process = start(cluster, pairs_folder, out, options)
+        process = start(cluster, pairs_folder, out)
         wait_for(process, lambda: list(out.glob("scenes/*.journal-wal")))
         process.kill()
         process.communicate()
-        process = start(cluster, pairs_folder, out, options)
+        process = start(cluster, pairs_folder, out)
         wait_for(process, lambda: list(out.glob("scenes/*.json")))
         cluster.kill_worker()
         finished = len(list(out.glob("scenes/*.json")))
-        if finished < 3:
+        if finished < 4:
             wait_for(process, lambda: list(out.glob("scenes/*.journal-wal")))
         cluster.kill_scheduler()
         told, errors = process.communicate(timeout=60)
@@ -149,12 +121,12 @@ def test_client_worker_and_scheduler_are_killed_and_nothing_is_lost_or_doubled(
             assert not told
         cluster.close()
         cluster.start(workers=1)
-        process = start(cluster, pairs_folder, out, options)
+        process = start(cluster, pairs_folder, out)
         told, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         scenes = json.loads(told)["scenes"]
         assert scenes["kept"] >= finished
-        assert scenes["done"] + scenes["kept"] == 3
+        assert scenes["done"] + scenes["kept"] == 4
     finally:
         cluster.close()
     assert_same_features(out / "changes.gpkg", whole / "changes.gpkg")
@@ -162,35 +134,35 @@ def test_client_worker_and_scheduler_are_killed_and_nothing_is_lost_or_doubled(
     assert not list(out.glob("**/*.journal*"))
 
 
-def test_a_scene_that_kills_its_workers_fails_and_is_named(cluster, pairs_folder, tmp_path):
-    out = tmp_path / "out"
-    result_box = []
+def test_a_scene_that_kills_its_workers_has_failed(tmp_path):
+    class Gone(Exception):
+        pass
 
-    def run():
-        result_box.append(analyze(pairs_folder, out, cluster, 0, retry=0))
+    class Killed:
+        status = "error"
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while thread.is_alive() and time.monotonic() < deadline:
-        for worker in list(cluster.workers):
-            if any(out.glob("scenes/*.journal-wal")) and _holds(worker, out):
-                cluster.kill_worker(cluster.workers.index(worker))
-                cluster.add_worker()
-        time.sleep(0.02)
-    thread.join(60)
-    (scene,) = result_box[0].scenes
-    if scene.status == "failed":
-        assert "its workers failed" in scene.reason
-    else:
-        assert scene.status == "done"
+        def add_done_callback(self, call):
+            call(self)
 
+        def exception(self):
+            return Gone("4 workers died")
 
-def _holds(worker, out):
-    try:
-        return any(str(out) in file.path for file in psutil.Process(worker.pid).open_files())
-    except psutil.Error:
-        return False
+    class Client:
+        status = "running"
+
+        def subscribe_topic(self, topic, handler):
+            pass
+
+        def submit(self, function, *arguments, **settings):
+            return Killed()
+
+    pool = cluster_module.ClusterPool(Client(), "tcp://h:1", 10)
+    options = package.AnalyzeOptions()
+    pool.submit(SceneTask(tmp_path, BatchScene("a", "b", "c", options)))
+    (outcome,) = pool.messages(1.0)
+    assert (outcome.state, outcome.is_permanent) == (SceneState.FAILED, False)
+    assert outcome.reason == "its workers failed: 4 workers died"
+    assert list(pool.messages(0.0)) == []
 
 
 @pytest.mark.parametrize("answers", [False, True])

@@ -42,7 +42,7 @@ def scene(folder: Path, name: str, boxes, crs="EPSG:32633", classes=("building",
     frame = geopandas.GeoDataFrame(columns, geometry=np.array(shapes, dtype=object), crs=crs)
     layer = ScenePaths.of(folder, name).layer
     write_features(frame, layer, {"version": "0"}, layer=CHANGES_LAYER)
-    record = SceneRecord({}, [], states_of([layer])[0], crs, count, 0.0, {}, "c", ["w1", "w2"])
+    record = SceneRecord({}, [], states_of([layer])[0], crs, count, 0.0, {}, warnings=["w1", "w2"])
     return SceneStatus(name, "done", record=record, before="/b.tif", after="/a.tif")
 
 
@@ -84,7 +84,7 @@ def test_scenes_of_one_crs_keep_it_and_all_that_their_layers_say(folder):
     states = rows_of(outputs.scenes)
     assert [row["status"] for row in states] == ["done", "done", "done", "failed"]
     assert states[0]["warnings"] == "w1; w2"
-    assert states[3]["reason"] == "no, really\nnot"
+    assert states[3]["reason"] == "no, really not"
 
 
 def test_scenes_of_several_crs_are_merged_in_longitude_and_latitude(folder):

@@ -93,7 +93,7 @@ def test_no_more_are_handed_out_than_there_is_room(tmp_path):
 def test_progress_is_told_in_scenes_and_in_tiles(tmp_path):
     events = []
     run("abc", ScriptedPool({}), tmp_path, listener=events.append)
-    scenes = [event.done for event in events if event.stage == "scenes"]
+    scenes = [event.done for event in events if event.stage == "batch"]
     assert scenes == [0, 1, 2, 3]
     assert Progress("tiles", 1, 4) in events
 
@@ -103,7 +103,7 @@ def test_cancelled_scenes_stop_and_what_was_done_meanwhile_counts(tmp_path):
 
     def listen(event):
         events.append(event)
-        if isinstance(event, Progress) and event.stage == "scenes" and event.done == 1:
+        if isinstance(event, Progress) and event.stage == "batch" and event.done == 1:
             cancel.set()
 
     pool = ScriptedPool({}, room=2)

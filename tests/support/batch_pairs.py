@@ -11,6 +11,8 @@ from rasters import UTM, put
 
 MARKER_PLUGIN = Path(__file__).parents[1] / "models" / "marker_plugin"
 OPTIONS = {"model": "marker", "align": "off", "tile_size_px": 64, "overlap_px": 16}
+SLOW = {**OPTIONS, "model_options": {"delay_s": 0.05}, "batch_size": 4}
+"""Options of a scene of a second, in which it can be killed."""
 
 
 def write_pair(folder: Path, number: int, crs: str = UTM) -> tuple[Path, Path]:
