@@ -155,9 +155,9 @@ def find_breaks(
 
 def _least_noise(observations: Observations) -> NDArray[np.float64]:
     """A small share of the range of each feature, (N, F): a constant history has no noise."""
-    is_value = observations.observed[:, :, None]
-    highest = np.where(is_value, observations.values, -np.inf).max(axis=1, initial=-np.inf)
-    lowest = np.where(is_value, observations.values, np.inf).min(axis=1, initial=np.inf)
+    is_value = observations.observed[:, None]
+    highest = np.where(is_value, observations.values, -np.inf).max(axis=2, initial=-np.inf)
+    lowest = np.where(is_value, observations.values, np.inf).min(axis=2, initial=np.inf)
     size = np.where(np.isfinite(highest), highest - lowest, 0)
     return np.where(size > 0, _LEAST_NOISE_SHARE * size, 1.0)
 

@@ -109,7 +109,7 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
         model: The model that is fitted to the history of each place.
 
     Returns:
-        What was found, all indices in the order of `the series`.
+        What was found, all indices in the order of the series.
     """
     series = watch.observations
     n, dates = series.observed.shape
@@ -117,8 +117,10 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
     history = series.observed & (rank <= watch.initial[:, None])
     everywhere = np.arange(n)
     forecast = watch.fit(model, history, everywhere)
+    limit = watch.limit(forecast.dof, everywhere)
+    nominal = two_sided_quantile(forecast.dof, NOMINAL_COVERAGE)
     fitted_count = history.sum(axis=1)
-    runs = _Runs.begin(n, series.values.shape[2])
+    runs = _Runs.begin(n, series.values.shape[1])
     covered_share = np.full((n, dates), np.nan)
     for date in range(dates):
         places = np.flatnonzero(
@@ -126,18 +128,17 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
         )
         stale = places[rank[places, date] - 1 >= _GROWTH * fitted_count[places]]
         if len(stale):
-            before = series.observed[stale] & (
-                np.arange(dates) < runs.pending(stale, date)[:, None]
-            )
-            forecast.assign(stale, watch.fit(model, before, stale))
+            pending = runs.pending(stale, date)
+            before = series.observed[stale] & (np.arange(dates) < pending[:, None])
+            renewed = watch.fit(model, before, stale)
+            forecast.assign(stale, renewed)
+            limit[stale] = watch.limit(renewed.dof, stale)
+            nominal[stale] = two_sided_quantile(renewed.dof, NOMINAL_COVERAGE)
             fitted_count[stale] = rank[stale, date] - 1
         if len(places):
             scores = _scores(watch, forecast, places, date)
-            covered_share[places, date] = _covered(
-                scores, forecast.dof[places], series.used[places]
-            )
-            limit = watch.limit(forecast.dof[places], places)
-            runs.add(places, date, scores, limit, watch.consecutive[places])
+            covered_share[places, date] = _covered(scores, nominal[places], series.used[places])
+            runs.add(places, date, scores, limit[places], watch.consecutive[places])
     return _finished(watch, model, runs, covered_share)
 
 
@@ -196,16 +197,15 @@ def _scores(
 ) -> NDArray[np.float64]:
     """Deviations of observations from their forecast, in its standard deviations, (n, F)."""
     series = watch.observations
-    error = series.values[places, date] - forecast.mean[places, date]
-    scores = error / forecast.deviation[places, date]
+    error = series.values[places, :, date] - forecast.mean[places, :, date]
+    scores = error / forecast.deviation[places, :, date]
     return np.where(series.used[places], scores, 0.0)
 
 
 def _covered(
-    scores: NDArray[np.float64], dof: NDArray[np.float64], is_used: NDArray[np.bool_]
+    scores: NDArray[np.float64], limit: NDArray[np.float64], is_used: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    limit = two_sided_quantile(dof, NOMINAL_COVERAGE)[:, None]
-    inside = ((np.abs(scores) <= limit) & is_used).sum(axis=1)
+    inside = ((np.abs(scores) <= limit[:, None]) & is_used).sum(axis=1)
     share: NDArray[np.float64] = inside / np.maximum(is_used.sum(axis=1), 1)
     return share
 
@@ -222,10 +222,10 @@ def _finished(
     history = series.observed & (index < end[:, None])
     forecast = watch.fit(model, history, everywhere)
     error = (series.values - forecast.mean) / forecast.deviation
-    scores = np.where(series.used[:, None, :] & series.observed[:, :, None], error, 0.0)
+    scores = np.where(series.used[:, :, None] & series.observed[:, None], error, 0.0)
     limit = watch.limit(forecast.dof, everywhere)[:, None, None]
     # The first history may hold the beginning of the break, which a robust fit leaves aside.
-    signed = scores[everywhere, :, np.maximum(runs.feature, 0)] * runs.side[:, None]
+    signed = scores[everywhere, np.maximum(runs.feature, 0)] * runs.side[:, None]
     last_on = _last_true(history & ~(signed > limit[:, :, 0]))
     first_off = (series.observed & (index > last_on[:, None])).argmax(axis=1)
     is_broken = runs.first_off >= 0
@@ -237,7 +237,7 @@ def _finished(
         side=runs.side,
         history=history & (index < end[:, None]),
         forecast=forecast,
-        is_off=np.any(np.abs(scores) > limit, axis=2),
+        is_off=np.any(np.abs(scores) > limit, axis=1),
         covered_share=np.where(index < end[:, None], covered_share, np.nan),
     )
 
