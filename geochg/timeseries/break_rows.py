@@ -85,14 +85,13 @@ def fill_breaks(
         _fill_interval(breaks.interval, places, days, observations, monitored)
     rows = np.flatnonzero(monitored.first_off >= 0)
     since = observations.observed & (np.arange(len(days)) >= monitored.first_off[:, None])
-    off_share = (monitored.is_off & since).sum(axis=1) / np.maximum(since.sum(axis=1), 1)
     confirming = since & (np.cumsum(since, axis=1) <= consecutive[:, None])
     shift = _median_of(residual[rows], confirming[rows])
     feature, broken = monitored.feature[rows], places[rows]
     size = np.abs(shift[np.arange(len(rows)), feature])
     breaks.strength[broken] = size / monitored.forecast.noise[rows, feature]
     breaks.shift[broken] = -shift if is_backward else shift
-    breaks.persistence[broken] = off_share[rows]
+    breaks.persistence[broken] = monitored.persistence[rows]
     breaks.feature[broken] = feature
     breaks.is_early[broken] = is_backward
     breaks.status[broken] = BREAK

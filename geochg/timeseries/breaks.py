@@ -52,6 +52,8 @@ class BreakRules:
             seen less than three times a year, else those of two months, 3 to 6.
         confidence: Probability, above 0.5 and below 1, that an observation without a change lies
             inside the interval by which breaks are judged, all features together.
+        least_persistence: Share, 0-1, of all observations since the break that must lie outside
+            the interval; with 0, departures that end again count too.
         least_noise: The smallest deviation of residuals that is believed, in units of the
             features: a number or one for each feature, at least 0.
         monitor_from: The date that breaks are looked for from; all before it is history. None: as
@@ -64,6 +66,7 @@ class BreakRules:
     method: str = "harmonic"
     consecutive: int | None = None
     confidence: float = 0.99
+    least_persistence: float = 0.5
     least_noise: float | Sequence[float] = 0.0
     monitor_from: np.datetime64 | None = None
 
@@ -83,6 +86,11 @@ class BreakRules:
                 f"the confidence of breaks cannot be {self.confidence:g}",
                 "Use a value between 0.5 and 1, such as 0.99.",
             )
+        if not 0 <= self.least_persistence <= 1:
+            raise OptionError(
+                f"the persistence of breaks cannot be {self.least_persistence:g}",
+                "Use a share from 0 to 1, such as 0.5.",
+            )
         noise = np.asarray(self.least_noise, np.float64)
         if not (np.isfinite(noise) & (noise >= 0)).all():
             raise OptionError(
@@ -100,7 +108,14 @@ class BreakRules:
     def monitor(self, observations: Observations, needs: HistoryNeeds) -> Monitored:
         """The outcome of monitoring places that have the history they need."""
         noise = np.maximum(np.asarray(self.least_noise, np.float64), _least_noise(observations))
-        watch = Watch(observations, needs.initial, needs.consecutive, noise, self.confidence)
+        watch = Watch(
+            observations,
+            needs.initial,
+            needs.consecutive,
+            noise,
+            self.confidence,
+            self.least_persistence,
+        )
         return monitor(watch, BREAK_METHODS[self.method])
 
 

@@ -24,9 +24,14 @@ MOST_HARMONICS = 3
 # Zhu and Woodcock (2014) fit 4, 6 and 8 parameters to 12, 18 and 24 observations; the shrinkage
 # below lets the first harmonic in earlier.
 _LEAST_OBSERVATIONS = (8, 18, 24)
+# A single year cannot tell a higher harmonic from a slow deviation of that year.
+_LEAST_YEARS = (0.0, 1.4, 1.8)
 _LEAST_YEARS_OF_TREND = 3.0
 _LEAST_OBSERVATIONS_OF_TREND = 8
 _BLOCKS = 5
+# The correlation of errors is shrunk towards 0 by this many pairs.
+_UNCORRELATED_PAIRS = 8
+_MOST_CORRELATION = 0.9
 _ABSOLUTE_STEPS = 3
 _REJECTION_STEPS = 3
 # Observations farther off than this many standard deviations count as clouds that a mask missed.
@@ -73,16 +78,19 @@ def fit_harmonic(
     problem = _Problem.of(
         design[:end], values[:, :, :end], history[:, :end], prior[:, columns], center, spread
     )
-    fit, noise, weights = _robust_fit(problem, count, least_noise / spread)
+    fit, noise, correlation = _robust_fit(problem, count, least_noise / spread)
     products = _products(design)
-    leverage = fit.inverse.reshape(len(values), -1) @ products.T
-    growth = np.sqrt(1 + np.maximum(leverage, 0))
+    # Errors that are correlated like those of an autoregression of order 1 say less of the
+    # parameters, by the factor of the variance of their mean.
+    inflation = (1 + correlation) / (1 - correlation)
+    leverage = np.maximum(fit.inverse.reshape(len(values), -1) @ products.T, 0)
+    growth = np.sqrt(1 + inflation[:, None] * leverage)
     mean = (fit.coefficients.reshape(-1, len(columns)) @ design.T).reshape(values.shape)
     return Forecast(
         mean=mean * spread[:, :, None] + center[:, :, None],
         deviation=(noise * spread)[:, :, None] * growth[:, None],
         noise=noise * spread,
-        dof=np.maximum(weights.sum(axis=1) - fit.parameters, 1),
+        dof=np.maximum(fit.weights.sum(axis=1) - fit.parameters, 1),
         parameters=fit.parameters,
     )
 
@@ -90,7 +98,7 @@ def fit_harmonic(
 def _robust_fit(
     problem: _Problem, count: NDArray[np.float64], least_noise: NDArray[np.float64]
 ) -> tuple[_Fit, NDArray[np.float64], NDArray[np.float64]]:
-    """The fit, the noise (n, F) in units of the spread, and the weights (n, T), each 0 or 1."""
+    """The fit, the noise (n, F) in units of the spread, and the correlation of errors (n,)."""
     observed = problem.history.astype(np.float64)
     weights = observed
     shrinkage = np.full(len(observed), _FIRST_SHRINKAGE)
@@ -112,14 +120,23 @@ def _robust_fit(
         clipped = np.minimum(size, _REJECTED_BEYOND * noise[:, :, None])
         freedom = np.maximum(observed.sum(axis=1) - fit.parameters, 1)
         noise = np.sqrt((observed[:, None] * clipped**2).sum(axis=2) / freedom[:, None])
-    left_out = problem.left_out_noise(weights, shrinkage, np.maximum(noise, least_noise))
-    return fit, np.maximum(np.maximum(noise, left_out), least_noise), weights
+    noise = np.maximum(noise, least_noise)
+    block_noise, correlation = problem.left_out_errors(weights, shrinkage, noise)
+    return fit, np.maximum(noise, block_noise), correlation
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Coefficients (n, F, P), the inverse of the normal matrix (n, P, P), parameters used (n,)."""
+    """A solution of the normal equations.
 
+    Attributes:
+        weights: Weights of the observations, (n, T).
+        coefficients: (n, F, P).
+        inverse: The inverse of the normal matrix, (n, P, P).
+        parameters: Effective number of parameters, (n,).
+    """
+
+    weights: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     inverse: NDArray[np.float64]
     parameters: NDArray[np.float64]
@@ -158,7 +175,7 @@ class _Problem:
         return cls(design, _products(design), scaled, history, prior)
 
     def solve(self, weights: NDArray[np.float64], shrinkage: NDArray[np.float64]) -> _Fit:
-        return self.penalised(*self.normal(weights), shrinkage)
+        return self.penalised(weights, *self.normal(weights), shrinkage)
 
     def normal(
         self, weights: NDArray[np.float64]
@@ -172,6 +189,7 @@ class _Problem:
 
     def penalised(
         self,
+        weights: NDArray[np.float64],
         left: NDArray[np.float64],
         right: NDArray[np.float64],
         shrinkage: NDArray[np.float64],
@@ -182,37 +200,47 @@ class _Problem:
         ridge[:, 0] = _TINY
         penalised = left + ridge[:, :, None] * np.eye(ridge.shape[1])
         inverse = np.linalg.inv(penalised).astype(np.float64)
-        return _Fit(right @ inverse, inverse, np.einsum("npq,nqp->n", inverse, left))
+        return _Fit(weights, right @ inverse, inverse, np.einsum("npq,nqp->n", inverse, left))
 
     def residual(self, fit: _Fit) -> NDArray[np.float64]:
         """Values less the fit, (n, F, T); of no meaning out of history."""
         expected = fit.coefficients.reshape(-1, self.design.shape[1]) @ self.design.T
         return self.values - expected.reshape(self.values.shape)
 
-    def left_out_noise(
+    def left_out_errors(
         self,
         weights: NDArray[np.float64],
         shrinkage: NDArray[np.float64],
         noise: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """The noise by errors at blocks of consecutive observations left out of the fit, (n, F)."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The errors at blocks of consecutive observations that are left out of the fit.
+
+        Errors count at most `_REJECTED_BEYOND` times the noise, (n, F).
+
+        Returns:
+            The deviation of errors that is not owed to uncertain parameters, (n, F), and the
+            correlation of neighbours of a block, (n,).
+        """
         left, right = self.normal(weights)
         total = np.zeros(self.values.shape[:2])
+        lagged = np.zeros(len(total))
         for rows, is_member in _blocks(self.history):
             design = self.design[rows]
             block_weights = np.take_along_axis(weights, rows, axis=1) * is_member
             weighted = design.swapaxes(1, 2) * block_weights[:, None]
             values = np.take_along_axis(self.values, rows[:, None], axis=2)
             block_left, block_right = weighted @ design, values @ weighted.swapaxes(1, 2)
-            fit = self.penalised(left - block_left, right - block_right, shrinkage)
+            fit = self.penalised(weights, left - block_left, right - block_right, shrinkage)
             error = values - fit.coefficients @ design.swapaxes(1, 2)
             leverage = np.maximum(((design @ fit.inverse) * design).sum(axis=2), 0)
-            error = np.abs(error) / np.sqrt(1 + leverage)[:, None]
-            clipped = np.minimum(error, _REJECTED_BEYOND * noise[:, :, None])
-            total += (is_member[:, None] * clipped**2).sum(axis=2)
+            scores = error / (noise[:, :, None] * np.sqrt(1 + leverage)[:, None])
+            scores = np.clip(scores, -_REJECTED_BEYOND, _REJECTED_BEYOND) * is_member[:, None]
+            total += (scores**2).sum(axis=2)
+            lagged += (scores[:, :, 1:] * scores[:, :, :-1]).sum(axis=(1, 2))
         count = np.maximum(self.history.sum(axis=1), 1)
-        deviation: NDArray[np.float64] = np.sqrt(total / count[:, None])
-        return deviation
+        power = total.sum(axis=1) * np.maximum(count - _BLOCKS, 1) / count
+        correlation = np.clip(lagged / (power + _UNCORRELATED_PAIRS), 0, _MOST_CORRELATION)
+        return noise * np.sqrt(total / count[:, None]), correlation
 
 
 def _design(days: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -241,8 +269,8 @@ def _prior(
     has_trend = (observations >= _LEAST_OBSERVATIONS_OF_TREND) & (span >= _LEAST_YEARS_OF_TREND)
     # Over its whole span a trend changes a place by as much as its values vary.
     prior[:, 1] = np.where(has_trend, span**2, _NEVER)
-    for order, least in enumerate(_LEAST_OBSERVATIONS, start=1):
-        precision = np.where(observations >= least, order**2, _NEVER)
+    for order, least, years in zip((1, 2, 3), _LEAST_OBSERVATIONS, _LEAST_YEARS, strict=True):
+        precision = np.where((observations >= least) & (span >= years), order**2, _NEVER)
         prior[:, 2 * order : 2 * order + 2] = precision[:, None]
     return prior, (prior < _NEVER).sum(axis=1).astype(np.float64)
 
