@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.errors import InputError, OptionError
+from geochg.extras import require_packages
+from geochg.timeseries.autoregression import fit_autoregression
 from geochg.timeseries.break_rows import empty_breaks, fill_breaks
 from geochg.timeseries.break_table import (
     BREAK,
@@ -20,7 +22,7 @@ from geochg.timeseries.break_table import (
     joined_breaks,
 )
 from geochg.timeseries.harmonic import fit_harmonic
-from geochg.timeseries.history import HistoryNeeds
+from geochg.timeseries.history import HistoryNeeds, ModelNeeds
 from geochg.timeseries.monitoring import Monitored, Watch, monitor
 from geochg.timeseries.observations import (
     Observations,
@@ -28,14 +30,27 @@ from geochg.timeseries.observations import (
     days_of,
     ordered_observations,
 )
+from geochg.timeseries.seasonal_trend import fit_seasonal_trend
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from geochg.timeseries.forecasts import SeriesModel
 
-BREAK_METHODS: dict[str, SeriesModel] = {"harmonic": fit_harmonic}
-"""The models of the usual course, by the name of the method."""
+BREAK_METHODS: dict[str, SeriesModel] = {
+    "harmonic": fit_harmonic,
+    "seasonal-trend": fit_seasonal_trend,
+    "autoregression": fit_autoregression,
+}
+"""The models of the usual course, by the name of the method. The first takes all places at once
+and needs no extra; the others are baselines that take one place after the other."""
+
+_MODEL_NEEDS = {
+    "harmonic": ModelNeeds(),
+    "seasonal-trend": ModelNeeds(years=2, observations=24, is_for_annual=False),
+    "autoregression": ModelNeeds(observations=10, per_feature=2),
+}
+_SLOW_PLACES = 20
 
 # Bounds the arrays of one chunk of places, each of places by dates by features.
 _CHUNK_VALUES = 1_000_000
@@ -103,7 +118,12 @@ class BreakRules:
         first_day = None
         if self.monitor_from is not None:
             first_day = float(days_of(np.asarray(self.monitor_from, "datetime64[D]")))
-        return HistoryNeeds.of(observations, consecutive=self.consecutive, monitor_from=first_day)
+        return HistoryNeeds.of(
+            observations,
+            consecutive=self.consecutive,
+            monitor_from=first_day,
+            model=_MODEL_NEEDS[self.method],
+        )
 
     def monitor(self, observations: Observations, needs: HistoryNeeds) -> Monitored:
         """The outcome of monitoring places that have the history they need."""
@@ -156,7 +176,11 @@ def find_breaks(
     days = checked_dates(dates)
     rules = rules or BreakRules()
     at = None if interval_dates is None else checked_dates(interval_dates)
+    if rules.method != "harmonic":
+        require_packages("series", "statsmodels")
     size = max(1, _CHUNK_VALUES // max(values[:1].size, 1))
+    if rules.method != "harmonic":
+        size = min(size, _SLOW_PLACES)
     parts = []
     for start in range(0, max(len(values), 1), size):
         observations = ordered_observations(days, values[start : start + size], at)

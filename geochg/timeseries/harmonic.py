@@ -101,6 +101,8 @@ def _robust_fit(
     """The fit, the noise (n, F) in units of the spread, and the correlation of errors (n,)."""
     observed = problem.history.astype(np.float64)
     weights = observed
+    # A feature that is constant tells nothing of how far amplitudes are to be shrunk.
+    varies = problem.values.any(axis=2)
     shrinkage = np.full(len(observed), _FIRST_SHRINKAGE)
     for _ in range(_ABSOLUTE_STEPS):
         size = np.abs(problem.residual(problem.solve(weights, shrinkage)))
@@ -110,7 +112,8 @@ def _robust_fit(
     noise = _MAD_TO_DEVIATION * _median(size, problem.history) * np.sqrt(freedom)[:, None]
     for _ in range(_REJECTION_STEPS):
         noise = np.maximum(noise, least_noise)
-        shrinkage = np.clip((noise**2).mean(axis=1), _LEAST_SHRINKAGE, 1)
+        variance = (varies * noise**2).sum(axis=1) / np.maximum(varies.sum(axis=1), 1)
+        shrinkage = np.clip(variance, _LEAST_SHRINKAGE, 1)
         distance = (size / noise[:, :, None]).max(axis=1, keepdims=True)
         # Half of the observations stay, whatever the noise of a feature.
         limit = np.maximum(_median(distance, problem.history), _REJECTED_BEYOND)
