@@ -23,7 +23,7 @@ _MOST_NOTICES = 50
 _STAGE = 0.99  # of one, so that the next stage is further even at its beginning
 
 
-class Call:
+class ToolCall:
     """A call as its tool sees it.
 
     Attributes:
@@ -84,26 +84,26 @@ class CallQueue:
 
     def __init__(self) -> None:
         self._turn = Lock()
-        self._calls: dict[Thread, Call] = {}
+        self._calls: dict[Thread, ToolCall] = {}
 
-    async def run(self, work: Callable[[Call], T], report: Report) -> T:
+    async def run(self, answer: Callable[[ToolCall], T], report: Report) -> T:
         """Runs the work of a call; when the call is cancelled, the work is asked to stop.
 
         A call that is cancelled is left at once; what it was doing stops at its next step, and the
         next call waits for that.
 
         Args:
-            work: What is to be done, on another thread.
+            answer: Does the work, on another thread.
             report: Sends progress.
         """
         relay: _Relay[T] = _Relay(asyncio.get_running_loop())
-        call = Call(relay.tell)
+        call = ToolCall(relay.tell)
 
         def run_call() -> None:
             try:
                 call.wait_for_turn(self._turn)
                 try:
-                    relay.end(work(call))
+                    relay.end(answer(call))
                 finally:
                     self._turn.release()
             # Whatever ends the work is told by the loop that waits for it.

@@ -40,8 +40,10 @@ def largest_changes(frames: Iterable[GeoDataFrame]) -> list[dict[str, Any]]:
 
     largest: GeoDataFrame | None = None
     for frame in frames:
-        both = frame if largest is None else pd.concat([largest, frame])
-        largest = both.sort_values("area_m2", ascending=False, kind="stable").head(MOST_LARGEST)
+        candidates = frame if largest is None else pd.concat([largest, frame])
+        largest = candidates.sort_values("area_m2", ascending=False, kind="stable").head(
+            MOST_LARGEST
+        )
     if largest is None or largest.empty:
         return []
     points = largest.geometry.representative_point().to_crs(4326)

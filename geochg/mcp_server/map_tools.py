@@ -19,7 +19,7 @@ from geochg.mcp_server.arguments import (
     point_of,
     text_of,
 )
-from geochg.mcp_server.calls import Call
+from geochg.mcp_server.calls import ToolCall
 from geochg.mcp_server.change_answers import change_text, change_values, largest_changes
 from geochg.mcp_server.contents import RASTER_SUFFIXES, SHAPE_SUFFIXES
 from geochg.mcp_server.grants import Grants
@@ -132,7 +132,7 @@ def ask_tool(grants: Grants) -> Tool:
     )
 
 
-def _answer_info(session: Session, call: Call, arguments: Mapping[str, Any]) -> ToolAnswer:
+def _answer_info(session: Session, call: ToolCall, arguments: Mapping[str, Any]) -> ToolAnswer:
     if "before" not in arguments and "after" not in arguments:
         return _listing(session.grants)
     images = _series_of(arguments, session.grants)
@@ -190,7 +190,7 @@ def _description(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"tiles: {facts['tiles']}; expected time: {time_text}"
 
 
-def _answer_analyze(session: Session, call: Call, arguments: Mapping[str, Any]) -> ToolAnswer:
+def _answer_analyze(session: Session, call: ToolCall, arguments: Mapping[str, Any]) -> ToolAnswer:
     grants = session.grants
     images = _series_of(arguments, grants)
     options = options_of(arguments, "analyze", grants)
@@ -239,7 +239,7 @@ def _pictures(
         return
 
 
-def _answer_ask(session: Session, call: Call, arguments: Mapping[str, Any]) -> ToolAnswer:
+def _answer_ask(session: Session, call: ToolCall, arguments: Mapping[str, Any]) -> ToolAnswer:
     images = images_of(arguments, session.grants)
     options, at = options_of(arguments, "ask", session.grants), point_of(arguments, "at")
     question = text_of(arguments, "question")

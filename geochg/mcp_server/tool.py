@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geochg.mcp_server.arguments import Schema
-from geochg.mcp_server.calls import Call
+from geochg.mcp_server.calls import ToolCall
 from geochg.mcp_server.grants import Grants
 from geochg.mcp_server.kept_model import KeptModel
 from geochg.records import Exchange
@@ -74,7 +74,7 @@ class Tool:
     description: str
     input_schema: Schema
     output_schema: Schema
-    run: Callable[[Session, Call, Mapping[str, Any]], ToolAnswer]
+    run: Callable[[Session, ToolCall, Mapping[str, Any]], ToolAnswer]
     writes: bool = False
     reaches_out: bool = False
 
