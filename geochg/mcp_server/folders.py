@@ -59,10 +59,12 @@ class AllowedFolders:
         """
         matches = [path for path in self._candidates(name) if _is_regular(path)]
         if not matches:
-            raise InputError(f"there is no file {_shown(name)} in the folders of the server", _FORM)
+            raise InputError(
+                f"there is no file {_quoted_name(name)} in the folders of the server", _FORM
+            )
         if len(matches) > 1:
             raise InputError(
-                f"{_shown(name)} is in more than one folder of the server",
+                f"{_quoted_name(name)} is in more than one folder of the server",
                 f"name its whole path, such as {matches[0]}",
             )
         return matches[0]
@@ -83,7 +85,7 @@ class AllowedFolders:
         real_path = Path(os.path.realpath(path))
         return any(real_path.is_relative_to(folder) for folder in self.paths)
 
-    def shown(self, path: str | Path) -> str:
+    def path_in_folder(self, path: str | Path) -> str:
         """A path as it starts from its folder, with slashes, for lists."""
         for folder in self.paths:
             if Path(path).is_relative_to(folder):
@@ -117,7 +119,7 @@ class AllowedFolders:
         near = [path for path in paths if any(map(path.is_relative_to, self._named))]
         if inside := [Path(os.path.realpath(path)) for path in near if self.holds(path)]:
             return list(dict.fromkeys(inside))
-        raise InputError(f"{_shown(name)} lies outside the folders of the server", _FORM)
+        raise InputError(f"{_quoted_name(name)} lies outside the folders of the server", _FORM)
 
 
 def _plain_path(name: str) -> Path:
@@ -128,20 +130,20 @@ def _plain_path(name: str) -> Path:
             starts downwards.
     """
     if not name.strip() or name != printable(name) or "\n" in name or "\t" in name:
-        raise InputError(f"{_shown(name)} is no path", _FORM)
+        raise InputError(f"{_quoted_name(name)} is no path", _FORM)
     if "://" in name or name.startswith(("//", "\\\\")):
-        raise InputError(f"{_shown(name)} lies on another machine", _FORM)
+        raise InputError(f"{_quoted_name(name)} lies on another machine", _FORM)
     is_special = name.lower().lstrip("\\/").startswith("vsi") and name[0] in "\\/"
     if is_special or _DRIVER.match(name) or _FORBIDDEN.search(name):
-        raise InputError(f"{_shown(name)} is more than a path", _FORM)
+        raise InputError(f"{_quoted_name(name)} is more than a path", _FORM)
     if name.startswith("~"):
-        raise InputError(f"{_shown(name)} starts from a home folder", _FORM)
+        raise InputError(f"{_quoted_name(name)} starts from a home folder", _FORM)
     path = Path(name)
     # Backslashes part folders on Windows only, yet mean nothing good in a name elsewhere.
     if ".." in path.parts or ".." in PureWindowsPath(name).parts:
-        raise InputError(f"{_shown(name)} leads upwards", _FORM)
+        raise InputError(f"{_quoted_name(name)} leads upwards", _FORM)
     if PureWindowsPath(name).drive and not path.is_absolute():
-        raise InputError(f"{_shown(name)} starts from a drive", _FORM)
+        raise InputError(f"{_quoted_name(name)} starts from a drive", _FORM)
     return path
 
 
@@ -153,5 +155,5 @@ def _is_regular(path: Path) -> bool:
         return False
 
 
-def _shown(name: str) -> str:
+def _quoted_name(name: str) -> str:
     return repr(name if len(name) <= 200 else f"{name[:197]}...")

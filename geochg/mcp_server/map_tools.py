@@ -149,8 +149,8 @@ def _answer_info(session: Session, call: ToolCall, arguments: Mapping[str, Any])
 def _listing(grants: Grants) -> ToolAnswer:
     """What calls may use."""
     folders = grants.folders
-    rasters = [folders.shown(path) for path in folders.files(RASTER_SUFFIXES, MOST_LISTED)]
-    shapes = [folders.shown(path) for path in folders.files(SHAPE_SUFFIXES, MOST_LISTED)]
+    rasters = [folders.path_in_folder(path) for path in folders.files(RASTER_SUFFIXES, MOST_LISTED)]
+    shapes = [folders.path_in_folder(path) for path in folders.files(SHAPE_SUFFIXES, MOST_LISTED)]
     names = [*sorted(grants.rasters), *rasters]
     values = {
         "folders": [str(path) for path in folders.paths],

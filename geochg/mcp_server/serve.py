@@ -102,7 +102,7 @@ def _server(grants: Grants, queue: CallQueue) -> Server[Any]:
     async def list_tools(
         context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_described(tool) for tool in tools.values()])
+        return types.ListToolsResult(tools=[_tool_description(tool) for tool in tools.values()])
 
     async def call_tool(
         context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
@@ -110,7 +110,7 @@ def _server(grants: Grants, queue: CallQueue) -> Server[Any]:
         tool = tools.get(params.name)
         if tool is None:
             name = cleaned(params.name, 60)
-            return _failed(f"there is no tool {name!r}", f"tools: {', '.join(tools)}")
+            return _error_result(f"there is no tool {name!r}", f"tools: {', '.join(tools)}")
         known_tool = tool
 
         async def report(progress: float, message: str) -> None:
@@ -123,14 +123,16 @@ def _server(grants: Grants, queue: CallQueue) -> Server[Any]:
                     lambda call: known_tool.run(session, call, arguments), report
                 )
         except GeochgError as error:
-            return _failed(error.message, error.hint)
+            return _error_result(error.message, error.hint)
         except OSError as error:
             file = f": {error.filename}" if error.filename else ""
-            return _failed(f"{cleaned(error)}{file}", "make room, or look after the file")
+            return _error_result(f"{cleaned(error)}{file}", "make room, or look after the file")
         # One call must not take the server down; the log has the rest.
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
-            return _failed(f"{type(error).__name__}: {cleaned(error)}", "this is a fault of geochg")
+            return _error_result(
+                f"{type(error).__name__}: {cleaned(error)}", "this is a fault of geochg"
+            )
         return _result(answer)
 
     return Server(
@@ -143,7 +145,7 @@ def _server(grants: Grants, queue: CallQueue) -> Server[Any]:
     )
 
 
-def _described(tool: Tool) -> types.Tool:
+def _tool_description(tool: Tool) -> types.Tool:
     """A tool as clients are told of it."""
     import mcp_types as types
 
@@ -175,7 +177,7 @@ def _result(answer: ToolAnswer) -> types.CallToolResult:
     return types.CallToolResult(content=content, structured_content=storable(answer.values))
 
 
-def _failed(message: str, hint: str) -> types.CallToolResult:
+def _error_result(message: str, hint: str) -> types.CallToolResult:
     """A call that failed: one line that says what is wrong and what to do."""
     import mcp_types as types
 

@@ -143,7 +143,7 @@ def test_a_folder_that_is_a_link_may_be_named_either_way(tmp_path, folder):
 @needs_links
 def test_what_is_no_regular_file_is_not_opened(grants, folder):
     os.mkfifo(folder / "pipe.tif")
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match="have no file"):
         grants.raster("pipe.tif")
 
 
