@@ -46,6 +46,10 @@ _COUNT_EVERY_S = 2.0
 """Time for which a number of workers is taken for known."""
 
 
+_NOTICE_S = 3.0
+"""Time in which a client notices that its scheduler is gone."""
+
+
 @contextmanager
 def open_cluster(address: str, folder: Path, spread_tiles: int) -> Iterator[ClusterPool]:
     """Reaches a cluster, checks its workers, and leaves it when the block ends.
@@ -159,17 +163,27 @@ class ClusterPool:
             return None
         if future.status in ("cancelled", "lost") and not self._is_stopping:
             # All are, when the connection is lost.
-            deadline = time.monotonic() + CONNECT_S
-            while self._client.status == "running" and time.monotonic() < deadline:
-                time.sleep(0.1)
             self._refuse_gone(always=True)
         del self._futures[scene_id]
         if future.status == "finished":
-            return SceneOutcome.from_dict(future.result())
+            return self._fetched_outcome(scene_id, future)
         if future.status == "cancelled":
             return SceneOutcome(scene_id, SceneState.CANCELLED)
         reason = f"its workers failed: {cleaned(future.exception())}"
         return SceneOutcome(scene_id, SceneState.FAILED, reason)
+
+    def _fetched_outcome(self, scene_id: str, future: _Future) -> SceneOutcome:
+        """The outcome that a worker holds, which may be lost on the way."""
+        try:
+            return SceneOutcome.from_dict(future.result())
+        # What a connection that breaks raises depends on where it breaks.
+        except Exception as error:
+            deadline = time.monotonic() + _NOTICE_S
+            while self._client.status == "running" and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self._refuse_gone()
+            reason = f"its outcome was lost: {cleaned(error)}"
+            return SceneOutcome(scene_id, SceneState.FAILED, reason)
 
     def _refuse_gone(self, *, always: bool = False) -> None:
         """Ends the batch where the scheduler is gone.
