@@ -14,7 +14,7 @@ from geochg.mcp_server.arguments import (
     Schema,
     flag_of,
     images_of,
-    option_schemas,
+    map_options,
     options_of,
     point_of,
     text_of,
@@ -23,7 +23,14 @@ from geochg.mcp_server.calls import ToolCall
 from geochg.mcp_server.change_answers import change_text, change_values, largest_changes
 from geochg.mcp_server.contents import RASTER_SUFFIXES, SHAPE_SUFFIXES
 from geochg.mcp_server.grants import Grants
-from geochg.mcp_server.tool import Session, Tool, ToolAnswer, answer_schema, object_schema
+from geochg.mcp_server.tool import (
+    Session,
+    Tool,
+    ToolAnswer,
+    answer_schema,
+    object_schema,
+    output_argument,
+)
 from geochg.options import AnalyzeOptions
 
 if TYPE_CHECKING:
@@ -52,7 +59,7 @@ def info_tool(grants: Grants) -> Tool:
         "after": AFTER,
         "later": LATER,
         "picture": _PICTURE,
-        **option_schemas("info", grants),
+        **map_options("info").schemas(grants),
     }
     return Tool(
         "info",
@@ -68,33 +75,17 @@ def info_tool(grants: Grants) -> Tool:
 
 def analyze_tool(grants: Grants) -> Tool:
     """`analyze`: maps what changed."""
-    path = "a path within the folders of the server; what geochg did not write is never replaced."
     properties = {
         "before": BEFORE,
         "after": AFTER,
         "later": LATER,
-        "output": {
-            "type": "string",
-            "description": "The change layer to write: .geojson, .gpkg, .fgb or .parquet; " + path,
-        },
-        "tiles": {
-            "type": "string",
-            "description": "Also write a layer of one feature a tile; " + path,
-        },
-        "heatmap": {
-            "type": "string",
-            "description": "Also write the probability of change as a GeoTIFF (.tif); " + path,
-        },
-        "table": {
-            "type": "string",
-            "description": "Also write numbers and areas by class and land cover (.csv); " + path,
-        },
-        "zones_table": {
-            "type": "string",
-            "description": "Also write numbers and areas by zone (.csv), with zones; " + path,
-        },
+        "output": output_argument("The change layer to write: .geojson, .gpkg, .fgb or .parquet"),
+        "tiles": output_argument("Also write a layer of one feature a tile"),
+        "heatmap": output_argument("Also write the probability of change as a GeoTIFF (.tif)"),
+        "table": output_argument("Also write numbers and areas by class and land cover (.csv)"),
+        "zones_table": output_argument("Also write numbers and areas by zone (.csv), with zones"),
         "picture": _PICTURE,
-        **option_schemas("analyze", grants),
+        **map_options("analyze").schemas(grants),
     }
     return Tool(
         "analyze",
@@ -132,7 +123,7 @@ def ask_tool(grants: Grants) -> Tool:
             "description": "[longitude, latitude] in degrees: ask about one tile around this point"
             " at full resolution instead of the whole in one view.",
         },
-        **option_schemas("ask", grants),
+        **map_options("ask").schemas(grants),
     }
     return Tool(
         "ask",

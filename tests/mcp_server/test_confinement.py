@@ -16,7 +16,7 @@ import shapely
 from rasters import ORIGIN, UTM
 
 from geochg.errors import GeochgError, InputError
-from geochg.mcp_server.arguments import option_schemas, options_of
+from geochg.mcp_server.arguments import map_options, options_of
 from geochg.mcp_server.grants import Grants
 from geochg.options import AnalyzeOptions
 
@@ -288,7 +288,7 @@ def test_zones_are_files_in_the_folders(grants, areas, outside):
 
 
 def test_options_that_name_files_are_offered_with_a_check_only(grants):
-    offered = set(option_schemas("analyze", grants))
+    offered = set(map_options("analyze").schemas(grants))
     paths = {spec.name for spec in AnalyzeOptions.specs() if spec.facts.is_path}
     assert offered & paths == set()
     files = {s.name for s in AnalyzeOptions.specs() if s.facts.metavar.startswith("FILE")}
