@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from geochg.safety.untrusted_text import cleaned
 from geochg.tasks.quantities import listed_area, rounded_value
 
 if TYPE_CHECKING:
@@ -89,14 +90,15 @@ def change_text(values: Mapping[str, Any]) -> str:
         f" {', '.join(values['outputs'].values())}"
     ]
     lines += [
-        f"{kind['class']} {kind['change']}: {kind['count']}, {listed_area(kind['area_m2'])}"
+        f"{cleaned(kind['class'])} {kind['change']}: {kind['count']}, {listed_area(kind['area_m2'])}"
         for kind in features["kinds"]
     ]
-    lines += [values["caption"]] if values.get("caption") else []
-    lines += [f"note: {notice}" for notice in values["notices"]]
+    # What files and models say stays on its line, so that it cannot pass for one of ours.
+    lines += [cleaned(values["caption"])] if values.get("caption") else []
+    lines += [f"note: {cleaned(notice)}" for notice in values["notices"]]
     for change in islice(values["largest"], 5):
         lines.append(
-            f"largest: {change['caption'] or change['class']}"
+            f"largest: {cleaned(change['caption'] or change['class'])}"
             f" ({listed_area(change['area_m2'])} at {change['lon']:.5f}, {change['lat']:.5f})"
         )
     return "\n".join(lines)

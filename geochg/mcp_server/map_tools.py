@@ -32,6 +32,7 @@ from geochg.mcp_server.tool import (
     output_argument,
 )
 from geochg.options import AnalyzeOptions
+from geochg.safety.untrusted_text import cleaned
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -184,13 +185,14 @@ def _description(facts: Mapping[str, Any]) -> Iterator[str]:
     grid, seconds = facts["grid"], facts["seconds"]
     images = facts.get("images") or [facts["before"], facts["after"]]
     dates = ", ".join(image.get("date") or image["acquired"] or "unknown" for image in images)
-    yield f"dates: {dates}"
-    yield (
+    # What files say stays on its line, so that it cannot pass for one of ours.
+    yield cleaned(f"dates: {dates}")
+    yield cleaned(
         f"common grid: {grid['width_px']} x {grid['height_px']} px of {grid['pixel_m']:g} m,"
         f" {grid['overlap_km2']:g} km², {grid['crs']}; bands {', '.join(facts['bands'])}"
     )
     for remark in facts["remarks"]:
-        yield f"{'refused' if remark['refused'] else 'note'}: {remark['message']}"
+        yield cleaned(f"{'refused' if remark['refused'] else 'note'}: {remark['message']}")
     time_text = "unknown" if seconds is None else f"{seconds:g} s"
     yield f"tiles: {facts['tiles']}; expected time: {time_text}"
 

@@ -132,6 +132,14 @@ def test_links_out_of_the_folders_are_refused(grants, folder, outside):
 
 
 @needs_links
+@pytest.mark.parametrize("ending", [".journal", "-wal", ".journal-journal"])
+def test_links_where_a_run_writes_beside_its_output_are_refused(grants, folder, outside, ending):
+    (folder / f"c.gpkg{ending}").symlink_to(outside.parent / "made")
+    with pytest.raises(InputError, match="leads out of the folders"):
+        grants.folders.new_file("c.gpkg")
+
+
+@needs_links
 def test_a_folder_that_is_a_link_may_be_named_either_way(tmp_path, folder):
     alias = tmp_path / "alias"
     alias.symlink_to(folder)
