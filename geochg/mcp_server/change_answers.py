@@ -90,7 +90,8 @@ def change_text(values: Mapping[str, Any]) -> str:
         f" {', '.join(values['outputs'].values())}"
     ]
     lines += [
-        f"{cleaned(kind['class'])} {kind['change']}: {kind['count']}, {listed_area(kind['area_m2'])}"
+        cleaned(f"{kind['class']} {kind['change']}: {kind['count']}")
+        + f", {listed_area(kind['area_m2'])}"
         for kind in features["kinds"]
     ]
     # What files and models say stays on its line, so that it cannot pass for one of ours.
