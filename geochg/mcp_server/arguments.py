@@ -100,7 +100,7 @@ class OfferedOptions(Generic[OptionsT]):
         return values
 
 
-_MAP_NAMES = frozenset(
+MAP_OPTIONS = frozenset(
     """
     model bands resolution crs aoi align match tile_size_px overlap_px refine vote classes
     sensitivity min_confidence min_area_m2 max_area_m2 geometry nodata keep_collars dates
@@ -111,7 +111,7 @@ _MAP_NAMES = frozenset(
 
 def map_options(command: str) -> OfferedOptions[AnalyzeOptions]:
     """The options of `info`, `analyze` or `ask` that calls may set."""
-    return OfferedOptions(AnalyzeOptions, command, _MAP_NAMES)
+    return OfferedOptions(AnalyzeOptions, command, MAP_OPTIONS)
 
 
 def check_arguments(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
