@@ -61,6 +61,7 @@ ALLOWED = {
     **dict.fromkeys(MIDDLE, BASE),
     "report": BASE | {"tiling", "features", "writers"},
     "pipeline": BASE | MIDDLE | {"report"},
+    "accuracy": BASE | MIDDLE | {"pipeline"},
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
