@@ -74,7 +74,7 @@ ALLOWED = {
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {
     # Only the tiling opens rasters; only models and training know torch.
-    "rasterio": {"tiling", "geometry", "writers", "datasets", "stac"},
+    "rasterio": {"accuracy", "tiling", "geometry", "writers", "datasets", "stac"},
     **{package: {"models", "training"} for package in HEAVY},
     "click": set(),
     "rich": set(),

@@ -135,18 +135,19 @@ class _StratumMeans:
         value = float(self._weights @ self._mean(hits.astype(float)))
         return _estimate(value, self._variance_of_mean(hits.astype(float)), 1.0)
 
-    def ratio(self, hits: Bools, of: Bools) -> Estimate:
+    def ratio(self, hits: Bools, ground: Bools) -> Estimate:
         """The share of an area of which something holds: Stehman (2014), equations 27 and 28."""
-        denominator = float(self._weights @ self._mean(of.astype(float)))
+        denominator = float(self._weights @ self._mean(ground.astype(float)))
         if not denominator:
             return Estimate(None)
         value = float(self._weights @ self._mean(hits.astype(float))) / denominator
         # s²(y) + R² s²(x) - 2 R s(x, y) is the variance of y - R x.
-        variance = self._variance_of_mean(hits - value * of) / denominator**2
+        variance = self._variance_of_mean(hits - value * ground) / denominator**2
         return _estimate(value, variance, 1.0)
 
     def _mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(self._index, values) / self._units
+        means: NDArray[np.float64] = np.bincount(self._index, values) / self._units
+        return means
 
     def _variance_of_mean(self, values: NDArray[np.float64]) -> float:
         """Variance of the mean over the area; infinite where a stratum has one unit only."""
