@@ -158,9 +158,9 @@ class _StratumMeans:
         return float((self._weights**2 * squares / (self._units - 1) / self._units).sum())
 
 
-def _estimate(value: float, variance: float, most: float) -> Estimate:
+def _estimate(value: float, variance: float, largest: float) -> Estimate:
     if variance == inf:
         return Estimate(value)
     error = sqrt(variance)
-    low, high = max(value - Z_95 * error, 0.0), min(value + Z_95 * error, most)
+    low, high = max(value - Z_95 * error, 0.0), min(value + Z_95 * error, largest)
     return Estimate(value, low, high, error)
