@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geochg.errors import InputError, OptionError
+from geochg.stac.cloud_masks import QUALITY_KINDS
+from geochg.stac.cloud_model import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,18 @@ class BandSource:
 
 @dataclass(frozen=True, slots=True)
 class MaskTable:
-    """What the values of a mask asset say; either `clear` or `hidden_bits` is given.
+    """What the values of a mask asset say; `kind`, `clear` or `hidden_bits` is given.
 
     Attributes:
         asset: Key of the asset.
+        kind: The quality band that it is, a key of `cloud_masks.QUALITY_KINDS`; may be empty.
         clear: Classes that show ground; all other classes hide it.
         hidden_bits: Bits, from 0, of which none is set where ground is seen.
         nodata: Value where nothing was measured, where the file does not tell; None for none.
     """
 
     asset: str
+    kind: str = ""
     clear: tuple[int, ...] = ()
     hidden_bits: tuple[int, ...] = ()
     nodata: int | None = None
@@ -78,6 +82,7 @@ class Collection:
         offset: Summand of values times scale, where the item tells none.
         offset_rule: The rule that counts before what an item tells of its assets; None for none.
         nodata: Value of "no measurement", where files do not tell; None for none.
+        level: Where reflectance is told: `l1c` at the top of the atmosphere, `l2a` at the surface.
         mask: The mask asset and its values; None where the collection has none.
     """
 
@@ -95,6 +100,7 @@ class Collection:
     offset: float = 0.0
     offset_rule: OffsetRule | None = None
     nodata: float | None = None
+    level: Level = "l2a"
     mask: MaskTable | None = None
 
     def band_sources(self, names: tuple[str, ...]) -> dict[str, BandSource]:
@@ -119,7 +125,7 @@ class Collection:
 
 _KEYS = frozenset(
     "id catalog title licence attribution resolution_m anchor_m reflectance scale offset "
-    "offset_since nodata mask bands default".split()
+    "offset_since nodata level mask bands default".split()
 )
 
 
@@ -156,6 +162,7 @@ def collection_of_entry(entry: Mapping[str, Any], source: str) -> Collection:
             offset=float(entry.get("offset", 0)),
             offset_rule=_offset_rule(entry.get("offset_since")),
             nodata=None if entry.get("nodata") is None else float(entry["nodata"]),
+            level=_level(entry.get("level", "l2a")),
             mask=_mask_table(entry.get("mask")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -197,14 +204,25 @@ def _offset_rule(entry: Mapping[str, Any] | None) -> OffsetRule | None:
     )
 
 
+def _level(value: object) -> Level:
+    if value == "l1c":
+        return "l1c"
+    if value != "l2a":
+        raise ValueError(f"level is l1c or l2a, not {value!r}")
+    return "l2a"
+
+
 def _mask_table(entry: Mapping[str, Any] | None) -> MaskTable | None:
     if entry is None:
         return None
     clear = tuple(int(value) for value in entry.get("clear", ()))
     hidden_bits = tuple(int(bit) for bit in entry.get("hidden_bits", ()))
-    if bool(clear) == bool(hidden_bits):
-        raise ValueError("mask needs either clear or hidden_bits")
+    kind = _text(entry.get("kind", ""))
+    if [bool(kind), bool(clear), bool(hidden_bits)].count(True) != 1:
+        raise ValueError("mask needs one of kind, clear and hidden_bits")
+    if kind and kind not in QUALITY_KINDS:
+        raise ValueError(f"mask knows no kind {kind!r}; there are {', '.join(QUALITY_KINDS)}")
     nodata = entry.get("nodata")
     return MaskTable(
-        _text(entry["asset"]), clear, hidden_bits, None if nodata is None else int(nodata)
+        _text(entry["asset"]), kind, clear, hidden_bits, None if nodata is None else int(nodata)
     )
