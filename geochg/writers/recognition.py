@@ -17,6 +17,9 @@ METADATA_KEY = "geochg"
 PARQUET_SUFFIXES = (".parquet", ".geoparquet")
 """Suffixes of GeoParquet, which pyarrow reads and writes."""
 
+OBSERVATION_COLUMNS = ("place", "zone", "x", "y", "date", "valid_share")
+"""The first columns of a table of observations, by which one in CSV is known."""
+
 _HEAD_BYTES = 1 << 20
 _SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
 _TABLE = re.compile(r"\A\| run \|")
@@ -123,6 +126,11 @@ def _has_lines_mark(path: Path) -> bool:
     return isinstance(first, dict) and str(first.get("kind", "")).startswith("geochg ")
 
 
+def _has_observations_mark(path: Path) -> bool:
+    """The header of a table of observations."""
+    return _head(path).startswith(",".join(OBSERVATION_COLUMNS))
+
+
 def _has_tables_mark(path: Path) -> bool:
     head = _head(path)
     return bool(_SCORES.match(head) or _TABLE.match(head))
@@ -147,5 +155,6 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".png": _has_picture_mark,
     ".toml": _has_options_mark,
     ".jsonl": _has_lines_mark,
+    ".csv": _has_observations_mark,
     ".md": _has_tables_mark,
 }
