@@ -27,6 +27,8 @@ _STAGES = {
     "dates": "reading dates",
     "places": "watching places",
     "write": "writing",
+    "clouds": "looking for clouds",
+    "scenes": "fetching scenes",
     "evaluate": "asking about pairs",
     "scored": "scoring pairs",
     "cut": "cutting tiles",

@@ -30,7 +30,7 @@ class CloudSource(StrEnum):
 
 @dataclass(frozen=True)
 class FetchOptions(Options):
-    """Options of `geochg scenes fetch`; `search` takes the first three."""
+    """Options of `geochg scenes fetch`; `search` takes those without a command."""
 
     collection: str = option(
         "sentinel-2-l2a", "The collection; `geochg scenes collections` lists those that are known."
@@ -51,6 +51,17 @@ class FetchOptions(Options):
         flag="--max-cloud",
         usual="any",
     )
+    allow_remote: bool = option(
+        False, "Let a catalogue on this machine name scenes elsewhere.", shapes_result=False
+    )
+    timeout_s: float = option(
+        30.0,
+        "Longest wait for a server to say anything, in seconds.",
+        unit="s",
+        least=0.1,
+        greatest=3600,
+        shapes_result=False,
+    )
     composite: Composite = option(
         Composite.BEST,
         "best: the day that shows most of the area. median: of all days of the window, what each "
@@ -61,6 +72,15 @@ class FetchOptions(Options):
         CloudSource.AUTO,
         "What tells clouds from ground: the mask that comes with the scenes (table), a model that "
         "looks at the bands (model), nothing (none), or a table where there is one (auto).",
+        commands=FETCHING,
+    )
+    cloud_margin_m: float | None = option(
+        None,
+        "Metres by which clouds and their shadows are grown, because their edges are thin.",
+        unit="m",
+        least=0,
+        greatest=10_000,
+        usual="90, or 0 where the mask has grown them",
         commands=FETCHING,
     )
     bands: tuple[str, ...] = option(

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from geochg.files.table_columns import FROM_TO_COLUMNS, PERIOD_COLUMNS, ZONE_COLUMNS
 from geochg.options import VERSION_KEY
 
 METADATA_KEY = "geochg"
@@ -126,14 +127,22 @@ def _has_lines_mark(path: Path) -> bool:
     return isinstance(first, dict) and str(first.get("kind", "")).startswith("geochg ")
 
 
-def _has_observations_mark(path: Path) -> bool:
-    """The header of a table of observations."""
-    return _head(path).startswith(",".join(OBSERVATION_COLUMNS))
-
-
 def _has_tables_mark(path: Path) -> bool:
     head = _head(path)
     return bool(_SCORES.match(head) or _TABLE.match(head))
+
+
+def _has_table_head(path: Path) -> bool:
+    """Whether the first line of a table names the columns of one of ours.
+
+    Of observations the first ones do: the others are those of the images.
+    """
+    first_line = _head(path).partition("\n")[0].rstrip("\r")
+    if first_line.startswith(",".join(OBSERVATION_COLUMNS)):
+        return True
+    heads = (ZONE_COLUMNS, FROM_TO_COLUMNS)
+    series_heads = ((*PERIOD_COLUMNS, *head) for head in heads)
+    return first_line in {",".join(head) for head in (*heads, *series_heads)}
 
 
 def _head(path: Path) -> str:
@@ -155,6 +164,6 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".png": _has_picture_mark,
     ".toml": _has_options_mark,
     ".jsonl": _has_lines_mark,
-    ".csv": _has_observations_mark,
+    ".csv": _has_table_head,
     ".md": _has_tables_mark,
 }
