@@ -19,6 +19,7 @@ COMMANDS = {
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",
     "dataset": "Make folders of pairs to train and test on.",
+    "mcp": "Serve an assistant by the Model Context Protocol, within some folders.",
     "worker": "Serve another program, such as QGIS, over stdin and stdout.",
 }
 """Name and one line of each command; the command itself lives in the module of that name."""

@@ -49,6 +49,7 @@ GUIDES = (
     ("Fine-tuning", "training.md"),
     ("Data sets", "datasets.md"),
     ("QGIS", "qgis.md"),
+    ("Assistants", "mcp.md"),
     ("The worker", "worker.md"),
     ("The built-in model", "builtin/card.md"),
     ("Speed and memory", "speed.md"),

@@ -65,7 +65,8 @@ ALLOWED = {
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "worker": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
-    "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
+    # Of the worker it has the streams.
+    "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
     "datasets": BASE | {"tiling", "models"},
     "evaluation": BASE | {"tiling", "models", "datasets", "pipeline", "writers"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
