@@ -104,13 +104,13 @@ def series(
     with gdal_settings():
         opened_images = open_images(images, options, geobox=geobox)
         outputs.check([*opened_images.files(), *further], options)
-        run = SeriesRun(opened_images, options, listener, cancel or Flag())
+        run = WatchRun(opened_images, options, listener, cancel or Flag())
         return run.finish(outputs)
 
 
 @dataclass(frozen=True)
-class SeriesRun:
-    """One run of a series.
+class WatchRun:
+    """One run: images read, places watched, files written.
 
     Attributes:
         images: The images on their grid.
