@@ -108,11 +108,11 @@ def _in_words(result: SeriesResult) -> Iterator[str]:
         f"{watching['places']}, watched by {', '.join(facts['watched'])}"
     )
     broken = status.get("break", 0)
-    listed = ", ".join(f"{count:,} {name}" for name, count in status.items() if name != "break")
+    others = ", ".join(f"{count:,} {name}" for name, count in status.items() if name != "break")
     yield (
         f"{broken:,} left their usual course, on {listed_area(_area_m2(result))} in "
         f"{int((result.features['status'] == 'break').sum()):,} features"
-        + (f"; {listed}" if listed else "")
+        + (f"; {others}" if others else "")
     )
     coverage = facts["scores"]["coverage"]
     if coverage is not None:

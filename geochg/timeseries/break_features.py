@@ -106,8 +106,13 @@ def block_features(
         {**_row(table, blocks, dates, watched), "zone": None, "blocks": len(blocks)}
         for blocks in members
     ]
-    kept = np.flatnonzero((areas >= least_area_m2) & (areas > 0))
-    return _frame([rows[number] for number in kept], polygons[kept], areas[kept], places.grid)
+    large_features = np.flatnonzero((areas >= least_area_m2) & (areas > 0))
+    return _frame(
+        [rows[number] for number in large_features],
+        polygons[large_features],
+        areas[large_features],
+        places.grid,
+    )
 
 
 def _members(labels: NDArray[np.int32]) -> list[NDArray[np.intp]]:

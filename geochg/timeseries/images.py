@@ -190,8 +190,8 @@ def brief_remarks(remarks: Sequence[tuple[Remark, ...]]) -> list[Remark]:
         by_hint.setdefault(remark.hint or remark.message, []).append(remark)
     brief = []
     for first, *others in by_hint.values():
-        more = f" (and {len(others)} more such images)" if others else ""
-        brief.append(replace(first, message=f"{first.message}{more}"))
+        others_text = f" (and {len(others)} more such images)" if others else ""
+        brief.append(replace(first, message=f"{first.message}{others_text}"))
     return brief
 
 
@@ -277,8 +277,8 @@ def _band_names(source: RasterSource) -> str:
 
 def _listed(sources: Sequence[RasterSource]) -> str:
     names = ", ".join(map(_name, sources[:_MOST_NAMED]))
-    more = len(sources) - _MOST_NAMED
-    return f"{names} and {more} more" if more > 0 else names
+    further = len(sources) - _MOST_NAMED
+    return f"{names} and {further} more" if further > 0 else names
 
 
 def _were(sources: Sequence[RasterSource]) -> str:

@@ -90,9 +90,9 @@ def _tables(observations: PlaceObservations, places: Blocks | ZonePlaces) -> Ite
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
         numbers = np.arange(part.start, part.stop)
-        kept = observations.pixels[part] > 0
-        points = place_points(places, numbers)[kept]
-        kept_numbers = numbers[kept]
+        has_pixels = observations.pixels[part] > 0
+        points = place_points(places, numbers)[has_pixels]
+        kept_numbers = numbers[has_pixels]
         rows = len(kept_numbers)
         zones = [""] * rows if names is None else [names[number] for number in kept_numbers]
         keys = (kept_numbers + 1, zones, points[:, 0], points[:, 1])
@@ -101,9 +101,9 @@ def _tables(observations: PlaceObservations, places: Blocks | ZonePlaces) -> Ite
             for name, key in zip(OBSERVATION_COLUMNS, keys, strict=False)
         }
         values["date"] = dates * rows
-        values["valid_share"] = _rounded(observations.seen[:, part].T[kept].ravel())
+        values["valid_share"] = _rounded(observations.seen[:, part].T[has_pixels].ravel())
         for name in observations.columns:
-            values[name] = _rounded(observations.column(name, part)[kept].ravel())
+            values[name] = _rounded(observations.column(name, part)[has_pixels].ravel())
         yield pd.DataFrame(values)
 
 

@@ -188,8 +188,8 @@ class _DateSums:
         """Writes the means and shares of the date into the observations."""
         observations.pixels[:] = self.pixels
         observations.seen[number] = self.seen / np.maximum(self.pixels, 1)
-        seen = np.where(self.seen > 0, self.seen, np.nan)
-        observations.values[number] = (self.values / seen).T
+        seen_px = np.where(self.seen > 0, self.seen, np.nan)
+        observations.values[number] = (self.values / seen_px).T
         if observations.covers is not None:
             observations.covers[number] = (self.covers / np.maximum(self.seen, 1)).T
 

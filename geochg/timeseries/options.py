@@ -189,7 +189,7 @@ class SeriesOptions(Options):
 
     @property
     def rules(self) -> BreakRules:
-        """What counts as a break."""
+        """The rules of a break."""
         import numpy as np
 
         from geochg.timeseries.breaks import BreakRules

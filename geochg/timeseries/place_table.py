@@ -131,14 +131,14 @@ def _classes(
     for start in range(0, len(last_on), _CHUNK_PLACES):
         part = slice(start, start + _CHUNK_PLACES)
         covers = np.asarray(observations.covers[:, part], np.float64)
-        seen = np.where(observations.seen[:, part] >= least_valid, observations.seen[:, part], 0)
+        weights = np.where(observations.seen[:, part] >= least_valid, observations.seen[:, part], 0)
         last, first = last_on[part], first_off[part]
-        kept = last == NO_DATE
+        is_stable = last == NO_DATE
         numbers = np.arange(len(days))[:, None]
-        is_before = kept | ((numbers <= last) & (days[last] - days[:, None] <= _NEAR_DAYS))
-        is_after = kept | ((numbers >= first) & (days[:, None] - days[first] <= _NEAR_DAYS))
-        before[part] = _commonest(covers, seen * is_before)
-        after[part] = _commonest(covers, seen * is_after)
+        is_before = is_stable | ((numbers <= last) & (days[last] - days[:, None] <= _NEAR_DAYS))
+        is_after = is_stable | ((numbers >= first) & (days[:, None] - days[first] <= _NEAR_DAYS))
+        before[part] = _commonest(covers, weights * is_before)
+        after[part] = _commonest(covers, weights * is_after)
     return before, after
 
 

@@ -131,7 +131,7 @@ class ZonePlaces:
         """The pixels of a window that belong to zones."""
         if window not in self._kept:
             members = self._found_members(window)
-            kept_px = sum(len(kept.positions) for kept in self._kept.values())
+            kept_px = sum(len(former.positions) for former in self._kept.values())
             if kept_px + len(members.positions) > _MOST_KEPT_PX:
                 return members
             self._kept[window] = members

@@ -47,10 +47,10 @@ class SeriesResult:
     """The result of a series.
 
     Attributes:
-        observations: What was observed of each place at each date.
-        quality: How much of the ground each date shows.
+        observations: The observations of each place at each date.
+        quality: Share of the ground that each date shows.
         places: The places: blocks or zones.
-        table: What became of each place.
+        table: The breaks and scores of each place.
         features: The layer, see `break_features.COLUMNS`.
         watched: Names of the columns whose course was watched.
         metadata: The `geochg` member that goes into the outputs.
