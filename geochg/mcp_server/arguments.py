@@ -19,13 +19,19 @@ from geochg.safety.untrusted_text import cleaned
 
 Schema = dict[str, Any]
 
-_KEPT_BACK = {
-    # What a model is given, and what runs cost, is settled by whoever starts the server.
-    *("model_options", "prompts", "clue", "clue_model", "clue_options", "classes_file"),
-    *("device", "batch_size", "workers"),
-    # These would lead out of the folders, or over files of others.
-    *("allow_remote", "overwrite"),
-}
+_OFFERED = frozenset(
+    """
+    model bands resolution crs aoi align match tile_size_px overlap_px refine vote classes
+    sensitivity min_confidence min_area_m2 max_area_m2 geometry nodata keep_collars dates
+    dates_as_given in_turn zones zone_name layer tiles_layer allow_failed_tiles resume
+    """.split()
+)
+"""Options that calls may set. New ones are left out until it is clear that they lead nowhere.
+
+What a model is given and what runs cost is settled by whoever starts the server; options that read
+files come here only with a check of their paths, as `aoi` and `zones` have; `allow_remote` and
+`overwrite` would lead out of the folders, and over files of others.
+"""
 
 _CODE = re.compile(r"[A-Za-z]{2,10}:[0-9]{1,7}")
 _CODE_HINT = "name it by its code, such as EPSG:32633"
@@ -51,7 +57,7 @@ def option_specs(command_name: str) -> list[OptionSpec]:
     return [
         spec
         for spec in AnalyzeOptions.specs()
-        if spec.name not in _KEPT_BACK
+        if spec.name in _OFFERED
         and (spec.facts.commands is None or command_name in spec.facts.commands)
     ]
 
@@ -97,7 +103,7 @@ def options_of(arguments: Mapping[str, Any], command_name: str, grants: Grants) 
 
     Raises:
         OptionError: If an option makes no sense, or names what calls may not use.
-        InputError: If the area of interest names a file that calls may not.
+        InputError: If the area of interest or the zones name a file that calls may not.
     """
     names = {spec.name for spec in option_specs(command_name)}
     values = {name: value for name, value in arguments.items() if name in names}
@@ -107,6 +113,8 @@ def options_of(arguments: Mapping[str, Any], command_name: str, grants: Grants) 
         raise OptionError(f"{cleaned(values['crs'], 60)!r} is no code of a CRS", _CODE_HINT)
     if "aoi" in values:
         values["aoi"] = _area(text_of(values, "aoi"), grants)
+    if values.get("zones"):
+        values["zones"] = grants.shapes(text_of(values, "zones"))
     base = grants.options
     if values.get("model", base.model) != base.model:
         # What was given for one model says nothing to another.

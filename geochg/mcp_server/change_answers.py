@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from geochg.features.layer import FeatureLayer
     from geochg.pipeline.analyze import ChangeResult
+
+MOST_ZONE_ROWS = 200
+"""Rows of a table of zones that an answer holds; the file has all."""
 
 MOST_LARGEST = 20
 """Changes that an answer lists, the largest."""
@@ -26,12 +30,21 @@ def change_values(result: ChangeResult) -> dict[str, Any]:
         features["steps"] = [_totals(result.layer, number) for number in range(steps)]
     facts = result.metadata
     told_names = ("caption", "tiles", "not_seen_m2", "alignment", "bands")
+    zones = {} if result.zones is None else {"zones": _zone_rows(result)}
     return {
         "outputs": paths,
         "features": features,
         "model": facts["model"]["id"],
         **{name: facts[name] for name in told_names if name in facts},
+        **zones,
     }
+
+
+def _zone_rows(result: ChangeResult) -> list[dict[str, Any]]:
+    """Numbers and areas by zone, class and direction, the largest areas first."""
+    rows = result.sums.rows().sort_values("area_m2", ascending=False, kind="stable")
+    values: list[dict[str, Any]] = json.loads(rows.head(MOST_ZONE_ROWS).to_json(orient="records"))
+    return values
 
 
 def largest_changes(frames: Iterable[GeoDataFrame]) -> list[dict[str, Any]]:

@@ -29,6 +29,12 @@ from geochg.options import AnalyzeOptions
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
+_OUTPUTS = {
+    **{name: name for name in ("tiles", "heatmap", "table", "zones_table")},
+    "features": "output",
+}
+"""Arguments by the outputs that they name."""
+
 MOST_LISTED = 200
 """Files that `info` lists."""
 
@@ -78,6 +84,14 @@ def analyze_tool(grants: Grants) -> Tool:
         "heatmap": {
             "type": "string",
             "description": "Also write the probability of change as a GeoTIFF (.tif); " + path,
+        },
+        "table": {
+            "type": "string",
+            "description": "Also write numbers and areas by class and land cover (.csv); " + path,
+        },
+        "zones_table": {
+            "type": "string",
+            "description": "Also write numbers and areas by zone (.csv), with zones; " + path,
         },
         "picture": _PICTURE,
         **option_schemas("analyze", grants),
@@ -197,7 +211,7 @@ def _answer_analyze(session: Session, call: ToolCall, arguments: Mapping[str, An
     has_picture = flag_of(arguments, "picture", default=True)
     paths = {
         kind: grants.folders.new_file(text_of(arguments, name))
-        for kind, name in (("features", "output"), ("tiles", "tiles"), ("heatmap", "heatmap"))
+        for kind, name in _OUTPUTS.items()
         if name in arguments
     }
     from geochg.pipeline.analyze import analyze_series

@@ -15,6 +15,9 @@ from geochg.writers.heatmap import HEATMAP_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
 from geochg.writers.tables import TABLE_SUFFIXES
 
+TABLES = ("table", "zones_table")
+"""Names of the outputs that are tables."""
+
 
 @dataclass(frozen=True)
 class Outputs:

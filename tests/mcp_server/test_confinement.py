@@ -16,7 +16,7 @@ import shapely
 from rasters import ORIGIN, UTM
 
 from geochg.errors import GeochgError, InputError
-from geochg.mcp_server.arguments import options_of
+from geochg.mcp_server.arguments import option_schemas, options_of
 from geochg.mcp_server.grants import Grants
 from geochg.options import AnalyzeOptions
 
@@ -143,7 +143,7 @@ def test_a_folder_that_is_a_link_may_be_named_either_way(tmp_path, folder):
 @needs_links
 def test_what_is_no_regular_file_is_not_opened(grants, folder):
     os.mkfifo(folder / "pipe.tif")
-    with pytest.raises(InputError, match="have no file"):
+    with pytest.raises(InputError, match="there is no file"):
         grants.raster("pipe.tif")
 
 
@@ -277,6 +277,22 @@ def test_areas_in_the_folders_and_in_numbers_are_taken(grants, areas):
 def test_areas_that_lead_elsewhere_are_refused(grants, areas, outside, text):
     with pytest.raises(GeochgError):
         area_of(grants, text.replace("{outside}", str(outside.parent)))
+
+
+def test_zones_are_files_in_the_folders(grants, areas, outside):
+    taken = options_of({"zones": "area.gpkg|layername=area"}, "analyze", grants).zones
+    assert taken == f"{areas.resolve() / 'area.gpkg'}|layername=area"
+    for text in (str(outside.parent / "area.gpkg"), "../outside/area.gpkg", "PG:x", "a.tif"):
+        with pytest.raises(GeochgError):
+            options_of({"zones": text}, "analyze", grants)
+
+
+def test_options_that_name_files_are_offered_with_a_check_only(grants):
+    offered = set(option_schemas("analyze", grants))
+    paths = {spec.name for spec in AnalyzeOptions.specs() if spec.facts.is_path}
+    assert offered & paths == set()
+    files = {s.name for s in AnalyzeOptions.specs() if s.facts.metavar.startswith("FILE")}
+    assert offered & files == {"zones"}
 
 
 @pytest.mark.parametrize("suffix", [".geojson", ".gpkg", ".shp", ".fgb", ".parquet"])

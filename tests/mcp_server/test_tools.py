@@ -6,11 +6,14 @@ import json
 import re
 from xml.sax.saxutils import escape
 
+import geopandas
 import jsonschema
 import pytest
 import rasterio.shutil
+import shapely
 from PIL import Image
 from pyproj import CRS
+from rasters import UTM
 
 from geochg.classes import CLASSES
 from geochg.options import AnalyzeOptions
@@ -117,6 +120,22 @@ def test_ask_answers_about_the_whole_a_place_and_one_raster(server):
     assert min(lons) < 15.01 < max(lons)
     alone = server.refusal("ask", before="before.tif", question="What is there?")
     assert "cannot tell of one" in alone
+
+
+def test_changes_are_summed_up_by_zones(server):
+    zones = geopandas.GeoDataFrame(
+        {"name": ["north", "south"]},
+        geometry=[
+            shapely.box(500000, 4999000, 503000, 5000000),
+            shapely.box(500000, 4998000, 503000, 4999000),
+        ],
+        crs=UTM,
+    )
+    zones.to_file(server.folder / "zones.gpkg")
+    files = {"zones": "zones.gpkg", "zone_name": "name", "zones_table": "zones.csv"}
+    values = server.answer("analyze", **PAIR, output="z.gpkg", picture=False, **files)
+    assert {row["zone"] for row in values["zones"]} == {"north", "south"}
+    assert "north" in (server.folder / "zones.csv").read_text()
 
 
 def test_three_dates_are_a_series(server):
