@@ -88,11 +88,11 @@ class DateCovers:
             if tile.valid.any():
                 seen_tiles.append(tile)
             if len(seen_tiles) >= _SAMPLE_TILES:
-                yield from self._answered(pair, sample, seen_tiles)
+                yield from self._cover_parts(pair, sample, seen_tiles)
                 seen_tiles = []
-        yield from self._answered(pair, sample, seen_tiles)
+        yield from self._cover_parts(pair, sample, seen_tiles)
 
-    def _answered(
+    def _cover_parts(
         self, pair: RasterPair, sample: list[Tile], tiles: list[Tile]
     ) -> Iterator[CoverPart]:
         """The land cover of the cores of some tiles."""

@@ -204,7 +204,7 @@ def _in_order(sources: Sequence[RasterSource]) -> tuple[RasterSource, ...]:
     periods = [date_of(source).period for source in sources]
     if missing := [s for s, p in zip(sources, periods, strict=True) if p is None]:
         raise InputError(
-            f"nothing tells when {_listed(missing)} {_were(missing)} taken",
+            f"nothing tells when {_image_names(missing)} {_were(missing)} taken",
             "give a date for each image, in their order: --dates 2020-06-01,2021-06-01,...",
         )
     dated = [(p, s) for p, s in zip(periods, sources, strict=True) if p is not None]
@@ -275,7 +275,7 @@ def _band_names(source: RasterSource) -> str:
     return ", ".join(band.name for band in source.bands if not band.alpha)
 
 
-def _listed(sources: Sequence[RasterSource]) -> str:
+def _image_names(sources: Sequence[RasterSource]) -> str:
     names = ", ".join(map(_name, sources[:_MOST_NAMED]))
     further = len(sources) - _MOST_NAMED
     return f"{names} and {further} more" if further > 0 else names

@@ -101,13 +101,13 @@ def _tables(observations: PlaceObservations, places: Blocks | ZonePlaces) -> Ite
             for name, key in zip(OBSERVATION_COLUMNS, keys, strict=False)
         }
         values["date"] = dates * rows
-        values["valid_share"] = _rounded(observations.seen[:, part].T[has_pixels].ravel())
+        values["valid_share"] = _short_numbers(observations.seen[:, part].T[has_pixels].ravel())
         for name in observations.columns:
-            values[name] = _rounded(observations.column(name, part)[has_pixels].ravel())
+            values[name] = _short_numbers(observations.column(name, part)[has_pixels].ravel())
         yield pd.DataFrame(values)
 
 
-def _rounded(values: NDArray[np.floating]) -> NDArray[np.float64]:
+def _short_numbers(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Numbers of so many digits, which are written as such."""
     values = np.asarray(values, np.float64)
     size = np.where((values == 0) | ~np.isfinite(values), 1.0, np.abs(values))

@@ -77,13 +77,13 @@ class Observer:
             self.listener(Progress("dates", number, total))
             plan, of_date = images.plan(number, keep_collars=self.options.keep_collars)
             remarks.append(of_date)
-            sums = self._measured(number, plan)
+            sums = self._date_sums(number, plan)
             sums.fill(observations, number)
             quality.append(self._quality(sums, observations, number))
         self.listener(Progress("dates", total, total))
         return Observed(observations, tuple(quality), tuple(brief_remarks(remarks)))
 
-    def _measured(self, number: int, plan: DatePlan) -> _DateSums:
+    def _date_sums(self, number: int, plan: DatePlan) -> _DateSums:
         """What the windows of a date add up to."""
         sums = _DateSums.empty(len(self.places), plan.band_count)
         for tile, part in self._windows(number, plan):
