@@ -84,9 +84,9 @@ class AllowedFolders:
         """
         path = self._candidates(name)[0]
         # A journal or log that is a link would be written where it leads.
-        for beside in (path.with_name(f"{path.name}{ending}") for ending in _WRITTEN_BESIDE):
-            if beside.is_symlink() and not self.holds(beside):
-                raise InputError(f"{beside} leads out of the folders of the server", "remove it")
+        for neighbour in (path.with_name(f"{path.name}{ending}") for ending in _WRITTEN_BESIDE):
+            if neighbour.is_symlink() and not self.holds(neighbour):
+                raise InputError(f"{neighbour} leads out of the folders of the server", "remove it")
         return path
 
     def holds(self, path: str | Path) -> bool:
