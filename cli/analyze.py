@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
+from .area_options import AreaRequest, area_options, area_request
 from .pair_options import options_of, pair_options
 from .shared_options import json_option, output_option, path_option
 from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
+    from threading import Event as Flag
+
+    from geochg.events import Listener
+    from geochg.options import AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult
+    from geochg.pipeline.outputs import Outputs
 
 
 @click.command()
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 @path_option("--tiles", "A layer of one feature a tile; may be the same GeoPackage.")
 @path_option("--heatmap", "The probability of change as a Cloud-Optimised GeoTIFF.", "PATH.tif")
 @pair_options("analyze")
+@area_options
 @path_option(
     "--save-options",
     "When done, write the options in use to a file that --options reads.",
@@ -56,12 +63,19 @@ def analyze(
       geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
       geochg analyze before.tif after.tif -o changes.geojson --resume
       geochg analyze 2019.tif 2020.tif 2021.tif -o changes.gpkg
+
+    With an area and two times in place of images, a scene of each is fetched from a catalogue
+    (see `geochg scenes`), which is asked on the network:
+
+    \b
+      geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 \\
+          --collection sentinel-2-l2a -o changes.geojson
     """
     if output is None and tiles is None and heatmap is None:
         raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
     options = options_of(ctx)
+    request = area_request(ctx, images, options)
 
-    from geochg.pipeline.analyze import analyze_series as run
     from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
     from geochg.writers.staging import write_output
@@ -73,10 +87,51 @@ def analyze(
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
-        result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
+        run = _Run(options, outputs, listener, cancel)
+        result = run.of_images(images) if request is None else run.of_area(request)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
+
+
+class _Run(NamedTuple):
+    """A run of whatever was given.
+
+    Attributes:
+        options: Options of the analysis.
+        outputs: Files to write.
+        listener: Is told progress and notices.
+        cancel: A flag that stops it.
+    """
+
+    options: AnalyzeOptions
+    outputs: Outputs
+    listener: Listener
+    cancel: Flag
+
+    def of_images(self, images: Sequence[str]) -> ChangeResult:
+        """What changed between images."""
+        from geochg.pipeline.analyze import analyze_series
+
+        return analyze_series(
+            images, self.options, outputs=self.outputs, listener=self.listener, cancel=self.cancel
+        )
+
+    def of_area(self, request: AreaRequest) -> ChangeResult:
+        """What changed in an area between two times."""
+        from geochg.stac.analyze_area import analyze_area
+
+        return analyze_area(
+            request.area,
+            request.before,
+            request.after,
+            self.options,
+            request.fetching,
+            scenes=request.folder,
+            outputs=self.outputs,
+            listener=self.listener,
+            cancel=self.cancel,
+        ).result
 
 
 def _as_json(result: ChangeResult) -> str:
