@@ -19,6 +19,7 @@ DEFAULT_CATALOG = "earth-search"
 """The catalogue that is asked where none is named."""
 
 _FILE_NAME = "catalogs.toml"
+_CATALOG_KEYS = {"url", "about", "token", "token_host"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,16 @@ class CatalogEntry:
         name: The name that `--catalog` takes.
         url: Root of a STAC API, or the file or address of a static catalogue.
         about: One line.
-        token: Address of a token for a collection, with `{collection}`; empty where assets are
-            open.
+        token: Address of a token for a collection, with `{collection}` for its id; empty where
+            assets are open.
+        token_host: End of the names of the servers that take the token.
     """
 
     name: str
     url: str
     about: str = ""
     token: str = ""
+    token_host: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,13 @@ def _read_table(path: Path) -> KnownCatalogs:
 def _catalog_entry(name: str, entry: Any, path: Path) -> CatalogEntry:  # noqa: ANN401
     values = entry if isinstance(entry, dict) else {}
     is_text = all(isinstance(value, str) for value in values.values())
-    if "url" not in values or set(values) - {"url", "about", "token"} or not is_text:
+    if "url" not in values or set(values) - _CATALOG_KEYS or not is_text:
         raise InputError(
-            f"{path}: the catalogue {name} needs url, and may have about and token, all texts",
-            "correct the entry",
+            f"{path}: the catalogue {name} needs url, and may have about, token and token_host",
+            "correct the entry; all of them are texts",
+        )
+    if bool(values.get("token")) != bool(values.get("token_host")):
+        raise InputError(
+            f"{path}: the catalogue {name} names one of token and token_host", "name both"
         )
     return CatalogEntry(name, **values)

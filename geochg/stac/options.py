@@ -30,7 +30,7 @@ class CloudSource(StrEnum):
 
 @dataclass(frozen=True)
 class FetchOptions(Options):
-    """Options of `geochg scenes fetch`; `search` takes the first three."""
+    """Options of `geochg scenes fetch`; `search` takes those without a command."""
 
     collection: str = option(
         "sentinel-2-l2a", "The collection; `geochg scenes collections` lists those that are known."
@@ -50,6 +50,17 @@ class FetchOptions(Options):
         greatest=100,
         flag="--max-cloud",
         usual="any",
+    )
+    allow_remote: bool = option(
+        False, "Let a catalogue on this machine name scenes elsewhere.", shapes_result=False
+    )
+    timeout_s: float = option(
+        30.0,
+        "Longest wait for a server to say anything, in seconds.",
+        unit="s",
+        least=0.1,
+        greatest=3600,
+        shapes_result=False,
     )
     composite: Composite = option(
         Composite.BEST,
