@@ -231,11 +231,6 @@ def cloud_classes(values: NDArray[np.generic], table: MaskTable) -> NDArray[np.u
     return np.select([missing, clear], [NO_DATA, CLEAR], CLOUD).astype(np.uint8)
 
 
-def mask_of_classes(values: NDArray[np.generic], table: MaskTable) -> NDArray[np.bool_]:
-    """Which pixels show ground, by a mask asset, as `cloud_classes` reads it; bool."""
-    return np.asarray(cloud_classes(values, table) == CLEAR)
-
-
 def margin_of(table: MaskTable) -> float:
     """Metres by which clouds are grown that a mask asset tells of, unless the user says else."""
     return QUALITY_KINDS[table.kind].margin_m if table.kind else CLOUD_MARGIN_M

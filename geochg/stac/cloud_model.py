@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -41,7 +43,7 @@ _CLASSES = np.array([CLEAR, CLOUD, SHADOW], np.uint8)
 _USUAL_M = 30.0
 """Side of a pixel in metres for which the models were made; below 15 m pixels are averaged."""
 
-_COARSEST_M = 100.0
+COARSEST_M = 100.0
 """Side of a pixel in metres from which on clouds are too few pixels wide."""
 
 _SIDE_PX, _MARGIN_PX = 256, 32
@@ -128,10 +130,10 @@ class CloudModel:
         Raises:
             InputError: If the pixels are too coarse, or the values are no reflectance.
         """
-        if not 0 < pixel_m <= _COARSEST_M:
+        if not 0 < pixel_m <= COARSEST_M:
             raise InputError(
                 f"clouds cannot be told in pixels of {pixel_m:g} m",
-                f"take a collection of {_COARSEST_M:g} m or finer, or leave cloud masks off",
+                f"take a collection of {COARSEST_M:g} m or finer, or leave cloud masks off",
             )
         # What is named as the model does goes before what stands for it.
         by_name = {_common_name(name): values for name, values in reflectance.items()} | reflectance
@@ -169,6 +171,30 @@ class CloudModel:
         # Waits for all of them, and raises what one raises.
         list(workers().map(predict_core, *zip(*_tiles(*mask.shape), strict=True)))
         return mask[:height, :width]
+
+
+@cache
+def opened_cloud_model(band_names: tuple[str, ...], level: Level) -> CloudModel:
+    """The model for some bands, opened once a process; see `CloudModel.open`."""
+    return CloudModel.open(band_names, level)
+
+
+def level_of(collection: str) -> Level:
+    """Where the reflectance of a collection is told, by the collection's id."""
+    return (
+        "l1c"
+        if re.search(r"(?<![a-z0-9])(l1[a-z]*|toa)(?![a-z0-9])", collection.lower())
+        else "l2a"
+    )
+
+
+def context_px(pixel_m: float) -> int:
+    """How many pixels around a window the model looks at for it, at most.
+
+    Args:
+        pixel_m: Side of a pixel in metres.
+    """
+    return _MARGIN_PX * max(math.floor(_USUAL_M / pixel_m + 1e-6), 1)
 
 
 def model_bands(band_names: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from geochg.errors import InputError
+from geochg.stac.cloud_masks import quality_band
 from geochg.stac.collection import BandSource, Collection, MaskTable
 from geochg.stac.items import SceneAsset, SceneItem
 from geochg.stac.known import user_file
@@ -16,13 +17,6 @@ _BAND_NAMES = {
     **{"rededge078": "rededge3", "swir16": "swir", "swir22": "swir2"},
 }
 """What geochg calls a band, by its common name in STAC."""
-
-_MASKS = {
-    "scl": MaskTable("", clear=(2, 4, 5, 6, 7)),
-    "qa_pixel": MaskTable("", hidden_bits=(0, 1, 2, 3, 4, 5)),
-    "fmask": MaskTable("", hidden_bits=(1, 2, 3, 4), nodata=255),
-}
-"""What masks of well-known products say, by the key of their asset in lower case."""
 
 _PICTURES = {"visual", "thumbnail", "overview", "preview"}
 _DEFAULT = ("red", "green", "blue", "nir")
@@ -61,7 +55,7 @@ def derived_collection(catalog: str, collection_id: str, item: SceneItem) -> Col
         resolution_m=resolution if resolution and resolution > 0 else None,
         # Values whose scale nobody tells stay as they are.
         reflectance=asset.scale_of(first.number) is not None,
-        mask=_mask(item.assets),
+        mask=_mask(collection_id, item.assets),
     )
 
 
@@ -91,8 +85,9 @@ def _picture_bands(assets: Mapping[str, SceneAsset]) -> dict[str, BandSource]:
     return {}
 
 
-def _mask(assets: Mapping[str, SceneAsset]) -> MaskTable | None:
-    for key in assets:
-        if (table := _MASKS.get(key.lower())) is not None:
-            return MaskTable(key, table.clear, table.hidden_bits, table.nodata)
-    return None
+def _mask(collection_id: str, assets: Mapping[str, SceneAsset]) -> MaskTable | None:
+    """The mask of a collection that has one of the well-known quality bands."""
+    if (found_band := quality_band(collection_id, assets)) is None:
+        return None
+    asset, band = found_band
+    return MaskTable(asset, band.kind)

@@ -123,7 +123,7 @@ def _plan_and_grid(
     bands = collection.band_sources(options.bands)
     uses_table, uses_model = _cloud_source(collection, options)
     settings = ReadSettings(options.timeout_s, _token(scenes, options), scenes.catalog.token_host)
-    plan = ScenePlan(collection, bands, uses_table, uses_model, settings)
+    plan = ScenePlan(collection, bands, uses_table, uses_model, settings, options.cloud_margin_m)
     if like_grid is not None:
         return plan, like_grid
     resolution_m = collection.resolution_m
@@ -135,7 +135,7 @@ def _plan_and_grid(
 
 def _cloud_source(collection: Collection, options: FetchOptions) -> tuple[bool, bool]:
     """Whether the mask asset and whether the model tells clouds from ground."""
-    from geochg.extras import require_packages
+    from geochg.extras import is_installed, require_packages
     from geochg.stac.options import CloudSource
 
     clouds = options.clouds
@@ -143,17 +143,19 @@ def _cloud_source(collection: Collection, options: FetchOptions) -> tuple[bool, 
         raise OptionError(
             f"no table tells the clouds of {collection.id}", "give --clouds model, or none"
         )
+    missing = [n for n in ("blue", "green", "red", "nir") if n not in collection.bands]
     if clouds == CloudSource.MODEL:
         require_packages("clouds", "ukis_csmask")
-        missing = [n for n in ("blue", "green", "red", "nir") if n not in collection.bands]
         if missing or not collection.reflectance:
             lack = f"the bands {', '.join(missing)}" if missing else "reflectance"
             raise OptionError(
                 f"the cloud model needs {lack}, which {collection.id} does not have",
                 "give --clouds table, or none",
             )
-    uses_table = clouds in (CloudSource.AUTO, CloudSource.TABLE) and collection.mask is not None
-    return uses_table, clouds == CloudSource.MODEL
+        return False, True
+    if clouds == CloudSource.NONE or collection.mask is not None:
+        return clouds != CloudSource.NONE, False
+    return False, not missing and collection.reflectance and is_installed("ukis_csmask")
 
 
 def _token(scenes: FoundScenes, options: FetchOptions) -> str:

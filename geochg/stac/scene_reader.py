@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from geochg.errors import InputError
 from geochg.records import PixelWindow
-from geochg.stac.asset_reader import AssetReader, ReadSettings, open_asset
-from geochg.stac.cloud_masks import mask_of_classes
+from geochg.stac.asset_reader import AssetReader, ReadSettings, SceneError, open_asset
+from geochg.stac.cloud_masks import CLEAR, CLOUD_MARGIN_M, NO_DATA, margin_of, with_margin
+from geochg.stac.cloud_masks import cloud_classes as classes_of_table
+from geochg.stac.cloud_model import COARSEST_M, context_px, level_of, opened_cloud_model
 from geochg.stac.collection import BandSource, Collection
 from geochg.stac.items import SceneItem
 from geochg.stac.packing import packing_of, written_values
+from geochg.tiling.grid import pixel_m
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +43,7 @@ class ScenePlan:
         uses_table: Whether the mask asset tells clouds from ground.
         uses_model: Whether the cloud model does.
         settings: How assets are read.
+        margin_m: Metres by which clouds are grown; None for what is usual.
     """
 
     collection: Collection
@@ -45,6 +51,13 @@ class ScenePlan:
     uses_table: bool
     uses_model: bool
     settings: ReadSettings
+    margin_m: float | None = None
+
+    @property
+    def usual_margin_m(self) -> float:
+        """Metres by which clouds are grown where nobody says else."""
+        mask = self.collection.mask
+        return margin_of(mask) if self.uses_table and mask is not None else CLOUD_MARGIN_M
 
     @property
     def model_bands(self) -> dict[str, BandSource]:
@@ -104,6 +117,7 @@ class SceneReader:
         with_bands: bool = True,
     ) -> None:
         self.item, self._plan = item, plan
+        self._frame, self._pixel_m = PixelWindow.whole(grid.shape), pixel_m(grid)
         self._bands = plan.bands if with_bands else {}
         self._numbers = plan.numbers(with_bands=with_bands)
         collection = plan.collection
@@ -131,13 +145,36 @@ class SceneReader:
         """Types of the values of its bands."""
         return [self._assets[source.asset].dtype for source in self._bands.values()]
 
+    @property
+    def _margin_m(self) -> float:
+        """Metres by which clouds are grown: by none in a view whose pixels are wider."""
+        plan = self._plan
+        if not (plan.uses_table or plan.uses_model):
+            return 0.0
+        margin_m = plan.usual_margin_m if plan.margin_m is None else plan.margin_m
+        return margin_m if self._pixel_m <= margin_m else 0.0
+
+    def _outer(self, window: PixelWindow) -> PixelWindow:
+        """What is read for a window: what lies around it may reach into it, or is context."""
+        reach = math.ceil(self._margin_m / self._pixel_m)
+        if self._plan.uses_model:
+            reach += context_px(self._pixel_m)
+        grown_window = PixelWindow(
+            window.row_start - reach,
+            window.row_stop + reach,
+            window.col_start - reach,
+            window.col_stop + reach,
+        )
+        return grown_window.cut_to(self._frame) or window
+
     def begin_read(self, window: PixelWindow, threads: ThreadPoolExecutor) -> _PendingPixels:
         """Begins to read a window; each asset in a thread of its own."""
+        outer = self._outer(window)
         assets = {
-            key: threads.submit(asset.read, self._numbers[key], window)
+            key: threads.submit(asset.read, self._numbers[key], outer)
             for key, asset in self._assets.items()
         }
-        mask = None if self._mask is None else threads.submit(self._mask.read, [1], window)
+        mask = None if self._mask is None else threads.submit(self._mask.read, [1], outer)
         return _PendingPixels(self, assets, mask, window)
 
     def read_at_once(self, window: PixelWindow) -> ScenePixels:
@@ -146,29 +183,45 @@ class SceneReader:
         Raises:
             SceneError: If an asset cannot be read.
         """
-        assets = {
-            key: asset.read(self._numbers[key], window) for key, asset in self._assets.items()
-        }
-        mask = None if self._mask is None else self._mask.read([1], window)
+        outer = self._outer(window)
+        assets = {key: asset.read(self._numbers[key], outer) for key, asset in self._assets.items()}
+        mask = None if self._mask is None else self._mask.read([1], outer)
         return self.pixels(assets, mask, window)
 
     def pixels(
         self, assets: Mapping[str, _Read], mask: _Read | None, window: PixelWindow
     ) -> ScenePixels:
-        """The pixels of a window, of what was read of it."""
-        shape = (window.height_px, window.width_px)
-        clear = np.ones(shape, dtype=bool)
+        """The pixels of a window, of what was read of it and around it.
+
+        Raises:
+            SceneError: If the mask asset is none.
+        """
+        outer = self._outer(window)
+        clear = np.ones((outer.height_px, outer.width_px), dtype=bool)
         for _, is_valid in assets.values():
             clear &= is_valid
-        collection = self._plan.collection
-        if mask is not None and collection.mask is not None:
-            classes, is_valid = mask
-            clear &= is_valid & mask_of_classes(classes[0], collection.mask)
+        for classes in self._cloud_masks(assets, mask, clear):
+            clear &= with_margin(classes, self._pixel_m, self._margin_m) == CLEAR
+        part = window.slices_within(outer)
+        layers = [self._layer(assets, source)[part] for source in self._bands.values()]
+        values = np.stack(layers) if layers else np.empty((0, *clear[part].shape), np.int16)
+        return ScenePixels(values, clear[part])
+
+    def _cloud_masks(
+        self, assets: Mapping[str, _Read], mask: _Read | None, clear: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The cloud masks of what was read: that of the mask asset, and that of the model."""
+        table = self._plan.collection.mask
+        if mask is not None and table is not None:
+            values, is_valid = mask
+            try:
+                classes = classes_of_table(values[0], table)
+            except InputError as error:
+                reason = f"has an asset {table.asset!r} that tells no clouds: {error.message}"
+                raise SceneError(self.item, reason) from error
+            yield np.where(is_valid, classes, np.uint8(NO_DATA))
         if self._plan.uses_model and clear.any():
-            clear &= self._seen_by_model(assets, clear)
-        layers = [self._layer(assets, source) for source in self._bands.values()]
-        values = np.stack(layers) if layers else np.empty((0, *shape), np.int16)
-        return ScenePixels(values, clear)
+            yield self._predicted_classes(assets, clear)
 
     def _layer(self, assets: Mapping[str, _Read], source: BandSource) -> NDArray[Any]:
         """A band as it is written."""
@@ -183,17 +236,19 @@ class SceneReader:
         layer: NDArray[Any] = values[self._numbers[source.asset].index(source.number)]
         return layer
 
-    def _seen_by_model(
+    def _predicted_classes(
         self, assets: Mapping[str, _Read], clear: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        from geochg.stac.cloud_masks import mask_by_model
-
+    ) -> NDArray[np.uint8]:
+        """What the cloud model makes of what was read."""
         bands = {}
         for name, source in self._plan.model_bands.items():
             packing = packing_of(self.item, self._plan.collection, source)
-            reflectance = packing.reflectance(self._raw(assets, source))
-            bands[name] = np.where(clear, reflectance, np.float32(0))
-        return mask_by_model(bands)
+            bands[name] = packing.reflectance(self._raw(assets, source))
+        model = opened_cloud_model(tuple(bands), level_of(self._plan.collection.id))
+        try:
+            return model.classes(bands, clear, min(self._pixel_m, COARSEST_M))
+        except InputError as error:
+            raise SceneError(self.item, f"tells no clouds: {error.message}") from error
 
 
 @dataclass(frozen=True)

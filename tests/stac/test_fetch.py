@@ -19,6 +19,7 @@ HIDDEN = -32768
 
 def fetch(catalog, path, start="2020-06", end="", *, area=None, listener=None, **options):
     options.setdefault("catalog", catalog.url)
+    options.setdefault("cloud_margin_m", 0)
     return fetch_scene(
         SearchArea.of(area or box_text()),
         DateWindow.of(start, end),
