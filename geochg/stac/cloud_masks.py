@@ -236,6 +236,11 @@ def margin_of(table: MaskTable) -> float:
     return QUALITY_KINDS[table.kind].margin_m if table.kind else CLOUD_MARGIN_M
 
 
+def margin_px(margin_m: float, pixel_m: float) -> int:
+    """Whole pixels that a margin reaches over, rounded up; 90 m are nine pixels of 9.99 m."""
+    return math.ceil(margin_m / pixel_m - 0.02)
+
+
 def with_margin(
     mask: NDArray[np.uint8], pixel_m: float, margin_m: float = CLOUD_MARGIN_M
 ) -> NDArray[np.uint8]:
@@ -258,7 +263,7 @@ def with_margin(
             f"give 0 to {WIDEST_MARGIN_M:g} metres",
         )
     # No margin reaches farther than the mask does.
-    steps = min(math.ceil(margin_m / pixel_m - 1e-9), max(mask.shape, default=0))
+    steps = min(margin_px(margin_m, pixel_m), max(mask.shape, default=0))
     grown_mask = mask.copy()
     for kind in (SHADOW, CLOUD):
         reach = mask == kind

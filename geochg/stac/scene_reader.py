@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,7 +14,14 @@ from odc.geo.geobox import GeoBox
 from geochg.errors import InputError
 from geochg.records import PixelWindow
 from geochg.stac.asset_reader import AssetReader, ReadSettings, SceneError, open_asset
-from geochg.stac.cloud_masks import CLEAR, CLOUD_MARGIN_M, NO_DATA, margin_of, with_margin
+from geochg.stac.cloud_masks import (
+    CLEAR,
+    CLOUD_MARGIN_M,
+    NO_DATA,
+    margin_of,
+    margin_px,
+    with_margin,
+)
 from geochg.stac.cloud_masks import cloud_classes as classes_of_table
 from geochg.stac.cloud_model import COARSEST_M, context_px, level_of, opened_cloud_model
 from geochg.stac.collection import BandSource, Collection
@@ -147,16 +153,16 @@ class SceneReader:
 
     @property
     def _margin_m(self) -> float:
-        """Metres by which clouds are grown: by none in a view whose pixels are wider."""
+        """Metres by which clouds are grown: by none in a coarse view whose pixels are wider."""
         plan = self._plan
         if not (plan.uses_table or plan.uses_model):
             return 0.0
         margin_m = plan.usual_margin_m if plan.margin_m is None else plan.margin_m
-        return margin_m if self._pixel_m <= margin_m else 0.0
+        return margin_m if self._bands or self._pixel_m <= margin_m else 0.0
 
     def _outer(self, window: PixelWindow) -> PixelWindow:
         """What is read for a window: what lies around it may reach into it, or is context."""
-        reach = math.ceil(self._margin_m / self._pixel_m)
+        reach = margin_px(self._margin_m, self._pixel_m)
         if self._plan.uses_model:
             reach += context_px(self._pixel_m)
         grown_window = PixelWindow(
