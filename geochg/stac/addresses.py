@@ -88,7 +88,7 @@ class AddressRules:
                 "add --allow-remote if you trust the catalogue with what it asks for",
             )
 
-    def joined(self, base: str, href: str) -> str:
+    def absolute(self, base: str, href: str) -> str:
         """What a document names, absolute.
 
         Args:
@@ -104,14 +104,14 @@ class AddressRules:
         if href.lower().startswith("s3://"):
             href = _address_of_bucket(href)
         try:
-            address = _joined(base, href)
+            address = _absolute(base, href)
         except ValueError as error:
             raise AddressError(f"the catalogue names a broken address: {href[:200]}") from error
         self.check(address)
         return address
 
 
-def _joined(base: str, href: str) -> str:
+def _absolute(base: str, href: str) -> str:
     if is_web(href):
         return href
     if is_web(base):

@@ -28,7 +28,7 @@ _SHARED = ("crs", "resolution", "allow_remote")
 
 @dataclass(frozen=True)
 class AreaChanges:
-    """What changed in an area.
+    """Changes of an area between two times.
 
     Attributes:
         result: The result of the analysis.

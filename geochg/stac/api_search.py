@@ -41,7 +41,7 @@ def api_collection(
     links = links_of(root, "data")
     href = links[0]["href"] if links else "collections"
     base = address if address.endswith("/") or links else f"{address}/"
-    collections = reader.rules.joined(base, href)
+    collections = reader.rules.absolute(base, href)
     path, _, query = collections.partition("?")
     document = f"{path.rstrip('/')}/{quote(collection_id, safe='')}"
     try:
@@ -116,7 +116,7 @@ def _pages(
 ) -> Iterator[tuple[dict[str, Any], str]]:
     links = links_of(root, "search")
     post = next((link for link in links if _method(link) == "POST"), None)
-    href = reader.rules.joined(address, (post or links[0])["href"])
+    href = reader.rules.absolute(address, (post or links[0])["href"])
     body = search if post is not None else None
     if body is None:
         href = _with_query(href, search)
@@ -157,7 +157,7 @@ def _following_request(
     reader: CatalogReader, link: Mapping[str, Any], href: str, body: dict[str, Any] | None
 ) -> tuple[str, dict[str, Any] | None]:
     """Address and body of the request for the following page."""
-    following = reader.rules.joined(href, link["href"])
+    following = reader.rules.absolute(href, link["href"])
     if _method(link) != "POST":
         return following, None
     told_body = link.get("body")

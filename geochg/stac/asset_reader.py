@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from geochg.records import PixelWindow
 
+AssetPixels = tuple["NDArray[Any]", "NDArray[np.bool_]"]
+"""Values of bands, `(bands, height, width)`, and where all of them were measured."""
+
 _DRIVERS = ["GTiff", "JP2OpenJPEG"]
 """Formats of scenes; none of them reads what another file names."""
 
@@ -112,9 +115,7 @@ class AssetReader:
     raster: WarpedVRT
     dtype: np.dtype[Any]
 
-    def read(
-        self, numbers: Sequence[int], window: PixelWindow
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def read(self, numbers: Sequence[int], window: PixelWindow) -> AssetPixels:
         """Values of bands within a window of the grid, and where all of them were measured.
 
         Args:

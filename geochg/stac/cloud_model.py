@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +26,9 @@ from geochg.records import PixelWindow
 from geochg.stac.cloud_masks import CLEAR, CLOUD, NO_DATA, SHADOW
 
 _PACKAGE = "ukis_csmask"
-_VISIBLE_AND_NEAR = ("blue", "green", "red", "nir")
+NEEDED_BANDS = ("blue", "green", "red", "nir")
+"""Bands that every model needs."""
+
 _SHORT_WAVE = ("swir16", "swir22")
 _ALIASES = {
     **dict.fromkeys(("nir08", "nir09"), "nir"),
@@ -173,30 +173,6 @@ class CloudModel:
         return mask[:height, :width]
 
 
-@cache
-def opened_cloud_model(band_names: tuple[str, ...], level: Level) -> CloudModel:
-    """The model for some bands, opened once a process; see `CloudModel.open`."""
-    return CloudModel.open(band_names, level)
-
-
-def level_of(collection: str) -> Level:
-    """Where the reflectance of a collection is told, by the collection's id."""
-    return (
-        "l1c"
-        if re.search(r"(?<![a-z0-9])(l1[a-z]*|toa)(?![a-z0-9])", collection.lower())
-        else "l2a"
-    )
-
-
-def context_px(pixel_m: float) -> int:
-    """How many pixels around a window the model looks at for it, at most.
-
-    Args:
-        pixel_m: Side of a pixel in metres.
-    """
-    return _MARGIN_PX * max(math.floor(_USUAL_M / pixel_m + 1e-6), 1)
-
-
 def model_bands(band_names: Sequence[str]) -> tuple[str, ...]:
     """The bands that a model would use of those there are: six, or four without short wave.
 
@@ -207,7 +183,7 @@ def model_bands(band_names: Sequence[str]) -> tuple[str, ...]:
         InputError: If one of the four is missing.
     """
     names = {_common_name(name) for name in band_names}
-    if missing := [name for name in _VISIBLE_AND_NEAR if name not in names]:
+    if missing := [name for name in NEEDED_BANDS if name not in names]:
         words = ["near infrared" if name == "nir" else name for name in missing]
         raise InputError(
             f"clouds cannot be told without {' and '.join(words)}: the scene has "
@@ -215,7 +191,7 @@ def model_bands(band_names: Sequence[str]) -> tuple[str, ...]:
             "add the band to those that are fetched, or leave cloud masks off",
         )
     has_all = names.issuperset(_SHORT_WAVE)
-    return (*_VISIBLE_AND_NEAR, *_SHORT_WAVE) if has_all else _VISIBLE_AND_NEAR
+    return (*NEEDED_BANDS, *_SHORT_WAVE) if has_all else NEEDED_BANDS
 
 
 def _common_name(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from geochg.errors import InputError, OptionError
 from geochg.stac.cloud_masks import QUALITY_KINDS
+from geochg.stac.cloud_model import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Collection:
         offset: Summand of values times scale, where the item tells none.
         offset_rule: The rule that counts before what an item tells of its assets; None for none.
         nodata: Value of "no measurement", where files do not tell; None for none.
+        level: Where reflectance is told: `l1c` at the top of the atmosphere, `l2a` at the surface.
         mask: The mask asset and its values; None where the collection has none.
     """
 
@@ -98,6 +100,7 @@ class Collection:
     offset: float = 0.0
     offset_rule: OffsetRule | None = None
     nodata: float | None = None
+    level: Level = "l2a"
     mask: MaskTable | None = None
 
     def band_sources(self, names: tuple[str, ...]) -> dict[str, BandSource]:
@@ -122,7 +125,7 @@ class Collection:
 
 _KEYS = frozenset(
     "id catalog title licence attribution resolution_m anchor_m reflectance scale offset "
-    "offset_since nodata mask bands default".split()
+    "offset_since nodata level mask bands default".split()
 )
 
 
@@ -159,6 +162,7 @@ def collection_of_entry(entry: Mapping[str, Any], source: str) -> Collection:
             offset=float(entry.get("offset", 0)),
             offset_rule=_offset_rule(entry.get("offset_since")),
             nodata=None if entry.get("nodata") is None else float(entry["nodata"]),
+            level=_level(entry.get("level", "l2a")),
             mask=_mask_table(entry.get("mask")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -198,6 +202,14 @@ def _offset_rule(entry: Mapping[str, Any] | None) -> OffsetRule | None:
         float(entry["offset"]),
         _text(entry.get("unless", "")),
     )
+
+
+def _level(value: object) -> Level:
+    if value == "l1c":
+        return "l1c"
+    if value != "l2a":
+        raise ValueError(f"level is l1c or l2a, not {value!r}")
+    return "l2a"
 
 
 def _mask_table(entry: Mapping[str, Any] | None) -> MaskTable | None:

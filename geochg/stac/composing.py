@@ -33,7 +33,7 @@ from geochg.stac.fetch import FetchedScene
 from geochg.stac.items import SceneItem
 from geochg.stac.options import CloudSource, Composite, FetchOptions
 from geochg.stac.packing import GREATEST
-from geochg.stac.scene_file import BLOCK_PX, SceneLayers, acquired, write_scene
+from geochg.stac.scene_file import BLOCK_PX, SceneLayers, acquisition_text, write_scene
 from geochg.stac.scene_reader import (
     THREADS,
     ScenePixels,
@@ -127,7 +127,7 @@ class Composing:
             RunError: If the file cannot be written.
             CancelledRunError: If it was cancelled; nothing is written.
         """
-        if not (self.plan.uses_table or self.plan.uses_model):
+        if not self.plan.looks_for_clouds:
             self._warn_of_clouds()
         polygon = pixel_polygon(self.area.polygon, CRS("EPSG:4326"), self.grid)
         inside = _coarse_inside(polygon, self.grid)
@@ -138,7 +138,7 @@ class Composing:
             try:
                 with Staging(overwrite=overwrite) as staging:
                     with staging.write(output) as path:
-                        scene = self._written(days, polygon, path, output)
+                        scene = self._write_image(days, polygon, path, output)
                     staging.commit()
                 return scene
             except SceneError as error:
@@ -172,7 +172,7 @@ class Composing:
             return [best]
         return [day for day in days if shown_shares[day.day] >= _LEAST_SEEN]
 
-    def _written(
+    def _write_image(
         self,
         days: Sequence[SceneDay],
         polygon: BaseGeometry,
@@ -308,7 +308,8 @@ class Composing:
             "licence": licence,
             "attribution": collection.attribution,
             "composite": str(self.options.composite),
-            "clouds": self._clouds_in_words(),
+            "clouds": str(self.plan.clouds),
+            "cloud_margin_m": self.plan.margin_m if self.plan.looks_for_clouds else 0.0,
             "window": [str(self.window.first), str(self.window.last)],
             "area": self.area.text[:500],
             "bands": list(layers.names),
@@ -318,7 +319,7 @@ class Composing:
         }
         rights = ". ".join(text for text in (collection.attribution, licence) if text)
         return {
-            "ACQUISITIONDATETIME": acquired(moments),
+            "ACQUISITIONDATETIME": acquisition_text(moments),
             "ACQUISITION_FIRST": min(moments).isoformat().replace("+00:00", "Z"),
             "ACQUISITION_LAST": max(moments).isoformat().replace("+00:00", "Z"),
             "TIFFTAG_DATETIME": f"{min(moments):%Y:%m:%d %H:%M:%S}",
@@ -327,9 +328,6 @@ class Composing:
             **({"TIFFTAG_COPYRIGHT": rights} if rights else {}),
             METADATA_KEY: metadata,
         }
-
-    def _clouds_in_words(self) -> str:
-        return "table" if self.plan.uses_table else "model" if self.plan.uses_model else "none"
 
 
 def _coarse_inside(polygon: BaseGeometry, grid: GeoBox) -> NDArray[np.bool_]:

@@ -93,7 +93,7 @@ class ClearShares:
     ) -> None:
         self._plan, self._grid, self._inside = plan, coarse_grid(grid), inside
         self._listener, self._cancel = listener, cancel
-        self._looks_for_clouds = plan.uses_table or plan.uses_model
+        self._looks_for_clouds = plan.looks_for_clouds
         self._clear: dict[str, NDArray[np.bool_]] = {}
 
     def read(self, items: Sequence[SceneItem]) -> list[SceneError]:
@@ -135,10 +135,9 @@ class ClearShares:
         if self._cancel.is_set():
             return np.zeros((height_px, width_px), dtype=bool)
         # Without a mask, the bands tell at least where the scene has data.
-        with_bands = not self._looks_for_clouds
+        plan = self._plan.without_bands() if self._looks_for_clouds else self._plan
         with ExitStack() as stack:
-            reader = SceneReader(item, self._plan, self._grid, stack, with_bands=with_bands)
-            return reader.read_at_once(window).clear
+            return SceneReader(item, plan, self._grid, stack).read(window).clear
 
 
 def coarse_factor(grid: GeoBox) -> int:

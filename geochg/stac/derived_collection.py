@@ -55,6 +55,7 @@ def derived_collection(catalog: str, collection_id: str, item: SceneItem) -> Col
         resolution_m=resolution if resolution and resolution > 0 else None,
         # Values whose scale nobody tells stay as they are.
         reflectance=asset.scale_of(first.number) is not None,
+        level="l1c" if "l1c" in collection_id.lower() else "l2a",
         mask=_mask(collection_id, item.assets),
     )
 
@@ -86,8 +87,6 @@ def _picture_bands(assets: Mapping[str, SceneAsset]) -> dict[str, BandSource]:
 
 
 def _mask(collection_id: str, assets: Mapping[str, SceneAsset]) -> MaskTable | None:
-    """The mask of a collection that has one of the well-known quality bands."""
-    if (found_band := quality_band(collection_id, assets)) is None:
-        return None
-    asset, band = found_band
-    return MaskTable(asset, band.kind)
+    """The quality band of a well-known product, by the names of assets."""
+    quality = quality_band(collection_id, assets)
+    return None if quality is None else MaskTable(quality[0], quality[1].kind)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geochg.stac.collection import Collection
     from geochg.stac.date_window import DateWindow
     from geochg.stac.known import KnownCatalogs
-    from geochg.stac.options import FetchOptions
+    from geochg.stac.options import CloudSource, FetchOptions
     from geochg.stac.search import FoundScenes
     from geochg.stac.search_area import SearchArea
 
@@ -120,10 +120,15 @@ def _plan_and_grid(
     from geochg.stac.scene_reader import ScenePlan
 
     collection = scenes.collection(tables)
-    bands = collection.band_sources(options.bands)
-    uses_table, uses_model = _cloud_source(collection, options)
-    settings = ReadSettings(options.timeout_s, _token(scenes, options), scenes.catalog.token_host)
-    plan = ScenePlan(collection, bands, uses_table, uses_model, settings, options.cloud_margin_m)
+    plan = ScenePlan(
+        collection=collection,
+        bands=collection.band_sources(options.bands),
+        clouds=_cloud_source(collection, options),
+        margin_m=_margin_m(collection, options),
+        settings=ReadSettings(
+            options.timeout_s, _token(scenes, options), scenes.catalog.token_host
+        ),
+    )
     if like_grid is not None:
         return plan, like_grid
     resolution_m = collection.resolution_m
@@ -133,29 +138,43 @@ def _plan_and_grid(
     return plan, grid
 
 
-def _cloud_source(collection: Collection, options: FetchOptions) -> tuple[bool, bool]:
-    """Whether the mask asset and whether the model tells clouds from ground."""
+def _cloud_source(collection: Collection, options: FetchOptions) -> CloudSource:
+    """What tells clouds from ground; not `AUTO`."""
     from geochg.extras import is_installed, require_packages
+    from geochg.stac.cloud_model import NEEDED_BANDS, model_bands
     from geochg.stac.options import CloudSource
 
-    clouds = options.clouds
-    if clouds == CloudSource.TABLE and collection.mask is None:
+    if options.clouds == CloudSource.AUTO:
+        if collection.mask is not None:
+            return CloudSource.TABLE
+        can_predict = collection.reflectance and set(NEEDED_BANDS) <= set(collection.bands)
+        is_there = can_predict and is_installed("ukis_csmask")
+        return CloudSource.MODEL if is_there else CloudSource.NONE
+    if options.clouds == CloudSource.TABLE and collection.mask is None:
         raise OptionError(
             f"no table tells the clouds of {collection.id}", "give --clouds model, or none"
         )
-    missing = [n for n in ("blue", "green", "red", "nir") if n not in collection.bands]
-    if clouds == CloudSource.MODEL:
+    if options.clouds == CloudSource.MODEL:
         require_packages("clouds", "ukis_csmask")
-        if missing or not collection.reflectance:
-            lack = f"the bands {', '.join(missing)}" if missing else "reflectance"
+        model_bands(tuple(collection.bands))
+        if not collection.reflectance:
             raise OptionError(
-                f"the cloud model needs {lack}, which {collection.id} does not have",
+                f"the cloud model needs reflectance, which {collection.id} does not tell",
                 "give --clouds table, or none",
             )
-        return False, True
-    if clouds == CloudSource.NONE or collection.mask is not None:
-        return clouds != CloudSource.NONE, False
-    return False, not missing and collection.reflectance and is_installed("ukis_csmask")
+    return options.clouds
+
+
+def _margin_m(collection: Collection, options: FetchOptions) -> float:
+    """Metres by which clouds are grown."""
+    from geochg.stac.cloud_masks import CLOUD_MARGIN_M, margin_of
+    from geochg.stac.options import CloudSource
+
+    if options.cloud_margin_m is not None:
+        return options.cloud_margin_m
+    if options.clouds != CloudSource.MODEL and collection.mask is not None:
+        return margin_of(collection.mask)
+    return CLOUD_MARGIN_M
 
 
 def _token(scenes: FoundScenes, options: FetchOptions) -> str:

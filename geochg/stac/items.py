@@ -160,7 +160,7 @@ def links_of(content: Mapping[str, Any], *relations: str) -> list[Mapping[str, A
 def _own_address(content: Mapping[str, Any], rules: AddressRules, base: str) -> str:
     for link in links_of(content, "self"):
         try:
-            return rules.joined(base, link["href"])
+            return rules.absolute(base, link["href"])
         except AddressError:
             return ""
     return ""
@@ -220,7 +220,7 @@ def _asset_of(entry: Mapping[str, Any], base: str, rules: AddressRules) -> Scene
     href, refusal = "", ""
     for text in _addresses(entry):
         try:
-            href, refusal = rules.joined(base, text), ""
+            href, refusal = rules.absolute(base, text), ""
             break
         except AddressError as error:
             refusal = refusal or f"{error.message}. {error.hint}".removesuffix(". ")

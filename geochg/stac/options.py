@@ -77,12 +77,11 @@ class FetchOptions(Options):
     )
     cloud_margin_m: float | None = option(
         None,
-        "Grow clouds and their shadows by this many metres, because their edges are thin.",
+        "Metres by which clouds and their shadows are grown, because their edges are thin.",
         unit="m",
         least=0,
         greatest=10_000,
-        flag="--cloud-margin",
-        usual="90, but 0 where the mask that comes with the scenes has grown them",
+        usual="90, or 0 where the mask has grown them",
         commands=FETCHING,
     )
     bands: tuple[str, ...] = option(

@@ -188,7 +188,7 @@ def _check_whole(path: Path, sums: NDArray[np.float64]) -> None:
         raise OSError(errno.EIO, "the file is not complete; the disk may be full")
 
 
-def acquired(moments: Sequence[datetime]) -> str:
+def acquisition_text(moments: Sequence[datetime]) -> str:
     """The acquisition time of an image made of several scenes, as `geochg analyze` reads it.
 
     Args:

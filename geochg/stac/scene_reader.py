@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from geochg.errors import InputError
 from geochg.records import PixelWindow
-from geochg.stac.asset_reader import AssetReader, ReadSettings, SceneError, open_asset
-from geochg.stac.cloud_masks import (
-    CLEAR,
-    CLOUD_MARGIN_M,
-    NO_DATA,
-    margin_of,
-    margin_px,
-    with_margin,
-)
-from geochg.stac.cloud_masks import cloud_classes as classes_of_table
-from geochg.stac.cloud_model import COARSEST_M, context_px, level_of, opened_cloud_model
+from geochg.stac.asset_reader import AssetPixels, ReadSettings, open_asset
 from geochg.stac.collection import BandSource, Collection
 from geochg.stac.items import SceneItem
+from geochg.stac.options import CloudSource
 from geochg.stac.packing import packing_of, written_values
-from geochg.tiling.grid import pixel_m
+from geochg.stac.scene_clouds import SceneClouds, numbers_by_asset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THREADS = 8
-MODEL_BANDS = ("blue", "green", "red", "nir", "swir", "swir2")
-"""Bands that the cloud model looks at, as far as a collection has them."""
-
-_Read = tuple["NDArray[Any]", "NDArray[np.bool_]"]
 
 
 @dataclass(frozen=True)
@@ -46,44 +32,25 @@ class ScenePlan:
     Attributes:
         collection: The collection of the scenes.
         bands: Where the bands that are written are read, in their order.
-        uses_table: Whether the mask asset tells clouds from ground.
-        uses_model: Whether the cloud model does.
+        clouds: What tells clouds from ground, one of `CloudSource` but `AUTO`.
+        margin_m: Metres by which clouds and their shadows are grown.
         settings: How assets are read.
-        margin_m: Metres by which clouds are grown; None for what is usual.
     """
 
     collection: Collection
     bands: Mapping[str, BandSource]
-    uses_table: bool
-    uses_model: bool
+    clouds: CloudSource
+    margin_m: float
     settings: ReadSettings
-    margin_m: float | None = None
 
     @property
-    def usual_margin_m(self) -> float:
-        """Metres by which clouds are grown where nobody says else."""
-        mask = self.collection.mask
-        return margin_of(mask) if self.uses_table and mask is not None else CLOUD_MARGIN_M
+    def looks_for_clouds(self) -> bool:
+        """Whether anything tells clouds from ground."""
+        return self.clouds != CloudSource.NONE
 
-    @property
-    def model_bands(self) -> dict[str, BandSource]:
-        """The bands for the cloud model; empty where it is not asked."""
-        sources = self.collection.bands if self.uses_model else {}
-        return {name: sources[name] for name in MODEL_BANDS if name in sources}
-
-    def numbers(self, *, with_bands: bool = True) -> dict[str, list[int]]:
-        """The bands that are read of each asset, from 1.
-
-        Args:
-            with_bands: Whether the bands that are written are read, beside those for clouds.
-        """
-        sources = [*(self.bands.values() if with_bands else ()), *self.model_bands.values()]
-        numbers: dict[str, list[int]] = {}
-        for source in sources:
-            asset_numbers = numbers.setdefault(source.asset, [])
-            if source.number not in asset_numbers:
-                asset_numbers.append(source.number)
-        return numbers
+    def without_bands(self) -> ScenePlan:
+        """The same, but that only clouds are read."""
+        return replace(self, bands={})
 
 
 @dataclass(frozen=True)
@@ -107,163 +74,98 @@ class SceneReader:
         plan: What is read of it.
         grid: The grid.
         stack: Closes its files.
-        with_bands: Whether bands are read, beside what tells clouds.
 
     Raises:
         SceneError: If an asset is missing, cannot be read, or is not what its item says.
     """
 
-    def __init__(
-        self,
-        item: SceneItem,
-        plan: ScenePlan,
-        grid: GeoBox,
-        stack: ExitStack,
-        *,
-        with_bands: bool = True,
-    ) -> None:
+    def __init__(self, item: SceneItem, plan: ScenePlan, grid: GeoBox, stack: ExitStack) -> None:
         self.item, self._plan = item, plan
-        self._frame, self._pixel_m = PixelWindow.whole(grid.shape), pixel_m(grid)
-        self._bands = plan.bands if with_bands else {}
-        self._numbers = plan.numbers(with_bands=with_bands)
-        collection = plan.collection
-        self._assets: dict[str, AssetReader] = {
-            key: open_asset(
-                item, key, numbers, grid, plan.settings, stack, nodata=collection.nodata
-            )
+        collection, settings = plan.collection, plan.settings
+        self._clouds = SceneClouds.open(
+            item, collection, plan.clouds, plan.margin_m, grid, settings, stack
+        )
+        self._numbers = numbers_by_asset(plan.bands.values())
+        self._assets = {
+            key: open_asset(item, key, numbers, grid, settings, stack, nodata=collection.nodata)
             for key, numbers in self._numbers.items()
         }
-        self._mask: AssetReader | None = None
-        if plan.uses_table and collection.mask is not None:
-            self._mask = open_asset(
-                item,
-                collection.mask.asset,
-                [1],
-                grid,
-                plan.settings,
-                stack,
-                nodata=collection.mask.nodata,
-                classes=True,
-            )
 
     @property
     def dtypes(self) -> list[np.dtype[Any]]:
         """Types of the values of its bands."""
-        return [self._assets[source.asset].dtype for source in self._bands.values()]
+        return [asset.dtype for asset in self._assets.values()]
 
-    @property
-    def _margin_m(self) -> float:
-        """Metres by which clouds are grown: by none in a coarse view whose pixels are wider."""
-        plan = self._plan
-        if not (plan.uses_table or plan.uses_model):
-            return 0.0
-        margin_m = plan.usual_margin_m if plan.margin_m is None else plan.margin_m
-        return margin_m if self._bands or self._pixel_m <= margin_m else 0.0
-
-    def _outer(self, window: PixelWindow) -> PixelWindow:
-        """What is read for a window: what lies around it may reach into it, or is context."""
-        reach = margin_px(self._margin_m, self._pixel_m)
-        if self._plan.uses_model:
-            reach += context_px(self._pixel_m)
-        grown_window = PixelWindow(
-            window.row_start - reach,
-            window.row_stop + reach,
-            window.col_start - reach,
-            window.col_stop + reach,
-        )
-        return grown_window.cut_to(self._frame) or window
-
-    def begin_read(self, window: PixelWindow, threads: ThreadPoolExecutor) -> _PendingPixels:
+    def begin_read(self, window: PixelWindow, threads: ThreadPoolExecutor) -> PendingPixels:
         """Begins to read a window; each asset in a thread of its own."""
-        outer = self._outer(window)
         assets = {
-            key: threads.submit(asset.read, self._numbers[key], outer)
+            key: threads.submit(asset.read, self._numbers[key], window)
             for key, asset in self._assets.items()
         }
-        mask = None if self._mask is None else threads.submit(self._mask.read, [1], outer)
-        return _PendingPixels(self, assets, mask, window)
+        clouds = {
+            key: threads.submit(asset.read, self._clouds.numbers[key], self._clouds.around(window))
+            for key, asset in self._clouds.assets.items()
+        }
+        return PendingPixels(self, assets, clouds, window)
 
-    def read_at_once(self, window: PixelWindow) -> ScenePixels:
+    def read(self, window: PixelWindow) -> ScenePixels:
         """Reads a window in this thread.
 
         Raises:
             SceneError: If an asset cannot be read.
         """
-        outer = self._outer(window)
-        assets = {key: asset.read(self._numbers[key], outer) for key, asset in self._assets.items()}
-        mask = None if self._mask is None else self._mask.read([1], outer)
-        return self.pixels(assets, mask, window)
+        assets = {
+            key: asset.read(self._numbers[key], window) for key, asset in self._assets.items()
+        }
+        clouds = {
+            key: asset.read(self._clouds.numbers[key], self._clouds.around(window))
+            for key, asset in self._clouds.assets.items()
+        }
+        return self.pixels(assets, clouds, window)
 
     def pixels(
-        self, assets: Mapping[str, _Read], mask: _Read | None, window: PixelWindow
+        self,
+        assets: Mapping[str, AssetPixels],
+        clouds: Mapping[str, AssetPixels],
+        window: PixelWindow,
     ) -> ScenePixels:
-        """The pixels of a window, of what was read of it and around it.
+        """The pixels of a window, of what was read of it and, for clouds, around it.
 
         Raises:
-            SceneError: If the mask asset is none.
+            SceneError: If what should tell clouds cannot.
         """
-        outer = self._outer(window)
-        clear = np.ones((outer.height_px, outer.width_px), dtype=bool)
+        shape = (window.height_px, window.width_px)
+        clear = np.ones(shape, dtype=bool)
         for _, is_valid in assets.values():
             clear &= is_valid
-        for classes in self._cloud_masks(assets, mask, clear):
-            clear &= with_margin(classes, self._pixel_m, self._margin_m) == CLEAR
-        part = window.slices_within(outer)
-        layers = [self._layer(assets, source)[part] for source in self._bands.values()]
-        values = np.stack(layers) if layers else np.empty((0, *clear[part].shape), np.int16)
-        return ScenePixels(values, clear[part])
-
-    def _cloud_masks(
-        self, assets: Mapping[str, _Read], mask: _Read | None, clear: NDArray[np.bool_]
-    ) -> Iterator[NDArray[np.uint8]]:
-        """The cloud masks of what was read: that of the mask asset, and that of the model."""
-        table = self._plan.collection.mask
-        if mask is not None and table is not None:
-            values, is_valid = mask
-            try:
-                classes = classes_of_table(values[0], table)
-            except InputError as error:
-                reason = f"has an asset {table.asset!r} that tells no clouds: {error.message}"
-                raise SceneError(self.item, reason) from error
-            yield np.where(is_valid, classes, np.uint8(NO_DATA))
-        if self._plan.uses_model and clear.any():
-            yield self._predicted_classes(assets, clear)
-
-    def _layer(self, assets: Mapping[str, _Read], source: BandSource) -> NDArray[Any]:
-        """A band as it is written."""
-        values = self._raw(assets, source)
-        if not self._plan.collection.reflectance:
-            return values
-        packing = packing_of(self.item, self._plan.collection, source)
-        return written_values(packing.reflectance(values))
-
-    def _raw(self, assets: Mapping[str, _Read], source: BandSource) -> NDArray[Any]:
-        values, _ = assets[source.asset]
-        layer: NDArray[Any] = values[self._numbers[source.asset].index(source.number)]
-        return layer
-
-    def _predicted_classes(
-        self, assets: Mapping[str, _Read], clear: NDArray[np.bool_]
-    ) -> NDArray[np.uint8]:
-        """What the cloud model makes of what was read."""
-        bands = {}
-        for name, source in self._plan.model_bands.items():
-            packing = packing_of(self.item, self._plan.collection, source)
-            bands[name] = packing.reflectance(self._raw(assets, source))
-        model = opened_cloud_model(tuple(bands), level_of(self._plan.collection.id))
-        try:
-            return model.classes(bands, clear, min(self._pixel_m, COARSEST_M))
-        except InputError as error:
-            raise SceneError(self.item, f"tells no clouds: {error.message}") from error
+        if clouds:
+            clear &= self._clouds.clear(clouds)
+        layers = []
+        for source in self._plan.bands.values():
+            values, _ = assets[source.asset]
+            layer = values[self._numbers[source.asset].index(source.number)]
+            if self._plan.collection.reflectance:
+                packing = packing_of(self.item, self._plan.collection, source)
+                layer = written_values(packing.reflectance(layer))
+            layers.append(layer)
+        values = np.stack(layers) if layers else np.empty((0, *shape), np.int16)
+        return ScenePixels(values, clear)
 
 
 @dataclass(frozen=True)
-class _PendingPixels:
-    """Assets of a scene that are being read."""
+class PendingPixels:
+    """A part of a scene that is being read.
+
+    Attributes:
+        reader: Reader of the scene.
+        assets: Its bands by asset.
+        clouds: What tells clouds, by asset.
+        window: The part.
+    """
 
     reader: SceneReader
-    assets: Mapping[str, Future[_Read]]
-    mask: Future[_Read] | None
+    assets: Mapping[str, Future[AssetPixels]]
+    clouds: Mapping[str, Future[AssetPixels]]
     window: PixelWindow
 
     def result(self) -> ScenePixels:
@@ -273,8 +175,14 @@ class _PendingPixels:
             SceneError: If an asset cannot be read.
         """
         assets = {key: future.result() for key, future in self.assets.items()}
-        mask = None if self.mask is None else self.mask.result()
-        return self.reader.pixels(assets, mask, self.window)
+        clouds = {key: future.result() for key, future in self.clouds.items()}
+        return self.reader.pixels(assets, clouds, self.window)
+
+    def drop(self) -> None:
+        """Waits until nothing is read any more."""
+        for future in (*self.assets.values(), *self.clouds.values()):
+            if not future.cancel():
+                future.exception()
 
 
 def read_scenes(
@@ -290,15 +198,9 @@ def read_scenes(
         return [pixels.result() for pixels in pending]
     except BaseException:
         # No thread may still read what is closed after this.
-        _wait_for(pending)
+        for pixels in pending:
+            pixels.drop()
         raise
-
-
-def _wait_for(pending: Iterable[_PendingPixels]) -> None:
-    for pixels in pending:
-        for future in [*pixels.assets.values(), *([pixels.mask] if pixels.mask else [])]:
-            if not future.cancel():
-                future.exception()
 
 
 def mosaic_of(scenes: Sequence[ScenePixels]) -> ScenePixels:

