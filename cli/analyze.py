@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
-from .area_options import AreaRequest, area_options, area_request
+from .area_options import analyze_given, area_options, area_request
 from .pair_options import options_of, pair_options
 from .shared_options import json_option, output_option, path_option
 from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
-    from threading import Event as Flag
-
-    from geochg.events import Listener
-    from geochg.options import AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult
-    from geochg.pipeline.outputs import Outputs
+
+_MOST_ZONES = 10
+"""Most zones that are told in words."""
 
 
 @click.command()
 @output_option(f"The change layer: {', '.join(LAYER_SUFFIXES)}.")
 @path_option("--tiles", "A layer of one feature a tile; may be the same GeoPackage.")
 @path_option("--heatmap", "The probability of change as a Cloud-Optimised GeoTIFF.", "PATH.tif")
+@path_option(
+    "--table",
+    "Numbers and areas of changes by class, direction and land cover before and after.",
+    "PATH.csv",
+)
+@path_option("--zones-table", "Numbers and areas of changes by zone; see --zones.", "PATH.csv")
 @pair_options("analyze")
 @area_options
 @path_option(
@@ -46,6 +51,8 @@ def analyze(
     output: Path | None,
     tiles: Path | None,
     heatmap: Path | None,
+    table: Path | None,
+    zones_table: Path | None,
     save_options: Path | None,
     as_json: bool,
     **_: Any,  # noqa: ANN401
@@ -61,6 +68,7 @@ def analyze(
       geochg analyze before.tif after.tif -o changes.gpkg --min-area 100 --heatmap change.tif
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
       geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
+      geochg analyze before.tif after.tif -o changes.gpkg --zones parcels.gpkg --zones-table z.csv
       geochg analyze before.tif after.tif -o changes.geojson --resume
       geochg analyze 2019.tif 2020.tif 2021.tif -o changes.gpkg
 
@@ -71,8 +79,11 @@ def analyze(
       geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 \\
           --collection sentinel-2-l2a -o changes.geojson
     """
-    if output is None and tiles is None and heatmap is None:
-        raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
+    wanted_files = (output, tiles, heatmap, table, zones_table)
+    if all(path is None for path in wanted_files):
+        raise click.UsageError(
+            "nothing to write: add -o/--output, --tiles, --heatmap, --table or --zones-table"
+        )
     options = options_of(ctx)
     request = area_request(ctx, images, options)
 
@@ -82,56 +93,15 @@ def analyze(
 
     from .progress import showing_progress
 
-    outputs = Outputs(output, tiles, heatmap)
+    outputs = Outputs(*wanted_files)
     if save_options is not None:
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
-        run = _Run(options, outputs, listener, cancel)
-        result = run.of_images(images) if request is None else run.of_area(request)
+        result = analyze_given(images, request, options, outputs, listener, cancel)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
-
-
-class _Run(NamedTuple):
-    """A run of whatever was given.
-
-    Attributes:
-        options: Options of the analysis.
-        outputs: Files to write.
-        listener: Is told progress and notices.
-        cancel: A flag that stops it.
-    """
-
-    options: AnalyzeOptions
-    outputs: Outputs
-    listener: Listener
-    cancel: Flag
-
-    def of_images(self, images: Sequence[str]) -> ChangeResult:
-        """What changed between images."""
-        from geochg.pipeline.analyze import analyze_series
-
-        return analyze_series(
-            images, self.options, outputs=self.outputs, listener=self.listener, cancel=self.cancel
-        )
-
-    def of_area(self, request: AreaRequest) -> ChangeResult:
-        """What changed in an area between two times."""
-        from geochg.stac.analyze_area import analyze_area
-
-        return analyze_area(
-            request.area,
-            request.before,
-            request.after,
-            self.options,
-            request.fetching,
-            scenes=request.folder,
-            outputs=self.outputs,
-            listener=self.listener,
-            cancel=self.cancel,
-        ).result
 
 
 def _as_json(result: ChangeResult) -> str:
@@ -140,6 +110,8 @@ def _as_json(result: ChangeResult) -> str:
     if len(result.layer.periods) > 1:
         features["steps"] = [_totals(result, n) for n in range(len(result.layer.periods) - 1)]
     facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    if result.zones is not None:
+        facts["zones"] = json.loads(result.sums.rows().to_json(orient="records"))
     return json.dumps(facts, allow_nan=False)
 
 
@@ -154,7 +126,32 @@ def _in_words(result: ChangeResult) -> str:
     steps = result.metadata.get("series", {}).get("steps", [])
     for number, step in enumerate(steps):
         lines += _period_in_words(result, number, step)
-    return "\n".join([*lines, *_period_in_words(result, -1, result.metadata)])
+    lines += _period_in_words(result, -1, result.metadata)
+    return "\n".join([*lines, *_zones_in_words(result)])
+
+
+def _zones_in_words(result: ChangeResult) -> Iterator[str]:
+    """The zones in which most changed, over the whole time."""
+    from geochg.tasks.quantities import listed_area
+
+    if result.zones is None:
+        return
+    totals: dict[str, list[float]] = {}
+    for row in result.sums.rows().to_dict("records"):
+        if isinstance(row.get("step"), Integral):
+            continue
+        total = totals.setdefault(str(row["zone"]), [0, 0.0])
+        total[0] += row["count"]
+        total[1] += row["area_m2"]
+    outside = totals.pop("", None)
+    order = sorted(totals, key=lambda zone: -totals[zone][1])
+    for zone in order[:_MOST_ZONES]:
+        count, area_m2 = totals[zone]
+        yield f"  in {zone}: {count:,.0f}, {listed_area(area_m2)}"
+    if len(order) > _MOST_ZONES:
+        yield f"  and {len(order) - _MOST_ZONES:,} more zones"
+    if outside:
+        yield f"  outside all zones: {outside[0]:,.0f}, {listed_area(outside[1])}"
 
 
 def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]) -> Iterator[str]:

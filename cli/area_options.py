@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -14,6 +14,13 @@ from geochg.options import AnalyzeOptions
 from geochg.stac.options import FetchOptions
 
 from .shared_options import field_options, path_option, with_options
+
+if TYPE_CHECKING:
+    from threading import Event as Flag
+
+    from geochg.events import Listener
+    from geochg.pipeline.analyze import ChangeResult
+    from geochg.pipeline.outputs import Outputs
 
 _FETCHING = ("collection", "catalog", "max_cloud", "composite", "clouds")
 """Options of fetching that an analysis does not have, or take over, itself."""
@@ -80,26 +87,65 @@ def area_request(
         OptionError: If there are both, or something is missing.
     """
     names = ("before", "after", *_FETCHING, "scenes")
-    given = {
+    values = {
         name: ctx.params[name]
         for name in names
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
     if images:
-        if given:
-            flag = f"--{next(iter(given)).replace('_', '-')}"
+        if values:
+            flag = f"--{next(iter(values)).replace('_', '-')}"
             raise OptionError(
                 f"there are images, and {flag}, which is for scenes that are fetched",
                 f"leave {flag} out, or the images: {_FORM}",
             )
         return None
-    if "before" not in given and "after" not in given:
-        if given:
+    if "before" not in values and "after" not in values:
+        if values:
             raise OptionError("there are no times to fetch scenes of", _FORM)
         raise click.UsageError("Missing argument 'BEFORE AFTER [LATER]...'.", ctx)
-    if missing := [name for name in ("before", "after") if name not in given]:
+    if missing := [name for name in ("before", "after") if name not in values]:
         raise OptionError(f"one time alone shows no change: there is no --{missing[0]}", _FORM)
     if not options.aoi:
         raise OptionError("there is no area to fetch scenes of", f"name one with --aoi: {_FORM}")
-    fetching = FetchOptions.from_dict({name: given[name] for name in _FETCHING if name in given})
-    return AreaRequest(options.aoi, given["before"], given["after"], fetching, given.get("scenes"))
+    fetching = FetchOptions.from_dict({name: values[name] for name in _FETCHING if name in values})
+    return AreaRequest(
+        options.aoi, values["before"], values["after"], fetching, values.get("scenes")
+    )
+
+
+def analyze_given(
+    images: Sequence[str],
+    request: AreaRequest | None,
+    options: AnalyzeOptions,
+    outputs: Outputs,
+    listener: Listener,
+    cancel: Flag,
+) -> ChangeResult:
+    """Analyses images, or an area between two times where these were given.
+
+    Args:
+        images: The images.
+        request: The area and the times; None for the images.
+        options: Options of the analysis.
+        outputs: Files to write.
+        listener: Is told progress and notices.
+        cancel: A flag that stops the run.
+    """
+    if request is None:
+        from geochg.pipeline.analyze import analyze_series
+
+        return analyze_series(images, options, outputs=outputs, listener=listener, cancel=cancel)
+    from geochg.stac.analyze_area import analyze_area
+
+    return analyze_area(
+        request.area,
+        request.before,
+        request.after,
+        options,
+        request.fetching,
+        scenes=request.folder,
+        outputs=outputs,
+        listener=listener,
+        cancel=cancel,
+    ).result

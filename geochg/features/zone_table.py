@@ -10,6 +10,7 @@ import numpy as np
 
 from geochg.features.layer import ChangePeriod
 from geochg.features.zones import LEAST_SHARE, ground_areas
+from geochg.files.table_columns import FROM_TO_COLUMNS, PERIOD_COLUMNS, ZONE_COLUMNS
 from geochg.geometry.placement import table_column
 from geochg.geometry.polygons_only import polygon_part
 from geochg.tasks.quantities import rounded_value
@@ -21,17 +22,6 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from geochg.features.zones import Zones
-
-ZONE_COLUMNS = ("zone", "class", "change", "count", "area_m2")
-"""Columns of the table by zone."""
-
-FROM_TO_COLUMNS = (
-    *("class", "change", "before_class", "after_class", "zone", "features", "area_m2"),
-)
-"""Columns of the table by land cover at both dates."""
-
-PERIOD_COLUMNS = ("step", "from_date", "to_date")
-"""Columns that stand before the others in the tables of a series."""
 
 _OUTSIDE = -1
 _DTYPES = {"step": "Int64", "count": "int64", "features": "int64", "area_m2": "float64"}

@@ -111,6 +111,11 @@ def read_zones(
     )
     facts = {"file": label, "sha256": _checksum(text), "column": column, "zones": len(frame)}
     zones = _zones_on_ground(Zones(names, polygons, target, facts), ground)
+    if not zones.names:
+        raise InputError(
+            f"none of the {len(frame)} zones of {label} lies on the ground that is analysed",
+            "give zones of this place, or check that their CRS is the right one",
+        )
     pairs = overlapping_pairs(zones)
     zones.facts["overlapping"] = len(pairs)
     remarks = (note, *_remarks(zones, pairs))
@@ -124,17 +129,33 @@ def _zones_on_ground(zones: Zones, ground: BaseGeometry) -> Zones:
     shapely.prepare(ground)
     common_areas = _common_areas(zones.polygons, ground)
     is_seen = common_areas > 0
-    if not is_seen.any():
-        raise InputError(
-            f"none of the {len(zones)} zones of {zones.facts['file']} lies on the ground that is "
-            "analysed",
-            "give zones of this place, or check that their CRS is the right one",
-        )
     names = tuple(zones.names[number] for number in np.flatnonzero(is_seen).tolist())
     polygons = zones.polygons[is_seen]
     is_cut = common_areas[is_seen] < (1 - LEAST_SHARE) * shapely.area(polygons)
-    facts = {"outside": int((~is_seen).sum()), "partly": int(is_cut.sum())}
+    outside = zones.facts.get("outside", 0) + int((~is_seen).sum())
+    facts = {"outside": outside, "partly": int(is_cut.sum())}
     return replace(zones, names=names, polygons=polygons, facts={**zones.facts, **facts})
+
+
+def zones_with_data(zones: Zones, ground: BaseGeometry) -> Zones:
+    """The zones of which some lies on ground that came to be seen.
+
+    Args:
+        zones: The zones of `read_zones`.
+        ground: The ground with data at all dates whose tiles did not fail, in `zones.crs`.
+
+    Returns:
+        These zones, whose remarks are those that the ground gives reason to.
+    """
+    zones_left = _zones_on_ground(zones, ground)
+    remarks = []
+    if lost := len(zones) - len(zones_left):
+        count = _counted(lost, "zone lies", "zones lie")
+        remarks.append(f"{count} where there are no data, or tiles failed: left out of the tables")
+    if (partly := zones_left.facts["partly"] - zones.facts["partly"]) > 0:
+        count = _counted(partly, "zone lies", "zones lie")
+        remarks.append(f"{count} in part where there are no data, or tiles failed")
+    return replace(zones_left, remarks=tuple(remarks))
 
 
 def overlapping_pairs(zones: Zones) -> list[tuple[str, str]]:
@@ -245,25 +266,24 @@ def _column_names(frame: gpd.GeoDataFrame, column: str) -> tuple[str, ...]:
 
 
 def _name(value: object) -> str:
-    if value is None or value != value:
-        return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # whole numbers of a column with gaps
     text = str(value)
-    return "" if text in ("<NA>", "NaT") else cleaned(text, _LONGEST_NAME)
+    is_missing = value is None or text in ("nan", "<NA>", "NaT")
+    return "" if is_missing else cleaned(text, _LONGEST_NAME)
 
 
 def _remarks(zones: Zones, pairs: Sequence[tuple[str, str]]) -> list[str]:
     facts, remarks = zones.facts, []
     if facts["outside"]:
-        count = _are(facts["outside"], "zone lies", "zones lie")
+        count = _counted(facts["outside"], "zone lies", "zones lie")
         remarks.append(f"{count} off the ground that is analysed: left out of the tables")
     if facts["partly"]:
-        count = _are(facts["partly"], "zone lies", "zones lie")
+        count = _counted(facts["partly"], "zone lies", "zones lie")
         remarks.append(f"{count} only in part on the ground that is analysed: the rest is not seen")
     if pairs:
         first, second = pairs[0]
-        count = _are(len(pairs), "pair", "pairs")
+        count = _counted(len(pairs), "pair", "pairs")
         remarks.append(
             f"{count} of zones overlap, such as {first!r} and {second!r}: what changed on ground"
             " of both counts in each"
@@ -271,7 +291,7 @@ def _remarks(zones: Zones, pairs: Sequence[tuple[str, str]]) -> list[str]:
     return remarks
 
 
-def _are(count: int, singular: str, plural: str) -> str:
+def _counted(count: int, singular: str, plural: str) -> str:
     return f"{count:,} {singular if count == 1 else plural}"
 
 

@@ -56,59 +56,61 @@ def analyze_area(
 ) -> AreaChanges:
     """Finds what changed in an area between two times, in scenes that a catalogue has of it.
 
-    This asks the catalogue, on the network unless it is a file. Both scenes lie on one grid. They
-    are kept: a run that was interrupted, or asks the same again, fetches only what is missing.
+    The catalogue is asked on the network unless it is a file. Both scenes lie on one grid and are
+    kept: a run that was interrupted, or asks the same again, fetches only what is missing.
 
     Args:
         area: A vector file, `west,south,east,north` or WKT; in longitude and latitude unless a CRS
             stands before it.
-        before: The earlier time: a year, a month or a day, such as `2020-06`, or two of these with
-            a slash between them; UTC, both ends counted.
+        before: The earlier time: a year, a month or a day, such as `2020-06`, or from one to
+            another, `2020-06/2020-08`.
         after: The later time.
-        options: Options of the analysis; the defaults when None. `aoi` is the area, and `bands`,
-            `crs`, `resolution` and `allow_remote` count for the scenes too, unless `fetching`
-            says otherwise.
+        options: Options of the analysis; the defaults when None. Those that `fetching` has, too,
+            such as `bands` and `crs`, count for both unless they are set there.
         fetching: Collection, catalogue and composite; the defaults when None.
-        scenes: The folder that the scenes are kept in; when None, the folder `NAME_scenes` beside
-            the first of the outputs.
+        scenes: The folder that the scenes are kept in; `NAME_scenes` beside the output when None.
         outputs: Files to write, as for `analyze`.
         listener: A function that is called on the calling thread with progress and notices.
         cancel: A flag; once it is set, the run stops at the next block or tile.
-        model: The model that `load_configured_model` gives for these options; loaded when None.
+        model: The model that `load_configured_model` gives; loaded when None.
 
     Returns:
         The result, whose metadata name the scenes, their dates and licences, and both scenes.
 
     Raises:
         OptionError: If a time is none, or the times overlap or are the wrong way round.
-        InputError: If the area or the catalogue cannot be used, or it has no scene of one of the
-            times that shows any of the area.
-        GeochgError: Otherwise as `analyze` and `fetch_scene` do.
+        InputError: If the area or the catalogue cannot be used, or has no scene of a time.
+        GeochgError: Otherwise as `analyze` and `fetch_scene`.
     """
-    from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
     from geochg.pipeline.analyze import analyze_series
     from geochg.stac.kept_scenes import make_folder
     from geochg.stac.search_area import SearchArea
 
-    windows = windows_of(before, after)
-    options, outputs = replace(options or AnalyzeOptions(), aoi=area), outputs or Outputs()
+    windows, outputs = windows_of(before, after), outputs or Outputs()
+    options = replace(options or AnalyzeOptions(), aoi=area)
     fetching = fetch_options_of(options, fetching or FetchOptions())
     folder = scenes_folder(scenes, outputs)
-    outputs.check([file_of(area)], options)
-    search_area = SearchArea.of(area, allow_remote=options.allow_remote)
-    # What is wrong with the model is said before scenes are fetched.
+    outputs.check([file_of(text) for text in (area, options.zones) if text], options)
+    ground = SearchArea.of(area, allow_remote=options.allow_remote)
+    model = _checked_model(options, model)
+    pair = _scenes_of(ground, windows, make_folder(folder), fetching, listener, cancel or Flag())
+    images = [str(scene.path) for scene in pair]
+    # The scenes lie on the grid that was asked for.
+    options = replace(options, crs=None, resolution=None)
+    result = analyze_series(
+        images, options, outputs=outputs, listener=listener, cancel=cancel, model=model
+    )
+    return AreaChanges(result, *pair)
+
+
+def _checked_model(options: AnalyzeOptions, model: ChangeModel | None) -> ChangeModel:
+    """The model: what is wrong with it is said before scenes are fetched."""
+    from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
+
     model = model or load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
-    make_folder(folder)
-    pair = _scenes_of(search_area, windows, folder, fetching, listener, cancel or Flag())
-    # The scenes lie on the grid that was asked for.
-    on_grid = replace(options, crs=None, resolution=None)
-    images = [str(scene.path) for scene in pair]
-    result = analyze_series(
-        images, on_grid, outputs=outputs, listener=listener, cancel=cancel, model=model
-    )
-    return AreaChanges(result, *pair)
+    return model
 
 
 def windows_of(before: str, after: str) -> tuple[DateWindow, DateWindow]:

@@ -100,6 +100,7 @@ class RequestFolder:
         return replace(
             options,
             aoi=options.aoi and self._area(options.aoi),
+            zones=options.zones and self._area(options.zones),
             model=self._model(options.model),
             classes_file=options.classes_file and self.file(options.classes_file),
             clue_model=self._model(options.clue_model),

@@ -9,8 +9,9 @@ from pyproj import CRS, Geod, Transformer
 
 from geochg.errors import InputError
 from geochg.features.layer import ChangePeriod
-from geochg.features.zone_table import FROM_TO_COLUMNS, ZONE_COLUMNS, ZoneTable
+from geochg.features.zone_table import ZoneTable
 from geochg.features.zones import Zones, read_zones
+from geochg.files.table_columns import FROM_TO_COLUMNS, ZONE_COLUMNS
 
 UTM = 32633
 CORNER = np.array((500_000, 5_000_000))
