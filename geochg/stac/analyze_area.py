@@ -103,6 +103,40 @@ def analyze_area(
     return AreaChanges(result, *pair)
 
 
+def fetch_pair(
+    area: str,
+    before: str,
+    after: str,
+    scenes: Path | str,
+    fetching: FetchOptions | None = None,
+    *,
+    listener: Listener = ignore,
+    cancel: Flag | None = None,
+) -> tuple[FetchedScene, FetchedScene]:
+    """Fetches the two scenes that `analyze_area` would analyse.
+
+    Args:
+        area: As of `analyze_area`.
+        before: The earlier time.
+        after: The later time.
+        scenes: The folder that the scenes are kept in.
+        fetching: Collection, catalogue, composite, bands and grid; the defaults when None.
+        listener: A function that is called on the calling thread with progress and notices.
+        cancel: A flag; once it is set, fetching stops at the next block.
+
+    Raises:
+        GeochgError: As `analyze_area`.
+    """
+    from geochg.stac.kept_scenes import make_folder
+    from geochg.stac.search_area import SearchArea
+
+    windows, fetching = windows_of(before, after), fetching or FetchOptions()
+    ground = SearchArea.of(area, allow_remote=fetching.allow_remote)
+    folder = make_folder(Path(scenes))
+    early, late = _scenes_of(ground, windows, folder, fetching, listener, cancel or Flag())
+    return early, late
+
+
 def _checked_model(options: AnalyzeOptions, model: ChangeModel | None) -> ChangeModel:
     """The model: what is wrong with it is said before scenes are fetched."""
     from geochg.models.loading import check_classes, check_sensitivity, load_configured_model
