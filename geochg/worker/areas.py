@@ -68,12 +68,12 @@ def scene_collections(call: Call) -> Mapping[str, Any]:
     check_known(call.parameters, ())
     from geochg.stac.known import DEFAULT_CATALOG, read_known_catalogs
 
-    known = read_known_catalogs()
+    tables = read_known_catalogs()
     return {
         "default": DEFAULT_CATALOG,
         "catalogs": [
             {"name": entry.name, "url": entry.url, "about": entry.about}
-            for entry in known.catalogs.values()
+            for entry in tables.catalogs.values()
         ],
         "collections": [
             {
@@ -83,7 +83,7 @@ def scene_collections(call: Call) -> Mapping[str, Any]:
                 "bands": list(collection.bands),
                 "resolution_m": collection.resolution_m,
             }
-            for collection in known.collections
+            for collection in tables.collections
         ],
         "options": [spec.to_dict() for spec in FetchOptions.specs()],
     }
