@@ -25,6 +25,8 @@ _STAGES = {
     "survey": "looking at the pair",
     "batch": "running scenes",
     "tiles": "asking about tiles",
+    "dates": "reading dates",
+    "places": "watching places",
     "write": "writing",
     "clouds": "looking for clouds",
     "scenes": "fetching scenes",
