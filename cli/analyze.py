@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 @output_option(f"The change layer: {', '.join(LAYER_SUFFIXES)}.")
 @path_option("--tiles", "A layer of one feature a tile; may be the same GeoPackage.")
 @path_option("--heatmap", "The probability of change as a Cloud-Optimised GeoTIFF.", "PATH.tif")
+@path_option(
+    "--report", "A page that shows the changes on both images, to open in a browser.", "PATH.html"
+)
 @pair_options("analyze")
 @path_option(
     "--save-options",
@@ -39,6 +42,7 @@ def analyze(
     output: Path | None,
     tiles: Path | None,
     heatmap: Path | None,
+    report: Path | None,
     save_options: Path | None,
     as_json: bool,
     **_: Any,  # noqa: ANN401
@@ -52,13 +56,15 @@ def analyze(
     Examples:
       geochg analyze before.tif after.tif -o changes.geojson
       geochg analyze before.tif after.tif -o changes.gpkg --min-area 100 --heatmap change.tif
+      geochg analyze before.tif after.tif -o changes.gpkg --report changes.html
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
       geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
       geochg analyze before.tif after.tif -o changes.geojson --resume
       geochg analyze 2019.tif 2020.tif 2021.tif -o changes.gpkg
     """
-    if output is None and tiles is None and heatmap is None:
-        raise click.UsageError("nothing to write: add -o/--output, --tiles or --heatmap")
+    outputs_wanted = (output, tiles, heatmap, report)
+    if all(path is None for path in outputs_wanted):
+        raise click.UsageError("nothing to write: add -o/--output, --tiles, --heatmap or --report")
     options = options_of(ctx)
 
     from geochg.pipeline.analyze import analyze_series as run
@@ -68,7 +74,7 @@ def analyze(
 
     from .progress import showing_progress
 
-    outputs = Outputs(output, tiles, heatmap)
+    outputs = Outputs(*outputs_wanted)
     if save_options is not None:
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)

@@ -12,6 +12,7 @@ COMMANDS = {
     "analyze": "Map what changed between two rasters.",
     "describe": "Map what a single raster shows: labels, counts and captions, tile by tile.",
     "ask": "Talk about what changed, in the whole pair or at one place, or about one raster.",
+    "report": "Make a page of a layer: a map to swipe, a list, areas and where it came from.",
     "evaluate": "Score a model on pairs whose answers are known, and fit its threshold.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",

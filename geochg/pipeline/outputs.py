@@ -10,6 +10,7 @@ from pathlib import Path
 from geochg.errors import OptionError
 from geochg.files.new_files import check_file_name
 from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
+from geochg.report.write import REPORT_SUFFIXES
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
@@ -24,6 +25,7 @@ class Outputs:
         tiles: A layer of one feature a tile; may be in the same GeoPackage.
         heatmap: The probability of change as a Cloud-Optimised GeoTIFF, which lies as the before
             raster does.
+        report: A page that shows the result, `.html`.
 
     Raises:
         OptionError: If an output is no path; texts are taken as paths.
@@ -32,6 +34,7 @@ class Outputs:
     features: Path | None = None
     tiles: Path | None = None
     heatmap: Path | None = None
+    report: Path | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -44,7 +47,7 @@ class Outputs:
 
     def paths(self) -> list[Path]:
         """The files that were asked for, each once."""
-        paths = (self.features, self.tiles, self.heatmap)
+        paths = (self.features, self.tiles, self.heatmap, self.report)
         return list(dict.fromkeys(path for path in paths if path is not None))
 
     def check(
@@ -73,6 +76,8 @@ class Outputs:
             wanted_files.append(Output(self.tiles, LAYER_SUFFIXES, options.tiles_layer))
         if self.heatmap is not None:
             wanted_files.append(Output(self.heatmap, HEATMAP_SUFFIXES))
+        if self.report is not None:
+            wanted_files.append(Output(self.report, REPORT_SUFFIXES))
         check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
         _check_named("--layer", options.layer, usual_layer, self.features)
         _check_named("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)

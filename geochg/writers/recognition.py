@@ -19,6 +19,7 @@ PARQUET_SUFFIXES = (".parquet", ".geoparquet")
 
 _HEAD_BYTES = 1 << 20
 _SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
+_PAGE = re.compile(r'<meta name="generator" content="geochg [^"<>]*">')
 _TABLE = re.compile(r"\A\| run \|")
 
 
@@ -128,6 +129,10 @@ def _has_tables_mark(path: Path) -> bool:
     return bool(_SCORES.match(head) or _TABLE.match(head))
 
 
+def _has_page_mark(path: Path) -> bool:
+    return _PAGE.search(_head(path)) is not None
+
+
 def _head(path: Path) -> str:
     return _head_bytes(path).decode("utf-8-sig", "replace")
 
@@ -148,4 +153,6 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".toml": _has_options_mark,
     ".jsonl": _has_lines_mark,
     ".md": _has_tables_mark,
+    ".html": _has_page_mark,
+    ".htm": _has_page_mark,
 }
