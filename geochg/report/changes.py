@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -283,6 +285,9 @@ def _kind(values: Mapping[str, Any]) -> Kind:
 def _class_name(values: Mapping[str, Any]) -> str:
     """The class of a change; of ground that was described, its labels."""
     labels = values.get("labels")
+    if isinstance(labels, str) and labels.startswith("["):  # of formats that have no lists
+        with suppress(ValueError, RecursionError):
+            labels = json.loads(labels)
     if isinstance(labels, list | tuple | np.ndarray):
         return cleaned(", ".join(map(str, labels)), _LONGEST_NAME)
     return _text(values.get("class"), _LONGEST_NAME)

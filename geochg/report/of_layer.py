@@ -118,7 +118,8 @@ def _features(name: LayerName, *, with_rejected: bool) -> GeoDataFrame:
         )
     if not with_rejected and "review" in frame.columns:
         frame = frame[frame["review"].ne(REJECTED).fillna(True)]
-    return frame
+    # FlatGeobuf keeps features in an order of its own.
+    return frame.sort_values("id", kind="stable") if "id" in frame.columns else frame
 
 
 class _FoundImages:

@@ -77,9 +77,8 @@ def _tiles(metadata: Mapping[str, Any]) -> Iterator[str]:
     tiles = metadata.get("tiles")
     if not isinstance(tiles, Mapping):
         return
-    total = tiles.get("total")
-    failed = tiles.get("failed")
-    if failed:
+    total = _number(tiles, "total")
+    if failed := _number(tiles, "failed"):
         names = metadata.get("failed_tiles")
         listed = [cleaned(name, 40) for name in names] if isinstance(names, Mapping) else []
         further = f" and {len(listed) - _MOST_TILES} more" if len(listed) > _MOST_TILES else ""
@@ -88,10 +87,16 @@ def _tiles(metadata: Mapping[str, Any]) -> Iterator[str]:
             f"{failed:,} of {total:,} tiles failed{name_text}: nothing is said of what changed "
             "there."
         )
-    if incomplete := tiles.get("incomplete"):
+    if incomplete := _number(tiles, "incomplete"):
         yield f"{incomplete:,} of {total:,} tiles were answered in part only."
-    if unparsed := tiles.get("unparsed"):
+    if unparsed := _number(tiles, "unparsed"):
         yield f"{unparsed:,} of {total:,} tiles had answers without sense, which count for nothing."
+
+
+def _number(counts: Mapping[str, Any], name: str) -> int:
+    """A number of tiles; 0 where none is told."""
+    value = counts.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _counted(number: int, noun: str) -> str:
@@ -114,13 +119,14 @@ def provenance_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     grid = metadata.get("grid")
     if isinstance(grid, Mapping):
         yield "Grid", _grid(grid)
-    if bands := metadata.get("bands"):
+    if isinstance(bands := metadata.get("bands"), list) and bands:
         yield "Bands", cleaned(", ".join(map(str, bands)), 300)
     if (alignment := metadata.get("alignment")) and isinstance(alignment, Mapping):
         yield "Shift between the dates", _shift(alignment)
     if isinstance(tiles := metadata.get("tiles"), Mapping):
-        told = [f"{key.replace('_', ' ')} {value:,}" for key, value in tiles.items() if value]
-        yield "Tiles", ", ".join(told)
+        counts = {cleaned(key, 40): _number(tiles, key) for key in tiles}
+        told = [f"{name} {number:,}" for name, number in counts.items() if number]
+        yield "Tiles", ", ".join(told).replace("_", " ")
 
 
 def sources_of(metadata: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

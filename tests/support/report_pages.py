@@ -124,3 +124,33 @@ class Page(HTMLParser):
     def rows(self):
         """The rows of changes."""
         return [element for element in self.elements if "data-id" in element]
+
+
+CONTRAST = """
+(() => {
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const part = (v) => v <= 10 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const color = getComputedStyle(e).backgroundColor;
+      if (color.startsWith("rgb") && (numbers(color)[3] ?? 1) > 0.9) return numbers(color);
+    }
+    return [255, 255, 255];
+  };
+  const low = [];
+  const texts = "p, dt, dd, h1, h2, th, td, li, label, button, small, summary, legend, pre, .no";
+  for (const element of document.querySelectorAll(texts)) {
+    if (!element.textContent.trim() || element.closest(".viewer")) continue;
+    const style = getComputedStyle(element);
+    if (style.display === "none" || !element.offsetHeight) continue;
+    const [a, b] = [light(numbers(style.color)), light(behind(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) low.push([element.tagName, element.textContent.trim().slice(0, 30), ratio]);
+  }
+  return low;
+})()
+"""
+"""Texts of a page that stand out too little, by WCAG's ratio of contrast: JavaScript."""

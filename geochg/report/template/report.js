@@ -334,7 +334,8 @@
   // --- filter and order ------------------------------------------------------------------------
 
   const filters = one("#filters");
-  const texts = rows.map((row, n) => `${data.columns.id[n]} ${row.textContent}`.toLowerCase());
+  const searched = ["id", "class", "change", "caption", "review"];
+  const texts = rows.map((_, n) => searched.map((name) => data.columns[name][n]).join(" ").toLowerCase());
   let order = rows.map((_, n) => n);
   let shownCount = count;
 
