@@ -10,7 +10,7 @@ from pathlib import Path
 from geochg.errors import OptionError
 from geochg.files.new_files import check_file_name
 from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
-from geochg.report.write import REPORT_SUFFIXES
+from geochg.report.contents import REPORT_SUFFIXES
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES

@@ -44,7 +44,7 @@ _SIMPLER_PX = 0.15
 """Outlines may stray by this share of a pixel of the view."""
 
 
-class Kind(NamedTuple):
+class ChangeKind(NamedTuple):
     """What changes are counted by."""
 
     class_name: str
@@ -71,7 +71,7 @@ class ListedChange:
     """
 
     id: str
-    kind: Kind
+    kind: ChangeKind
     confidence: float | None
     area_m2: float | None
     caption: str
@@ -103,8 +103,8 @@ class ChangeTable:
 
     listed: list[ListedChange] = field(default_factory=list)
     count: int = 0
-    counts: Counter[Kind] = field(default_factory=Counter)
-    areas_m2: dict[Kind, float] = field(default_factory=dict)
+    counts: Counter[ChangeKind] = field(default_factory=Counter)
+    areas_m2: dict[ChangeKind, float] = field(default_factory=dict)
     confidences: list[int] = field(default_factory=lambda: [0] * BINS)
     unmeasured: int = 0
     reviews: Counter[str] = field(default_factory=Counter)
@@ -277,9 +277,9 @@ def _tenths(value: int) -> str:
     return f"{sign}{whole or ''}.{tenth}"
 
 
-def _kind(values: Mapping[str, Any]) -> Kind:
+def _kind(values: Mapping[str, Any]) -> ChangeKind:
     name = _text(values.get("review_class"), _LONGEST_NAME) or _class_name(values)
-    return Kind(name or NO_CLASS, _text(values.get("change"), _LONGEST_NAME))
+    return ChangeKind(name or NO_CLASS, _text(values.get("change"), _LONGEST_NAME))
 
 
 def _class_name(values: Mapping[str, Any]) -> str:

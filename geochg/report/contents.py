@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from geochg.tiling.date_reader import DatePlan
 
+REPORT_SUFFIXES = (".html", ".htm")
+"""Suffixes of a report."""
+
 ZONE_COLUMNS = ("zone", "class", "change", "count", "area_m2")
 """Columns of the table of zones: text, text, text, a number that may be a fraction, m²."""
 

@@ -17,7 +17,7 @@ from geochg.report.contents import DatedPicture, ReportContents
 from geochg.report.of_run import alignments_of, grid_of, options_of, title_of
 from geochg.report.page import report_page
 from geochg.report.pictures import picture_name, pictures_of
-from geochg.report.remarks import sources_of
+from geochg.report.metadata_text import sources_of
 from geochg.report.write import check_report
 from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.footprints import lonlat_box

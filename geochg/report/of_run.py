@@ -14,7 +14,7 @@ from geochg.errors import InputError, OptionError
 from geochg.options import AnalyzeOptions
 from geochg.report.contents import DatedPicture, ReportContents
 from geochg.report.pictures import picture_name, pictures_of
-from geochg.report.remarks import sources_of
+from geochg.report.metadata_text import sources_of
 from geochg.tiling.source import RasterSource
 
 if TYPE_CHECKING:

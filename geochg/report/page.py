@@ -20,7 +20,7 @@ from geochg import __version__
 from geochg.report.changes import ChangeTable, ListedChange, change_table
 from geochg.report.citation import citation
 from geochg.report.contents import DatedPicture, ReportContents
-from geochg.report.remarks import options_text, provenance_of, warnings_of
+from geochg.report.metadata_text import options_text, provenance_of, warnings_of
 from geochg.report.sections import (
     ClassKey,
     class_keys,

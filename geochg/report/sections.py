@@ -11,9 +11,9 @@ from geochg.class_list import ClassList
 from geochg.classes import LEGEND
 from geochg.errors import OptionError
 from geochg.records import Change
-from geochg.report.changes import BINS, FACTS, ChangeTable, Kind, ListedChange, svg_path
+from geochg.report.changes import BINS, FACTS, ChangeKind, ChangeTable, ListedChange, svg_path
 from geochg.report.contents import Figure
-from geochg.report.sprites import Cell
+from geochg.report.sprites import SpriteCell
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 from geochg.tasks.quantities import listed_area, rounded_value
 from geochg.tiling.footprints import LonLatBox
@@ -58,7 +58,7 @@ class ClassKey(NamedTuple):
     changes: int
 
 
-class Row(NamedTuple):
+class ListRow(NamedTuple):
     """A change in the list and on the map; texts as they stand there."""
 
     id: str
@@ -71,7 +71,7 @@ class Row(NamedTuple):
     confidence: str
     caption: str
     path: str
-    cells: Sequence[Cell]
+    cells: Sequence[SpriteCell]
 
 
 def class_keys(
@@ -116,12 +116,12 @@ def _palette(count: int) -> list[str]:
     return [*colors.values(), *[_FALLBACK_COLOR] * count][:count]
 
 
-def row_of(change: ListedChange, keys: Mapping[str, str], cells: Sequence[Cell]) -> Row:
+def row_of(change: ListedChange, keys: Mapping[str, str], cells: Sequence[SpriteCell]) -> ListRow:
     """A change as a row of the list."""
     key, direction = keys[change.kind.class_name], change.kind.change
     is_known = direction in DIRECTIONS
     state = "rejected" if change.review == "rejected" else ""
-    return Row(
+    return ListRow(
         id=change.id,
         key=key,
         mark=" ".join(filter(None, (key, direction if is_known else "", state))),
@@ -176,7 +176,7 @@ def kinds_of(table: ChangeTable, keys: Mapping[str, str]) -> list[dict[str, Any]
 
 
 def _kind_row(
-    kind: Kind, table: ChangeTable, keys: Mapping[str, str], total_m2: float
+    kind: ChangeKind, table: ChangeTable, keys: Mapping[str, str], total_m2: float
 ) -> dict[str, Any]:
     area_m2 = table.areas_m2.get(kind, 0.0)
     share = area_m2 / total_m2 if total_m2 else 0.0

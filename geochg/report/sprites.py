@@ -37,7 +37,7 @@ _OUTLINE = (255, 255, 255, 255)
 _NO_DATA = (128, 128, 128)
 
 
-class Cell(NamedTuple):
+class SpriteCell(NamedTuple):
     """Where a cutout lies: number of its sheet, column and row in it."""
 
     sheet: int
@@ -59,11 +59,11 @@ class Sprites:
     rows: int = 0
     per_change: int = 0
 
-    def cell(self, change: int, date: int) -> Cell:
+    def cell(self, change: int, date: int) -> SpriteCell:
         """The cell of a change, by its number in the list, at its first (0) or last (1) date."""
         number, cells = change * self.per_change + date, COLUMNS * self.rows
         sheet, place = divmod(number, cells)
-        return Cell(sheet, place % COLUMNS, place // COLUMNS)
+        return SpriteCell(sheet, place % COLUMNS, place // COLUMNS)
 
 
 def sprites_of(

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from geochg.report.contents import ReportContents
+from geochg.report.contents import REPORT_SUFFIXES, ReportContents
 from geochg.report.page import report_page
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.staging import write_output
-
-REPORT_SUFFIXES = (".html", ".htm")
-"""Suffixes of a report."""
-
 
 def write_report(contents: ReportContents, path: Path, *, overwrite: bool = False) -> None:
     """Writes a report, whole or not at all.
