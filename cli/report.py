@@ -63,34 +63,36 @@ def report(
     """
     if images and (before or after):
         raise click.UsageError("--image names all images: leave out --before and --after")
-    named = dict(enumerate(images))
-    named |= {number: name for number, name in ((0, before), (-1, after)) if name}
+    named_images = dict(enumerate(images))
+    named_images |= {number: name for number, name in ((0, before), (-1, after)) if name}
 
     from geochg.report.of_layer import report_layer
 
     text = layer if layer_name is None else f"{layer}|layername={layer_name}"
-    made = report_layer(
+    result = report_layer(
         text,
         output,
-        images=named,
+        images=named_images,
         title=title,
         with_rejected=not without_rejected,
         overwrite=overwrite,
     )
-    echo(_as_json(made) if as_json else _in_words(made))
+    echo(_as_json(result) if as_json else _in_words(result))
 
 
-def _as_json(made: LayerReport) -> str:
+def _as_json(result: LayerReport) -> str:
     facts = {
-        "report": str(made.path),
-        "features": made.features,
-        "pictures": made.pictures,
-        "notes": list(made.notes),
+        "report": str(result.path),
+        "features": result.features,
+        "pictures": result.pictures,
+        "notes": list(result.notes),
     }
     return json.dumps(facts, allow_nan=False)
 
 
-def _in_words(made: LayerReport) -> str:
-    pictures = {0: "no pictures", 1: "1 picture"}.get(made.pictures, f"{made.pictures} pictures")
-    features = f"{made.features:,} feature{'' if made.features == 1 else 's'}"
-    return "\n".join([str(made.path), f"{features}, {pictures}", *(f"  {n}" for n in made.notes)])
+def _in_words(result: LayerReport) -> str:
+    count = result.pictures
+    pictures = {0: "no pictures", 1: "1 picture"}.get(count, f"{count} pictures")
+    features = f"{result.features:,} feature{'' if result.features == 1 else 's'}"
+    notes = [f"  {note}" for note in result.notes]
+    return "\n".join([str(result.path), f"{features}, {pictures}", *notes])

@@ -133,7 +133,7 @@ FACTS = (
 
 
 def change_table(
-    frames: Iterable[GeoDataFrame], grid: GeoBox, size: ViewSize, most: int = MOST_LISTED
+    frames: Iterable[GeoDataFrame], grid: GeoBox, size: ViewSize, most_listed: int = MOST_LISTED
 ) -> ChangeTable:
     """Reads the tables of a layer; memory holds the listed changes and one table.
 
@@ -141,7 +141,7 @@ def change_table(
         frames: The tables, with a CRS.
         grid: The grid that they are drawn on.
         size: The size of its view.
-        most: Most changes that are listed.
+        most_listed: Most changes that are listed.
     """
     table, largest = ChangeTable(), list[tuple[float, int, _Row]]()
     steps: set[int] = set()
@@ -156,13 +156,13 @@ def change_table(
             area_m2 = _number(values.get("area_m2")) or 0.0
             # The number keeps the order of equal ones, and rows from being compared.
             item = (area_m2, -table.count, _Row(table.count, values, crs))
-            if len(largest) < most:
+            if len(largest) < most_listed:
                 heapq.heappush(largest, item)
             else:
                 heapq.heappushpop(largest, item)
     table.steps = tuple(sorted(steps))
     rows = sorted((row for _, _, row in largest), key=lambda row: row.number)
-    table.listed = list(_listed(rows, table, grid, size))
+    table.listed = list(_listed_changes(rows, table, grid, size))
     return table
 
 
@@ -195,14 +195,14 @@ def _count(table: ChangeTable, values: Mapping[str, Any], *, counts: bool) -> No
         table.confidences[min(BINS - 1, max(0, math.floor(confidence * BINS)))] += 1
 
 
-def _listed(
+def _listed_changes(
     rows: Iterable[_Row], table: ChangeTable, grid: GeoBox, size: ViewSize
 ) -> Iterator[ListedChange]:
     """The changes that can be drawn."""
     used_ids: set[str] = set()
     for row in rows:
         values = row.values
-        shape = _placed(values["geometry"], row.crs, grid)
+        shape = _pixel_shape(values["geometry"], row.crs, grid)
         if shape is None:
             table.unplaced += 1
             continue
@@ -224,11 +224,11 @@ def _listed(
             dates=(_text(values.get("from_date"), 20), _text(values.get("to_date"), 20)),
             bounds_px=(bounds_px[0], bounds_px[1], bounds_px[2], bounds_px[3]),
             lonlat=_lonlat(point.x, point.y, grid),
-            outline=_simplified(shape, size),
+            outline=_simple_outline(shape, size),
         )
 
 
-def _placed(geometry: BaseGeometry | None, crs: CRS, grid: GeoBox) -> BaseGeometry | None:
+def _pixel_shape(geometry: BaseGeometry | None, crs: CRS, grid: GeoBox) -> BaseGeometry | None:
     """A shape in grid pixels; None where it has no area or no place there."""
     if geometry is None or geometry.is_empty:
         return None
@@ -239,7 +239,7 @@ def _placed(geometry: BaseGeometry | None, crs: CRS, grid: GeoBox) -> BaseGeomet
     return None if shape.is_empty or shape.area == 0 else shape
 
 
-def _simplified(shape: BaseGeometry, size: ViewSize) -> BaseGeometry:
+def _simple_outline(shape: BaseGeometry, size: ViewSize) -> BaseGeometry:
     """A shape in grid pixels brought to pixels of the view."""
     scaled = shapely.transform(shape, lambda xy: xy * (size.per_col, size.per_row))
     return shapely.simplify(scaled, _SIMPLER_PX, preserve_topology=True)
@@ -271,10 +271,10 @@ def svg_path(outline: BaseGeometry) -> str:
 
 def _tenths(value: int) -> str:
     """A whole number of tenths in as few characters as there may be."""
-    sign, (whole, tenth) = "-" if value < 0 else "", divmod(abs(value), 10)
+    sign, (whole_part, tenth) = "-" if value < 0 else "", divmod(abs(value), 10)
     if not tenth:
-        return f"{sign}{whole}"
-    return f"{sign}{whole or ''}.{tenth}"
+        return f"{sign}{whole_part}"
+    return f"{sign}{whole_part or ''}.{tenth}"
 
 
 def _kind(values: Mapping[str, Any]) -> ChangeKind:

@@ -33,18 +33,18 @@ def warnings_of(metadata: Mapping[str, Any], table: ChangeTable, noun: str) -> I
         )
     yield from _tiles(metadata)
     if table.unmeasured and any(table.confidences):
-        yield f"{_counted(table.unmeasured, noun)} without a measure of confidence."
+        yield f"{_count_text(table.unmeasured, noun)} without a measure of confidence."
     if rejected := table.reviews.get("rejected", 0):
         yield (
-            f"{_counted(rejected, noun)} that a reviewer rejected: listed and struck through, "
+            f"{_count_text(rejected, noun)} that a reviewer rejected: listed and struck through, "
             "and not counted in the areas."
         )
     if table.unplaced:
-        yield f"{_counted(table.unplaced, noun)} without a place on the map, not listed."
-    left_out = table.count - table.unplaced - len(table.listed)
-    if left_out > 0:
+        yield f"{_count_text(table.unplaced, noun)} without a place on the map, not listed."
+    unlisted_count = table.count - table.unplaced - len(table.listed)
+    if unlisted_count > 0:
         yield (
-            f"The {len(table.listed):,} largest of {_counted(table.count, noun)} are listed and "
+            f"The {len(table.listed):,} largest of {_count_text(table.count, noun)} are listed and "
             "drawn; numbers and areas are those of all. The layer holds the others."
         )
 
@@ -80,9 +80,10 @@ def _tiles(metadata: Mapping[str, Any]) -> Iterator[str]:
     total = _number(tiles, "total")
     if failed := _number(tiles, "failed"):
         names = metadata.get("failed_tiles")
-        listed = [cleaned(name, 40) for name in names] if isinstance(names, Mapping) else []
-        further = f" and {len(listed) - _MOST_TILES} more" if len(listed) > _MOST_TILES else ""
-        name_text = f" ({', '.join(listed[:_MOST_TILES])}{further})" if listed else ""
+        tile_names = [cleaned(name, 40) for name in names] if isinstance(names, Mapping) else []
+        unnamed = len(tile_names) - _MOST_TILES
+        further = f" and {unnamed} more" if unnamed > 0 else ""
+        name_text = f" ({', '.join(tile_names[:_MOST_TILES])}{further})" if tile_names else ""
         yield (
             f"{failed:,} of {total:,} tiles failed{name_text}: nothing is said of what changed "
             "there."
@@ -99,7 +100,7 @@ def _number(counts: Mapping[str, Any], name: str) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _counted(number: int, noun: str) -> str:
+def _count_text(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -125,8 +126,8 @@ def provenance_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Shift between the dates", _shift(alignment)
     if isinstance(tiles := metadata.get("tiles"), Mapping):
         counts = {cleaned(key, 40): _number(tiles, key) for key in tiles}
-        told = [f"{name} {number:,}" for name, number in counts.items() if number]
-        yield "Tiles", ", ".join(told).replace("_", " ")
+        lines = [f"{name} {number:,}" for name, number in counts.items() if number]
+        yield "Tiles", ", ".join(lines).replace("_", " ")
 
 
 def sources_of(metadata: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -134,19 +135,19 @@ def sources_of(metadata: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]
     series = metadata.get("series")
     dates = series.get("dates") if isinstance(series, Mapping) else None
     if isinstance(dates, list) and dates:
-        named = [(f"Image {number}", source) for number, source in enumerate(dates, start=1)]
+        images = [(f"Image {number}", source) for number, source in enumerate(dates, start=1)]
     else:
         sources = metadata.get("sources")
         names = {"before": "Image before", "after": "Image after", "image": "Image"}
-        known = sources if isinstance(sources, Mapping) else {}
-        named = [(names[key], known[key]) for key in names if key in known]
-    return [(name, source) for name, source in named if isinstance(source, Mapping)]
+        images_by_key = sources if isinstance(sources, Mapping) else {}
+        images = [(names[key], images_by_key[key]) for key in names if key in images_by_key]
+    return [(name, source) for name, source in images if isinstance(source, Mapping)]
 
 
 def options_text(metadata: Mapping[str, Any]) -> str:
     """Options and questions of the run, as JSON for people."""
-    told = {key: metadata[key] for key in ("options", "questions", "classes") if key in metadata}
-    text = json.dumps(told, indent=2, ensure_ascii=False)
+    facts = {key: metadata[key] for key in ("options", "questions", "classes") if key in metadata}
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
     return cleaned(text, 20 * LONGEST_TEXT, keep_lines=True)
 
 

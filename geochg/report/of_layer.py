@@ -14,10 +14,10 @@ from geochg.geometry.vector_file import LayerName, read_layer
 from geochg.options import AnalyzeOptions
 from geochg.report.changes import REJECTED
 from geochg.report.contents import DatedPicture, ReportContents
+from geochg.report.metadata_text import sources_of
 from geochg.report.of_run import alignments_of, grid_of, options_of, title_of
 from geochg.report.page import report_page
 from geochg.report.pictures import picture_name, pictures_of
-from geochg.report.metadata_text import sources_of
 from geochg.report.write import check_report
 from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.footprints import lonlat_box
@@ -84,18 +84,18 @@ def report_layer(
         )
     check_report(path, [Path(name.file), *map(Path, (images or {}).values())], overwrite=overwrite)
     frame = _features(name, with_rejected=with_rejected)
-    found = _FoundImages(metadata, Path(name.file), grid, images or {})
+    images_found = _FoundImages(metadata, Path(name.file), grid, images or {})
     contents = ReportContents(
         title=title or title_of(metadata),
         frames=lambda: [frame],
         metadata=metadata,
         grid=grid,
-        pictures=found.pictures(),
-        notes=tuple(found.notes),
+        pictures=images_found.pictures(),
+        notes=tuple(images_found.notes),
     )
     page = report_page(contents, step)
     write_output(path, lambda staged: staged.write_bytes(page), overwrite=overwrite)
-    return LayerReport(path, len(frame), len(contents.pictures), tuple(found.notes))
+    return LayerReport(path, len(frame), len(contents.pictures), tuple(images_found.notes))
 
 
 def _features(name: LayerName, *, with_rejected: bool) -> GeoDataFrame:
@@ -129,23 +129,27 @@ class _FoundImages:
         metadata: The layer's.
         layer: Its file.
         grid: The grid of its run.
-        named: Images by the number of their date, as the user names them.
+        named_images: Images by the number of their date, as the user names them.
     """
 
     def __init__(
-        self, metadata: Mapping[str, Any], layer: Path, grid: GeoBox, named: Mapping[int, str]
+        self,
+        metadata: Mapping[str, Any],
+        layer: Path,
+        grid: GeoBox,
+        named_images: Mapping[int, str],
     ) -> None:
         self._metadata, self._folder, self._grid = metadata, layer.resolve().parent, grid
         self._sources = [source for _, source in sources_of(metadata)]
         count = len(self._sources)
-        for number in named:
+        for number in named_images:
             if not -count <= number < count:
                 dates = "one image" if count == 1 else f"{count} images"
                 raise OptionError(
                     f"there is no image {number + 1} of a layer of {dates}",
                     "leave it out, or name the layer of another run",
                 )
-        self._named = {number % count: image for number, image in named.items()}
+        self._named = {number % count: image for number, image in named_images.items()}
         self.notes: list[str] = []
 
     def pictures(self) -> tuple[DatedPicture, ...]:
@@ -157,12 +161,12 @@ class _FoundImages:
         options = options_of(self._metadata)
         with gdal_settings():
             sources = [self._source(number, options) for number in range(len(self._sources))]
-            opened = [source for source in sources if source is not None]
-            if len(opened) < len(sources) or not sources:
+            open_sources = [source for source in sources if source is not None]
+            if len(open_sources) < len(sources) or not sources:
                 self.notes.append("The report has no pictures, as not all images were found.")
                 return ()
             try:
-                dated = with_given_dates(opened, options.dates)
+                dated = with_given_dates(open_sources, options.dates)
                 return pictures_of(dated, self._grid, options, alignments_of(self._metadata))
             except (InputError, OptionError) as error:
                 self.notes.append(f"The report has no pictures: {error.message}.")
@@ -170,14 +174,14 @@ class _FoundImages:
 
     def _source(self, number: int, options: AnalyzeOptions) -> RasterSource | None:
         """An image; None where it is gone or another one, which the notes then say."""
-        told = self._sources[number]
+        facts = self._sources[number]
         reading = options.of_dates(len(self._sources))[number]
         if number in self._named:
             source = read_source(self._named[number], reading)
             self._check_place(source)
-            self.notes += [f"{text}; it was named by hand." for text in _differences(source, told)]
+            self.notes += [f"{text}; it was named by hand." for text in _differences(source, facts)]
             return source
-        name = str(told.get("path") or "")
+        name = str(facts.get("path") or "")
         shown_name = picture_name(name)
         if is_remote(name):
             self.notes.append(f"{shown_name} lies on another machine, and was not asked for.")
@@ -189,7 +193,7 @@ class _FoundImages:
             except InputError as error:
                 differences.append(error.message)
                 continue
-            differing = list(_differences(source, told))
+            differing = list(_differences(source, facts))
             if not differing:
                 return source
             differences += differing
@@ -209,29 +213,29 @@ class _FoundImages:
     def _check_place(self, source: RasterSource) -> None:
         """Refuses an image of another place."""
         box, grid_box = lonlat_box(source.geobox), lonlat_box(self._grid)
-        apart = (
+        is_apart = (
             box.east < grid_box.west
             or grid_box.east < box.west
             or box.north < grid_box.south
             or grid_box.north < box.south
         )
         # On either side of the antimeridian longitudes may be a turn apart.
-        if apart and not max(abs(box.west - grid_box.west), abs(box.east)) > 180:
+        if is_apart and not max(abs(box.west - grid_box.west), abs(box.east)) > 180:
             raise InputError(
                 f"{without_secrets(source.label)} does not show the place of the layer",
                 "name the image that the layer was made of",
             )
 
 
-def _differences(source: RasterSource, told: Mapping[str, Any]) -> Iterator[str]:
+def _differences(source: RasterSource, facts: Mapping[str, Any]) -> Iterator[str]:
     """By what an image is another one than the run read, in words."""
-    name, size = picture_name(source.label), told.get("size_bytes")
+    name, size = picture_name(source.label), facts.get("size_bytes")
     if isinstance(size, int) and source.size_bytes is not None and size != source.size_bytes:
         yield (
             f"{name} is not the file that the run read: it has {source.size_bytes:,} bytes, and "
             f"had {size:,}"
         )
-    acquired = told.get("acquired")
+    acquired = facts.get("acquired")
     if acquired and source.acquired and source.acquired != acquired:
         yield (
             f"{name} is not the image that the run read: it was taken {source.acquired}, and the "

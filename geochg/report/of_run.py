@@ -13,8 +13,8 @@ from pyproj.exceptions import CRSError
 from geochg.errors import InputError, OptionError
 from geochg.options import AnalyzeOptions
 from geochg.report.contents import DatedPicture, ReportContents
-from geochg.report.pictures import picture_name, pictures_of
 from geochg.report.metadata_text import sources_of
+from geochg.report.pictures import picture_name, pictures_of
 from geochg.tiling.source import RasterSource
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def alignments_of(metadata: Mapping[str, Any]) -> list[dict[str, Any] | None]:
     if not isinstance(steps, Sequence) or not steps:
         return [last]
     shifts = [_alignment(step) if isinstance(step, Mapping) else None for step in steps]
-    return [*accumulate(shifts[:-1], _added), last]
+    return [*accumulate(shifts[:-1], _sum_of_shifts), last]
 
 
 def _alignment(facts: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -85,7 +85,9 @@ def _alignment(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(alignment) if all(isinstance(value, int | float) for value in shift) else None
 
 
-def _added(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any] | None:
+def _sum_of_shifts(
+    first: dict[str, Any] | None, second: dict[str, Any] | None
+) -> dict[str, Any] | None:
     if first is None or second is None:
         return first or second
     sums = {name: first[name] + second[name] for name in ("dx_px", "dy_px")}
@@ -108,9 +110,10 @@ def grid_of(metadata: Mapping[str, Any]) -> GeoBox | None:
 
 def options_of(metadata: Mapping[str, Any]) -> AnalyzeOptions:
     """The options that say how the images are shown; the defaults where they make no sense."""
-    told = metadata.get("options")
+    options = metadata.get("options")
     names = ("bands", "nodata", "dates", "match", "keep_collars")
-    values = {name: told[name] for name in names if name in told} if isinstance(told, dict) else {}
+    options = options if isinstance(options, dict) else {}
+    values = {name: options[name] for name in names if name in options}
     try:
         return AnalyzeOptions.from_dict(values)
     except OptionError:

@@ -6,7 +6,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import lru_cache
 from importlib.resources import files
@@ -66,11 +67,7 @@ def report_page(contents: ReportContents, step: Callable[[], None] = lambda: Non
     notes = list(contents.notes)
     with ExitStack() as stack:
         stack.enter_context(gdal_settings())
-        views = []
-        for picture in contents.pictures:
-            step()
-            views.append(stack.enter_context(DateView(picture, contents.grid, size)))
-        addresses = [picture_address(view.pixels) for view in views]
+        views, addresses = _views(contents, size, stack, step)
         sprites = sprites_of(
             table.listed, views, lambda change: dates_of(change, contents.pictures), size, step
         )
@@ -83,7 +80,26 @@ def report_page(contents: ReportContents, step: Callable[[], None] = lambda: Non
         small = _overview(views[-1].pixels if views else None, size, table, classes)
     step()
     values = _values(contents, table, size, classes, sprites, addresses, notes)
-    return _rendered({**values, "overview": small})
+    return _page_bytes({**values, "overview": small})
+
+
+def _views(
+    contents: ReportContents, size: ViewSize, stack: ExitStack, step: Callable[[], None]
+) -> tuple[list[DateView], list[str]]:
+    """The dates and their pictures, two at a time; the stack closes them."""
+
+    def view_of(picture: DatedPicture) -> tuple[DateView, str]:
+        view = DateView(picture, contents.grid, size)
+        stack.callback(view.close)
+        return view, picture_address(view.pixels)
+
+    views, addresses = [], []
+    with ThreadPoolExecutor(2) as pool:
+        for view, address in pool.map(view_of, contents.pictures):
+            step()
+            views.append(view)
+            addresses.append(address)
+    return views, addresses
 
 
 def dates_of(change: ListedChange, pictures: Sequence[DatedPicture]) -> tuple[int, int]:
@@ -97,10 +113,10 @@ def dates_of(change: ListedChange, pictures: Sequence[DatedPicture]) -> tuple[in
         return change.step - 1, change.step
     if (start := change.facts.get("break_from")) and (end := change.facts.get("break_to")):
         days = [picture.date for picture in pictures]
-        earlier = [n for n, day in enumerate(days) if day and day <= start]
-        later = [n for n, day in enumerate(days) if day and day >= end]
-        if earlier and later:
-            return earlier[-1], later[0]
+        earlier_dates = [n for n, day in enumerate(days) if day and day <= start]
+        later_dates = [n for n, day in enumerate(days) if day and day >= end]
+        if earlier_dates and later_dates:
+            return earlier_dates[-1], later_dates[0]
     return 0, max(0, last)
 
 
@@ -115,30 +131,12 @@ def _values(
 ) -> dict[str, Any]:
     """All that the template shows, but for the overview."""
     metadata, keys = contents.metadata, {row.name: row.key for row in classes}
-    noun = "place" if "labels" in metadata else "change"
+    noun = _noun(metadata)
     nouns = f"{noun}s"
-    pictures = [_picture(picture) for picture in contents.pictures]
-    columns = columns_of(table)
     rows = [
         row_of(change, keys, [sprites.cell(number, n) for n in range(sprites.per_change)])
         for number, change in enumerate(table.listed)
     ]
-    data = {
-        "width": size.width_px,
-        "height": size.height_px,
-        "pixel_m": size.pixel_m,
-        "columns": columns,
-        "classes": [int(keys[change.kind.class_name][1:]) for change in table.listed],
-        "boxes": [_box(change, size) for change in table.listed],
-        "dates": [dates_of(change, contents.pictures) for change in table.listed],
-        "labels": details_of(columns),
-        "file": f"{noun}s.csv",
-        # The first and the last are in the page already.
-        "pictures": [
-            {**picture, "address": "" if n in (0, len(pictures) - 1) else address}
-            for n, (picture, address) in enumerate(zip(pictures, addresses, strict=True))
-        ],
-    }
     return {
         "title": cleaned(contents.title, 200),
         "eyebrow": "Change report" if noun == "change" else "Scene report",
@@ -152,8 +150,8 @@ def _values(
         "width": size.width_px,
         "height": size.height_px,
         "pictures": [
-            {**picture, "address": address}
-            for picture, address in zip(pictures, addresses, strict=True)
+            {**_picture(picture), "address": address}
+            for picture, address in zip(contents.pictures, addresses, strict=True)
         ],
         "place": place_text(lonlat_box(contents.grid)),
         "classes": [row for row in classes if row.changes],
@@ -169,10 +167,42 @@ def _values(
         "provenance": list(provenance_of(metadata)),
         "options": options_text(metadata),
         "citation": citation(cleaned(metadata.get("version") or __version__, 40)),
-        "data": Markup(_json(data)),
+        "data": Markup(_json(_script_data(contents, table, size, keys, addresses))),
         "own_style": _own_style(classes, size),
         "sprite_style": _sprite_style(sprites),
     }
+
+
+def _script_data(
+    contents: ReportContents,
+    table: ChangeTable,
+    size: ViewSize,
+    keys: Mapping[str, str],
+    addresses: Sequence[str],
+) -> dict[str, Any]:
+    """What the script knows of the changes and pictures, as plain JSON values."""
+    columns, last = columns_of(table), len(addresses) - 1
+    return {
+        "width": size.width_px,
+        "height": size.height_px,
+        "pixel_m": size.pixel_m,
+        "columns": columns,
+        "classes": [int(keys[change.kind.class_name][1:]) for change in table.listed],
+        "boxes": [_box(change, size) for change in table.listed],
+        "dates": [dates_of(change, contents.pictures) for change in table.listed],
+        "labels": details_of(columns),
+        "file": f"{_noun(contents.metadata)}s.csv",
+        # The first and the last are in the page already.
+        "pictures": [
+            {**_picture(picture), "address": "" if n in (0, last) else address}
+            for n, (picture, address) in enumerate(zip(contents.pictures, addresses, strict=True))
+        ],
+    }
+
+
+def _noun(metadata: Mapping[str, Any]) -> str:
+    """What the features of a layer are called: those of a single image are places."""
+    return "place" if "labels" in metadata else "change"
 
 
 def _picture(picture: DatedPicture) -> dict[str, str]:
@@ -196,8 +226,8 @@ def _reviews(table: ChangeTable) -> list[tuple[str, str]]:
 def _box(change: ListedChange, size: ViewSize) -> list[float]:
     """Left, top, right and bottom in pixels of the view."""
     left, top, right, bottom = change.bounds_px
-    across, down = size.per_col, size.per_row
-    return [round(v, 1) for v in (left * across, top * down, right * across, bottom * down)]
+    per_col, per_row = size.per_col, size.per_row
+    return [round(v, 1) for v in (left * per_col, top * per_row, right * per_col, bottom * per_row)]
 
 
 def _overview(
@@ -232,7 +262,7 @@ def _overview(
 # --- the file ------------------------------------------------------------------------------------
 
 
-def _rendered(values: dict[str, Any]) -> bytes:
+def _page_bytes(values: dict[str, Any]) -> bytes:
     """The page with its style, script and what a browser may do with it."""
     style = _template_file("report.css") + values["own_style"]
     sprite_style, script = values["sprite_style"], _template_file("report.js")

@@ -90,8 +90,8 @@ def _plan(
     alignment: Mapping[str, Any] | None,
 ) -> ReadPlan:
     """How two dates are read as pictures."""
-    placed = PlacedPair(first, second, grid, None, (), is_alone=first is second)
-    pair = _shown_pair(placed, options)
+    placed_pair = PlacedPair(first, second, grid, None, (), is_alone=first is second)
+    pair = _shown_pair(placed_pair, options)
     is_field = bool(alignment and alignment.get("corrected") and alignment.get("field"))
     preparation = prepare(
         pair,
@@ -106,13 +106,16 @@ def _plan(
     return replace(plan, after=replace(plan.after, displacement_px=displacement_px))
 
 
-def _shown_pair(placed: PlacedPair, options: AnalyzeOptions) -> RasterPair:
+def _shown_pair(placed_pair: PlacedPair, options: AnalyzeOptions) -> RasterPair:
     """The pair with the bands of a picture: its colours, else what the run compared."""
+    if {placed_pair.before.dtype, placed_pair.after.dtype} == {"uint8"}:
+        # They are shown as they are, so that what fills them up to their frame disturbs nothing.
+        options = replace(options, keep_collars=True)
     try:
-        return placed.with_bands(options, "rgb")
+        return placed_pair.with_bands(options, "rgb")
     except (InputError, OptionError):
         pass
     try:
-        return placed.with_bands(options, "all")
+        return placed_pair.with_bands(options, "all")
     except OptionError:
-        return placed.with_bands(replace(options, bands=()), "all")
+        return placed_pair.with_bands(replace(options, bands=()), "all")

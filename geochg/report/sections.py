@@ -95,16 +95,16 @@ def class_keys(
 
 def _colors(names: Sequence[str], metadata: Mapping[str, Any]) -> dict[str, str]:
     """The user's colors, else those of geochg's classes, else some of the palette."""
-    given = metadata.get("colors")
-    known = {row["name"]: row["color"] for row in LEGEND}
-    for name, color in (given if isinstance(given, Mapping) else {}).items():
+    user_colors = metadata.get("colors")
+    colors = {row["name"]: row["color"] for row in LEGEND}
+    for name, color in (user_colors if isinstance(user_colors, Mapping) else {}).items():
         digits = str(color).removeprefix("#")
         if len(digits) == 6 and all(digit in "0123456789abcdefABCDEF" for digit in digits):
-            known[str(name)] = f"#{digits}"
-    unknown = [name for name in names if name not in known]
+            colors[str(name)] = f"#{digits}"
+    unknown = [name for name in names if name not in colors]
     for number, name in enumerate(unknown):
-        known[name] = _palette(len(unknown))[number]
-    return known
+        colors[name] = _palette(len(unknown))[number]
+    return colors
 
 
 def _palette(count: int) -> list[str]:
@@ -138,24 +138,24 @@ def row_of(change: ListedChange, keys: Mapping[str, str], cells: Sequence[Sprite
 
 def columns_of(table: ChangeTable) -> dict[str, list[Any]]:
     """The table of the listed changes, column by column, as it is saved; plain JSON values."""
-    listed = table.listed
+    changes = table.listed
     columns: dict[str, list[Any]] = {
-        "id": [change.id for change in listed],
-        "class": [change.kind.class_name for change in listed],
-        "change": [change.kind.change for change in listed],
-        "confidence": [change.confidence for change in listed],
-        "area_m2": [_rounded(change.area_m2) for change in listed],
-        "caption": [change.caption for change in listed],
-        "from_date": [change.dates[0] for change in listed],
-        "to_date": [change.dates[1] for change in listed],
-        "step": [change.step for change in listed],
-        "review": [change.review for change in listed],
+        "id": [change.id for change in changes],
+        "class": [change.kind.class_name for change in changes],
+        "change": [change.kind.change for change in changes],
+        "confidence": [change.confidence for change in changes],
+        "area_m2": [_rounded_area(change.area_m2) for change in changes],
+        "caption": [change.caption for change in changes],
+        "from_date": [change.dates[0] for change in changes],
+        "to_date": [change.dates[1] for change in changes],
+        "step": [change.step for change in changes],
+        "review": [change.review for change in changes],
     }
     for name in FACTS:
-        if any(name in change.facts for change in listed):
-            columns[name] = [change.facts.get(name, "") for change in listed]
-    columns["longitude"] = [round(change.lonlat[0], 6) for change in listed]
-    columns["latitude"] = [round(change.lonlat[1], 6) for change in listed]
+        if any(name in change.facts for change in changes):
+            columns[name] = [change.facts.get(name, "") for change in changes]
+    columns["longitude"] = [round(change.lonlat[0], 6) for change in changes]
+    columns["latitude"] = [round(change.lonlat[1], 6) for change in changes]
     return columns
 
 
@@ -208,13 +208,13 @@ def histogram_of(table: ChangeTable, nouns: str) -> dict[str, Any]:
     """The histogram of confidence: its bars, marks of the axis, and what it tells in words."""
     counts = table.confidences
     width_px, height_px = _HISTOGRAM_PX
-    most, step_px = max(counts) or 1, width_px / BINS
+    most_changes, step_px = max(counts) or 1, width_px / BINS
     bars = [
         {
             "x": round(number * step_px + 1, 1),
-            "y": round(height_px - count / most * (height_px - 6), 1),
+            "y": round(height_px - count / most_changes * (height_px - 6), 1),
             "width": round(step_px - 2, 1),
-            "height": round(count / most * (height_px - 6), 1),
+            "height": round(count / most_changes * (height_px - 6), 1),
             "text": f"{number / BINS:.2f} to {(number + 1) / BINS:.2f}: {count:,}",
         }
         for number, count in enumerate(counts)
@@ -225,9 +225,11 @@ def histogram_of(table: ChangeTable, nouns: str) -> dict[str, Any]:
         {"x": width_px * n // 4, "text": f"{n / 4:g}", "anchor": anchors.get(n, "middle")}
         for n in range(5)
     ]
-    told = "; ".join(str(bar["text"]) for bar in bars)
-    caption = f"Number of {nouns} by confidence, 0 to 1; the tallest bar stands for {most:,}."
-    return {"bars": bars, "marks": marks, "text": f"{caption} {told}", "caption": caption}
+    bar_texts = "; ".join(str(bar["text"]) for bar in bars)
+    caption = (
+        f"Number of {nouns} by confidence, 0 to 1; the tallest bar stands for {most_changes:,}."
+    )
+    return {"bars": bars, "marks": marks, "text": f"{caption} {bar_texts}", "caption": caption}
 
 
 def zone_rows(zones: DataFrame | None, keys: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -276,10 +278,10 @@ def numbers_of(table: ChangeTable, nouns: str, pixel_m: float) -> Iterator[tuple
 
 def _median(counts: Sequence[int]) -> float:
     """The middle of the bar that the median lies in."""
-    half, seen = sum(counts) / 2, 0
+    half, cumulated = sum(counts) / 2, 0
     for number, count in enumerate(counts):
-        seen += count
-        if seen >= half:
+        cumulated += count
+        if cumulated >= half:
             return (number + 0.5) / BINS
     return 0.0
 
@@ -294,7 +296,7 @@ def place_text(box: LonLatBox) -> str:
     )
 
 
-def _rounded(value: float | None) -> float | None:
+def _rounded_area(value: float | None) -> float | None:
     return None if value is None else rounded_value(value, 1)
 
 

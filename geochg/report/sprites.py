@@ -6,7 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,25 +85,25 @@ def sprites_of(
     if not changes or not views:
         return Sprites()
     per_change = min(2, len(views))
-    side_px = next(side for most, side in _SIDES_PX if len(changes) <= most)
+    side_px = next(side for most_changes, side in _SIDES_PX if len(changes) <= most_changes)
     cells = len(changes) * per_change
     rows = min(COLUMNS, math.ceil(cells / COLUMNS))
     changes_a_sheet = COLUMNS * rows // per_change
     count = math.ceil(len(changes) / changes_a_sheet)
-    sheets: list[str] = []
-    quality = _QUALITIES[0]
-    for start in range(0, len(changes), changes_a_sheet):
-        step()
-        part = changes[start : start + changes_a_sheet]
-        pixels = _sheet(part, views, dates_of, size, (rows, per_change, side_px))
-        content, quality = _fitting(pixels, MOST_SPRITE_BYTES // count, quality)
-        sheets.append(_address(content))
-    return Sprites(tuple(sheets), rows, per_change)
+    sheets: list[Future[str]] = []
+    # A sheet is compressed while the next one is cut.
+    with ThreadPoolExecutor(1) as pool:
+        for start in range(0, len(changes), changes_a_sheet):
+            step()
+            part = changes[start : start + changes_a_sheet]
+            pixels = _sheet(part, views, dates_of, size, (rows, per_change, side_px))
+            sheets.append(pool.submit(_fitting_sheet, pixels, MOST_SPRITE_BYTES // count))
+        return Sprites(tuple(sheet.result() for sheet in sheets), rows, per_change)
 
 
 def picture_address(pixels: Pixels, quality: int = _VIEW_QUALITY) -> str:
     """A picture as an address that holds it; where there is no data one sees through it."""
-    return _address(_encoded(pixels, quality))
+    return _address(_encode(pixels, quality))
 
 
 def _sheet(
@@ -117,7 +117,7 @@ def _sheet(
     rows, per_change, side_px = shape
     sheet = np.zeros((rows * side_px, COLUMNS * side_px, 4), np.uint8)
 
-    def cut(date: int) -> None:
+    def cut_out(date: int) -> None:
         """Fills the cells of the dates of one image, whose reader no other thread has."""
         for number, change in enumerate(changes):
             for place, of_date in enumerate(dates_of(change)[:per_change]):
@@ -131,15 +131,15 @@ def _sheet(
                     sheet[top : top + side_px, left : left + side_px] = pixels
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(cut, range(len(views))))
+        list(pool.map(cut_out, range(len(views))))
     return sheet
 
 
 def _window(change: ListedChange, size: ViewSize) -> PixelWindow:
     """A square on the ground around a change, in grid pixels."""
     left, top, right, bottom = change.bounds_px
-    wanted = _MARGIN * max((right - left) * size.per_col, (bottom - top) * size.per_row)
-    side = max(wanted, _LEAST_SIDE_PX * size.per_col)
+    wanted_side = _MARGIN * max((right - left) * size.per_col, (bottom - top) * size.per_row)
+    side = max(wanted_side, _LEAST_SIDE_PX * size.per_col)
     cols, rows = math.ceil(side / size.per_col), math.ceil(side / size.per_row)
     col = round((left + right - cols) / 2)
     row = round((top + bottom - rows) / 2)
@@ -168,24 +168,22 @@ def _rings(outline: BaseGeometry) -> Iterator[BaseGeometry]:
             yield from shapely.get_rings(part)
 
 
-def _fitting(pixels: Pixels, most_bytes: int, first_quality: int) -> tuple[bytes, int]:
-    """A sheet in the best quality, of those up to the first, in which it is small enough."""
-    content, quality = b"", first_quality
+def _fitting_sheet(pixels: Pixels, most_bytes: int) -> str:
+    """A sheet as an address that holds it, in the best quality in which it is small enough."""
     for quality in _QUALITIES:
-        if quality <= first_quality:
-            content = _encoded(pixels, quality)
-            if len(content) <= most_bytes:
-                break
-    return content, quality
+        content = _encode(pixels, quality)
+        if len(content) <= most_bytes:
+            break
+    return _address(content)
 
 
-def _encoded(pixels: Pixels, quality: int) -> bytes:
+def _encode(pixels: Pixels, quality: int) -> bytes:
     picture = Image.fromarray(np.ascontiguousarray(pixels), "RGBA")
     content = io.BytesIO()
     is_whole = bool((pixels[..., 3] == 255).all())
     if features.check("webp"):
-        shown = picture.convert("RGB") if is_whole else picture
-        shown.save(content, "WEBP", quality=quality, method=_SPEED)
+        image = picture.convert("RGB") if is_whole else picture
+        image.save(content, "WEBP", quality=quality, method=_SPEED)
     else:  # a Pillow that was built without it
         sheet = Image.new("RGB", picture.size, _NO_DATA)
         sheet.paste(picture, mask=picture.getchannel("A"))

@@ -24,7 +24,7 @@ LONGEST_PX = 1600
 
 _LEAST_LONGEST_PX = 480
 _BLOCK_PX = 256
-_READ_FINER = 3
+_READ_FINER = 2
 """So many times as many pixels are read, each way, as are shown: their mean hides the noise."""
 
 Pixels = NDArray[np.uint8]
@@ -86,6 +86,10 @@ class DateView:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the image."""
         self._reader.close()
 
     def cutout(self, window: PixelWindow, side_px: int) -> Pixels:
@@ -100,7 +104,8 @@ class DateView:
         """
         if window.width_px * self._size.per_col >= side_px or self._shows_all:
             return self._from_view(window, side_px)
-        return _resized(self._read(window, (window.height_px, window.width_px)), side_px, side_px)
+        pixels = self._read(window, (window.height_px, window.width_px))
+        return _resized_pixels(pixels, side_px, side_px)
 
     @property
     def _shows_all(self) -> bool:
@@ -111,9 +116,9 @@ class DateView:
         left, top = window.col_start * size.per_col, window.row_start * size.per_row
         right, bottom = window.col_stop * size.per_col, window.row_stop * size.per_row
         low_col, low_row = math.floor(left), math.floor(top)
-        part = _padded(self.pixels, low_row, math.ceil(bottom), low_col, math.ceil(right))
+        part = _padded_part(self.pixels, low_row, math.ceil(bottom), low_col, math.ceil(right))
         box = (left - low_col, top - low_row, right - low_col, bottom - low_row)
-        return _resized(part, side_px, side_px, box)
+        return _resized_pixels(part, side_px, side_px, box)
 
     def _whole(self) -> Pixels:
         """The view, block by block, so that memory does not grow with the image."""
@@ -140,7 +145,7 @@ class DateView:
                     min(shape[1], (right / size.per_col - window.col_start) * scale_x),
                     min(shape[0], (bottom / size.per_row - window.row_start) * scale_y),
                 )
-                view[top:bottom, left:right] = _resized(pixels, width_px, height_px, box)
+                view[top:bottom, left:right] = _resized_pixels(pixels, width_px, height_px, box)
         return view
 
     def _read(self, window: PixelWindow, shape: tuple[int, int]) -> Pixels:
@@ -164,7 +169,9 @@ def overview(pixels: Pixels, longest_px: int) -> Pixels:
     """A view made smaller."""
     height_px, width_px = pixels.shape[:2]
     scale = min(1.0, longest_px / max(height_px, width_px))
-    return _resized(pixels, max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    return _resized_pixels(
+        pixels, max(1, round(width_px * scale)), max(1, round(height_px * scale))
+    )
 
 
 def _blocks(length_px: int) -> Iterator[tuple[int, int]]:
@@ -176,13 +183,15 @@ def _in_colors(values: NDArray[Any], valid: NDArray[np.bool_]) -> Pixels:
     """Red, green and blue of three bands or more; grey of fewer."""
     bands = values[:3] if len(values) >= 3 else np.repeat(values[:1], 3, axis=0)
     pixels = np.empty((*valid.shape, 4), np.uint8)
-    pixels[..., :3] = bands.transpose(1, 2, 0)
-    pixels[..., 3] = np.where(valid, 255, 0)
-    pixels[~valid] = 0
+    for channel, band in enumerate(bands):
+        pixels[..., channel] = band
+    pixels[..., 3] = 255
+    if not valid.all():
+        pixels[~valid] = 0
     return pixels
 
 
-def _padded(pixels: Pixels, top: int, bottom: int, left: int, right: int) -> Pixels:
+def _padded_part(pixels: Pixels, top: int, bottom: int, left: int, right: int) -> Pixels:
     """A part of the view, which may reach beyond it."""
     height_px, width_px = pixels.shape[:2]
     part = np.zeros((bottom - top, right - left, 4), np.uint8)
@@ -194,16 +203,16 @@ def _padded(pixels: Pixels, top: int, bottom: int, left: int, right: int) -> Pix
     return part
 
 
-def _resized(
+def _resized_pixels(
     pixels: Pixels,
     width_px: int,
     height_px: int,
     box: tuple[float, float, float, float] | None = None,
 ) -> Pixels:
     """Pixels brought to another size: the mean of what falls into one, smooth where they grow."""
-    whole = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
-    box = box or whole
-    if box == whole and pixels.shape[:2] == (height_px, width_px):
+    whole_box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
+    box = box or whole_box
+    if box == whole_box and pixels.shape[:2] == (height_px, width_px):
         return pixels
     picture = Image.fromarray(pixels, "RGBA")
     shrinks = box[2] - box[0] >= width_px and box[3] - box[1] >= height_px

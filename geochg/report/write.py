@@ -10,6 +10,7 @@ from geochg.report.page import report_page
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.staging import write_output
 
+
 def write_report(contents: ReportContents, path: Path, *, overwrite: bool = False) -> None:
     """Writes a report, whole or not at all.
 

@@ -90,13 +90,13 @@ def _of_named_layers(name: LayerName, text: str) -> tuple[LayerName, dict[str, A
 
     try:
         names = [str(layer) for layer, kind in pyogrio.list_layers(name.file) if kind is not None]
-        wanted = [layer for layer in names if name.layer in ("", layer)]
-        if name.layer and not wanted:
+        wanted_layers = [layer for layer in names if name.layer in ("", layer)]
+        if name.layer and not wanted_layers:
             raise InputError(
                 f"{without_secrets(name.file)} has no layer {name.layer!r}",
                 f"its layers are {', '.join(names[:20])}",
             )
-        infos = {layer: pyogrio.read_info(name.file, layer=layer) for layer in wanted}
+        infos = {layer: pyogrio.read_info(name.file, layer=layer) for layer in wanted_layers}
     # An IndexError: a damaged file opens, and holds no layer.
     except (DataSourceError, DataLayerError, IndexError) as error:
         raise _refusal(text) from error
