@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,20 @@ from .tile_interrupts import stop_on_interrupt
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
 
+_MOST_ZONES = 10
+"""Most zones that are told in words."""
+
 
 @click.command()
 @output_option(f"The change layer: {', '.join(LAYER_SUFFIXES)}.")
 @path_option("--tiles", "A layer of one feature a tile; may be the same GeoPackage.")
 @path_option("--heatmap", "The probability of change as a Cloud-Optimised GeoTIFF.", "PATH.tif")
+@path_option(
+    "--table",
+    "Numbers and areas of changes by class, direction and land cover before and after.",
+    "PATH.csv",
+)
+@path_option("--zones-table", "Numbers and areas of changes by zone; see --zones.", "PATH.csv")
 @path_option(
     "--report", "A page that shows the changes on both images, to open in a browser.", "PATH.html"
 )
@@ -42,6 +52,8 @@ def analyze(
     output: Path | None,
     tiles: Path | None,
     heatmap: Path | None,
+    table: Path | None,
+    zones_table: Path | None,
     report: Path | None,
     save_options: Path | None,
     as_json: bool,
@@ -59,12 +71,16 @@ def analyze(
       geochg analyze before.tif after.tif -o changes.gpkg --report changes.html
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
       geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
+      geochg analyze before.tif after.tif -o changes.gpkg --zones parcels.gpkg --zones-table z.csv
       geochg analyze before.tif after.tif -o changes.geojson --resume
       geochg analyze 2019.tif 2020.tif 2021.tif -o changes.gpkg
     """
-    outputs_wanted = (output, tiles, heatmap, report)
-    if all(path is None for path in outputs_wanted):
-        raise click.UsageError("nothing to write: add -o/--output, --tiles, --heatmap or --report")
+    wanted_files = (output, tiles, heatmap, table, zones_table, report)
+    if all(path is None for path in wanted_files):
+        raise click.UsageError(
+            "nothing to write: add -o/--output, --tiles, --heatmap, --table, --zones-table or "
+            "--report"
+        )
     options = options_of(ctx)
 
     from geochg.pipeline.analyze import analyze_series as run
@@ -74,7 +90,7 @@ def analyze(
 
     from .progress import showing_progress
 
-    outputs = Outputs(*outputs_wanted)
+    outputs = Outputs(*wanted_files)
     if save_options is not None:
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
@@ -91,6 +107,8 @@ def _as_json(result: ChangeResult) -> str:
     if len(result.layer.periods) > 1:
         features["steps"] = [_totals(result, n) for n in range(len(result.layer.periods) - 1)]
     facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    if result.zones is not None:
+        facts["zones"] = json.loads(result.sums.rows().to_json(orient="records"))
     return json.dumps(facts, allow_nan=False)
 
 
@@ -105,7 +123,32 @@ def _in_words(result: ChangeResult) -> str:
     steps = result.metadata.get("series", {}).get("steps", [])
     for number, step in enumerate(steps):
         lines += _period_in_words(result, number, step)
-    return "\n".join([*lines, *_period_in_words(result, -1, result.metadata)])
+    lines += _period_in_words(result, -1, result.metadata)
+    return "\n".join([*lines, *_zones_in_words(result)])
+
+
+def _zones_in_words(result: ChangeResult) -> Iterator[str]:
+    """The zones in which most changed, over the whole time."""
+    from geochg.tasks.quantities import listed_area
+
+    if result.zones is None:
+        return
+    totals: dict[str, list[float]] = {}
+    for row in result.sums.rows().to_dict("records"):
+        if isinstance(row.get("step"), Integral):
+            continue
+        total = totals.setdefault(str(row["zone"]), [0, 0.0])
+        total[0] += row["count"]
+        total[1] += row["area_m2"]
+    outside = totals.pop("", None)
+    order = sorted(totals, key=lambda zone: -totals[zone][1])
+    for zone in order[:_MOST_ZONES]:
+        count, area_m2 = totals[zone]
+        yield f"  in {zone}: {count:,.0f}, {listed_area(area_m2)}"
+    if len(order) > _MOST_ZONES:
+        yield f"  and {len(order) - _MOST_ZONES:,} more zones"
+    if outside:
+        yield f"  outside all zones: {outside[0]:,.0f}, {listed_area(outside[1])}"
 
 
 def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]) -> Iterator[str]:

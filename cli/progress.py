@@ -25,6 +25,8 @@ _STAGES = {
     "survey": "looking at the pair",
     "tiles": "asking about tiles",
     "write": "writing",
+    "clouds": "looking for clouds",
+    "scenes": "fetching scenes",
     "evaluate": "asking about pairs",
     "scored": "scoring pairs",
     "cut": "cutting tiles",

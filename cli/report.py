@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .shared_options import json_option, output_option, overwrite_option
+from geochg.options import AnalyzeOptions
+
+from .shared_options import field_options, json_option, output_option, overwrite_option
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--without-rejected", is_flag=True, help="Leave out what a reviewer rejected in QGIS."
 )
+@field_options(AnalyzeOptions, "zones", "zone_name")
 @overwrite_option
 @json_option("what was done")
 def report(
@@ -46,6 +49,8 @@ def report(
     images: tuple[str, ...],
     title: str,
     without_rejected: bool,
+    zones: str | None,
+    zone_name: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -59,6 +64,7 @@ def report(
     Examples:
       geochg report changes.gpkg -o changes.html
       geochg report changes.geojson -o changes.html --before 2019.tif --after 2024.tif
+      geochg report changes.gpkg -o changes.html --zones parcels.gpkg
       geochg report project.gpkg --layer changes_2024 -o changes.html --without-rejected
     """
     if images and (before or after):
@@ -69,12 +75,18 @@ def report(
     from geochg.report.of_layer import report_layer
 
     text = layer if layer_name is None else f"{layer}|layername={layer_name}"
+    zone_table = None
+    if zones or zone_name:
+        from geochg.pipeline.layer_tables import layer_tables
+
+        zone_table = layer_tables(text, zones or "", zone_name or "").sums.rows()
     result = report_layer(
         text,
         output,
         images=named_images,
         title=title,
         with_rejected=not without_rejected,
+        zones=zone_table,
         overwrite=overwrite,
     )
     echo(_as_json(result) if as_json else _in_words(result))

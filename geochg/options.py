@@ -264,6 +264,20 @@ class AnalyzeOptions(Options):
         usual="one a core, at most 4",
         shapes_result=False,
     )
+    zones: str = option(
+        "",
+        "Polygons in which changes are summed up, such as parcels or districts: a vector file of "
+        "any CRS (`FILE|layername=NAME` where it has several layers).",
+        metavar="FILE",
+        **_WRITING,
+    )
+    zone_name: str = option(
+        "",
+        "Column of that file that names the zones.",
+        metavar="COLUMN",
+        usual="name, zone or id where it tells them apart, else their numbers",
+        **_WRITING,
+    )
     layer: str = option(
         CHANGES_LAYER,
         "Name of the change layer. Other layers of a GeoPackage stay as they are.",

@@ -21,7 +21,10 @@ _USUAL_MODELS = "builtin,irmad,cva"
 _COMMANDS = ("analyze", "info", "ask")
 
 SET_ELSEWHERE = frozenset(
-    {"model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite", "in_turn"}
+    {
+        *("model", "device", "aoi", "layer", "tiles_layer", "resume", "overwrite", "in_turn"),
+        *("zones", "zone_name"),
+    }
 )
 """Options that the panel and Processing set by fields of their own, or that are not for pairs."""
 

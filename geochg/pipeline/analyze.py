@@ -24,6 +24,7 @@ from geochg.pipeline.series import (
     runs_of,
     tell_series,
 )
+from geochg.pipeline.zones import zones_of_run
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import tiles_of
 
@@ -118,13 +119,14 @@ def analyze_series(
     """
     options, outputs = options or AnalyzeOptions(), outputs or Outputs()
     check_count(images)
-    area = [file_of(options.aoi)] if options.aoi else []
+    files = [file_of(text) for text in (options.aoi, options.zones) if text]
     names = [os.fspath(image) for image in images if isinstance(image, str | os.PathLike)]
-    outputs.check([*names, *area], options)
+    outputs.check([*names, *files], options)
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
         series = placed_dates(images, options, geobox)
         tiles_of(series.grid, options)
+        zones = zones_of_run(options, series.grid, series.area, listener)
     model = model or load_configured_model(options)
     check_classes(options, model)
     check_sensitivity(options, model)
@@ -137,6 +139,6 @@ def analyze_series(
             if between and not journal.count():
                 tell_series(series, model, listener, together=together)
             spans = answer_spans(series, runs, journal, together=together)
-            result = finish(spans, series.sources, together=together)
+            result = finish(spans, series.sources, zones=zones, together=together)
             journal.remove()
     return result

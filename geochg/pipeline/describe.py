@@ -25,6 +25,7 @@ from geochg.tasks.quantities import rounded_value
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.grid import pixel_area_m2
 from geochg.tiling.layout import Layout
+from geochg.tiling.local_files import local_files
 from geochg.tiling.pair import RasterPair, place_pair, tiles_of
 from geochg.tiling.pair_checks import Remark
 from geochg.tiling.preparation import Preparation, prepare
@@ -32,7 +33,14 @@ from geochg.tiling.read import ReadPlan, read_ahead
 from geochg.tiling.series import PlacedSeries, place_series
 from geochg.tiling.source import RasterSource, can_open
 
-__all__ = ["PairDescription", "SeriesDescription", "can_open", "describe_pair", "describe_series"]
+__all__ = [
+    "PairDescription",
+    "SeriesDescription",
+    "can_open",
+    "describe_pair",
+    "describe_series",
+    "raster_files",
+]
 
 _TIMED_TILES = 8
 
@@ -82,6 +90,7 @@ def describe_pair(
     options: AnalyzeOptions | None = None,
     *,
     cancel: Flag | None = None,
+    model: ChangeModel | None = None,
 ) -> PairDescription:
     """Opens a pair, measures its shift, and times the model on a few of its tiles.
 
@@ -90,6 +99,7 @@ def describe_pair(
         after: The later raster.
         options: As for `analyze`; the defaults when None.
         cancel: When set, it stops at its next step.
+        model: The model that `load_configured_model` gives for these options; loaded when None.
 
     Raises:
         GeochgError: As `analyze` does before its first tile.
@@ -101,7 +111,7 @@ def describe_pair(
         placed_pair = place_pair(before, after, options, refusing=False)
         layout = tiles_of(placed_pair.grid, options)
     _stop_if_set(cancel)
-    model = load_configured_model(options)
+    model = model or load_configured_model(options)
     _stop_if_set(cancel)
     with gdal_settings():
         pair = pair_for(placed_pair, options, model, refusing=False)
@@ -183,6 +193,7 @@ def describe_series(
     options: AnalyzeOptions | None = None,
     *,
     cancel: Flag | None = None,
+    model: ChangeModel | None = None,
 ) -> PairDescription | SeriesDescription:
     """Opens images, measures their shifts, and times the model on a few tiles of the whole.
 
@@ -190,6 +201,7 @@ def describe_series(
         images: The rasters, the earliest first; two are a pair.
         options: As for `analyze_series`; the defaults when None.
         cancel: When set, it stops at its next step.
+        model: The model that `load_configured_model` gives for these options; loaded when None.
 
     Raises:
         GeochgError: As `analyze_series` does before its first tile, but for what `remarks` tells.
@@ -199,13 +211,13 @@ def describe_series(
     check_count(images)
     if len(images) == 2:
         before, after = images
-        return describe_pair(before, after, options, cancel=cancel)
+        return describe_pair(before, after, options, cancel=cancel, model=model)
     start = time.perf_counter()
     with gdal_settings():
         series = place_series(images, options, refusing=False)
         layout = tiles_of(series.grid, options)
     _stop_if_set(cancel)
-    model = load_configured_model(options)
+    model = model or load_configured_model(options)
     together = is_shown_together(len(images), model.capabilities, options)
     pairs, preparations = [], []
     with gdal_settings():
@@ -227,6 +239,16 @@ def describe_series(
         None if seconds is None else float(f"{seconds:.2g}"),
         together,
     )
+
+
+def raster_files(name: str) -> set[str]:
+    """Every file on this machine that is read where a raster is; nothing is fetched for it.
+
+    Args:
+        name: The raster, by its path.
+    """
+    with gdal_settings(name, fetches=False):
+        return local_files(name)
 
 
 def _stop_if_set(cancel: Flag) -> None:

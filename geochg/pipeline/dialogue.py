@@ -10,26 +10,23 @@ import shapely
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from geochg.errors import OptionError, RunError
+from geochg.errors import OptionError
 from geochg.geometry.placement import crs_of
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.chat.converse import converse
 from geochg.models.chat.rule_based import reply
 from geochg.models.loading import check_tells_of_one, load_configured_model
 from geochg.options import AlignMode, AnalyzeOptions
-from geochg.pipeline.batching import has_core
 from geochg.pipeline.imagery import pair_for
 from geochg.pipeline.map_features import map_view
-from geochg.records import Exchange, PixelWindow, Task, Tile, TileFailure
+from geochg.pipeline.views import view_of_pair, whole_tile
+from geochg.records import Exchange, Task, Tile
 from geochg.safety.untrusted_text import printable, printable_pieces
 from geochg.tiling.aoi import square_around
 from geochg.tiling.footprints import footprint, in_crs, lonlat_box
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.image import place_image
-from geochg.tiling.layout import Layout
-from geochg.tiling.pair import PlacedPair, RasterPair, nothing_valid, place_pair
-from geochg.tiling.preparation import prepare
-from geochg.tiling.read import read_ahead
+from geochg.tiling.pair import PlacedPair, RasterPair, place_pair
 
 if TYPE_CHECKING:
     from geochg.tiling.raster_input import RasterLike
@@ -112,6 +109,7 @@ def open_dialogue(
     *,
     geobox: GeoBox | None = None,
     at: tuple[float, float] | None = None,
+    model: ChangeModel | None = None,
 ) -> PairDialogue:
     """Opens a pair for questions about it.
 
@@ -124,6 +122,8 @@ def open_dialogue(
         options: As for `analyze`; the defaults when None.
         geobox: Grid of the numpy arrays among the two.
         at: Longitude and latitude of a point, in degrees; None for the whole.
+        model: The model that `load_configured_model` gives for these options; loaded when None.
+            While the dialogue goes on it must not be used for another pair.
 
     Raises:
         OptionError: If both a point and an area are given, or an option does not fit.
@@ -136,7 +136,7 @@ def open_dialogue(
     with gdal_settings():
         # What is wrong with the images is said before a model is loaded or asked.
         placed_pair = place_pair(before, after, options, geobox=geobox)
-    return _opened(placed_pair, options, at)
+    return _opened(placed_pair, options, at, model)
 
 
 def open_image_dialogue(
@@ -145,6 +145,7 @@ def open_image_dialogue(
     *,
     geobox: GeoBox | None = None,
     at: tuple[float, float] | None = None,
+    model: ChangeModel | None = None,
 ) -> PairDialogue:
     """Opens a single image for questions about it; see `open_dialogue`.
 
@@ -153,6 +154,8 @@ def open_image_dialogue(
         options: As for `analyze`; the defaults when None.
         geobox: Grid of a numpy array.
         at: Longitude and latitude of a point, in degrees; None for the whole.
+        model: The model that `load_configured_model` gives for these options; loaded when None.
+            While the dialogue goes on it must not be used for another pair.
 
     Raises:
         OptionError: Also if the model compares two images only.
@@ -162,7 +165,7 @@ def open_image_dialogue(
     _check_place(options, at)
     with gdal_settings():
         placed_image = place_image(image, options, geobox=geobox)
-    return _opened(placed_image, options, at)
+    return _opened(placed_image, options, at, model)
 
 
 def _check_place(options: AnalyzeOptions, at: tuple[float, float] | None) -> None:
@@ -176,52 +179,25 @@ def _check_place(options: AnalyzeOptions, at: tuple[float, float] | None) -> Non
 
 
 def _opened(
-    placed_pair: PlacedPair, options: AnalyzeOptions, at: tuple[float, float] | None
+    placed_pair: PlacedPair,
+    options: AnalyzeOptions,
+    at: tuple[float, float] | None,
+    model: ChangeModel | None,
 ) -> PairDialogue:
     """A dialogue about rasters that are on their grid."""
     with gdal_settings():
         square = None if at is None else square_around(placed_pair.grid, at, options.tile_size_px)
-    model = load_configured_model(options)
+    model = model or load_configured_model(options)
     if placed_pair.is_alone:
         check_tells_of_one(model, Task.QUESTION)
     with gdal_settings():
         pair = pair_for(placed_pair, options, model)
-        pair = _view_of_pair(pair, options, model) if square is None else replace(pair, grid=square)
-        tile = _whole(pair, options, model)
+        if square is None:
+            least_px = MASK_VIEW_PX if model.capabilities.location == "mask" else 0
+            pair = view_of_pair(pair, options, max(least_px, options.tile_size_px))
+        else:
+            pair = replace(pair, grid=square)
+        tile = whole_tile(pair, options, model.capabilities.pixels)
     with backend_errors(model):
         model.survey(pair.facts, [tile] if model.capabilities.surveys else [])
     return PairDialogue(model, pair, tile)
-
-
-def _view_of_pair(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> RasterPair:
-    """The pair at the resolution at which the model sees all of it at once."""
-    least_px = MASK_VIEW_PX if model.capabilities.location == "mask" else 0
-    factor = max(pair.grid.shape) / max(least_px, options.tile_size_px)
-    if factor <= 1:
-        return pair
-    coarser = replace(options, resolution=abs(pair.grid.resolution.x) * factor)
-    if pair.is_alone:
-        view_pair = place_image(pair.inputs()[0], coarser)
-    else:
-        view_pair = place_pair(*pair.inputs(), coarser)
-    return replace(pair, grid=view_pair.grid, area=view_pair.area, is_view=True)
-
-
-def _whole(pair: RasterPair, options: AnalyzeOptions, model: ChangeModel) -> Tile:
-    """All of a pair as one tile."""
-    pixels = model.capabilities.pixels
-    plan = prepare(pair, options.align, pixels=pixels, match=options.match).plan(pair)
-    height_px, width_px = pair.grid.shape
-    # Rounding may leave a grid a pixel or two larger than the tile.
-    side_px = max(options.tile_size_px, height_px, width_px)
-    (window,) = Layout(height_px, width_px, side_px, 0)
-    (tile,) = read_ahead(plan, [window], 2)
-    if isinstance(tile, TileFailure):
-        raise RunError(f"cannot read the place: {tile.reason}", "the file may be damaged")
-    if not has_core(tile):
-        raise nothing_valid(pair)
-    rows, cols = PixelWindow.whole(pair.grid.shape).slices_within(window.read)
-    # Tiles are square, places need not be: what pads them is not worth a look.
-    dates = (date[:, rows, cols] for date in tile.dates)
-    cut_tile = Tile.of_dates(dates, tile.valid[rows, cols])
-    return replace(cut_tile, display_ranges=tile.display_ranges)

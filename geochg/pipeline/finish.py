@@ -14,6 +14,8 @@ from geochg.features.changes import Changes, FeatureSettings, changes_of, layer_
 from geochg.features.layer import ChangePeriod, FeatureLayer
 from geochg.features.tiles import tile_features
 from geochg.features.voting import voted_heat, voted_results
+from geochg.features.zone_table import ZoneTable
+from geochg.features.zones import Zones
 from geochg.geometry.placement import table_column
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
@@ -22,6 +24,7 @@ from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata, series_facts, span_facts
 from geochg.pipeline.run import Run, kept_preparation
 from geochg.pipeline.tokens import token_facts
+from geochg.pipeline.zones import zones_seen
 from geochg.records import Span, TileFailure
 from geochg.report.of_run import contents_of_run
 from geochg.report.page import report_page
@@ -32,6 +35,7 @@ from geochg.tiling.source import RasterSource
 from geochg.writers.heatmap import write_heatmap
 from geochg.writers.layers import write_frames
 from geochg.writers.staging import Staging
+from geochg.writers.tables import write_table
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -48,11 +52,18 @@ class ChangeResult:
         metadata: The `geochg` member that goes into the outputs: version, model, sources,
             options, alignment, counts of tiles.
         outputs: The files written.
+        zones: The zones that changes are summed up in; None where none were named.
     """
 
     layer: FeatureLayer
     metadata: dict[str, Any]
     outputs: Outputs
+    zones: Zones | None = None
+
+    @cached_property
+    def sums(self) -> ZoneTable:
+        """Numbers and areas of the features, by zone where there are zones."""
+        return zone_table(self.layer, self.zones)
 
     @cached_property
     def features(self) -> gpd.GeoDataFrame:
@@ -150,13 +161,18 @@ def begin_journal_of(
 
 
 def finish(
-    spans: Sequence[AnsweredSpan], sources: Sequence[RasterSource], *, together: bool = False
+    spans: Sequence[AnsweredSpan],
+    sources: Sequence[RasterSource],
+    *,
+    zones: Zones | None = None,
+    together: bool = False,
 ) -> ChangeResult:
     """Merges the finished tiles into layers and writes them.
 
     Args:
         spans: What was answered; the last is the pair, or the whole series.
         sources: The images, the earliest first.
+        zones: Zones that changes are summed up in.
         together: Whether the model was shown all dates at once.
 
     Raises:
@@ -178,16 +194,52 @@ def finish(
         facts["confidence"] = unmeasured
     if len(sources) > 2:
         facts["series"] = series_facts(sources, _step_facts(spans, layer), together=together)
+    if zones is not None:
+        zones = _zones_of_spans(spans, zones)
+        facts["zones"] = zones.facts
+    result = ChangeResult(layer, facts, run.outputs, zones)
     write_outputs(
         run,
         facts,
         layer.frames(),
         lambda: _tiles(spans, changes),
         lambda path: _write_heatmap(run, spans[-1].journal, path, facts),
-        lambda: contents_of_run(layer.frames, facts, sources, run.pair.grid, run.options),
+        lambda: contents_of_run(
+            layer.frames,
+            facts,
+            sources,
+            run.pair.grid,
+            run.options,
+            None if zones is None else result.sums.rows(),
+        ),
+        lambda: result.sums,
     )
     run.listener(Progress("write", 1, 1))
-    return ChangeResult(layer, facts, run.outputs)
+    return result
+
+
+def zone_table(layer: FeatureLayer, zones: Zones | None = None) -> ZoneTable:
+    """Numbers and areas of the features of a layer, by zone where there are zones."""
+    table = ZoneTable(zones, layer.periods)
+    for frame in layer.frames():
+        table.add(frame)
+    return table
+
+
+def _zones_of_spans(spans: Sequence[AnsweredSpan], zones: Zones) -> Zones:
+    """The zones of which some was seen in a span; others are told to be left out."""
+    unseen = [
+        {tile.index: tile for tile in span.journal.skipped_tiles()}
+        | {failure.window.index: failure.window for failure in span.failures}
+        for span in spans
+    ]
+    indices = set(unseen[0]).intersection(*unseen[1:])
+    run = spans[-1].run
+    tiles = [unseen[0][index] for index in sorted(indices)]
+    zones = zones_seen(zones, run.pair.grid, run.pair.area, tiles)
+    for remark in zones.remarks:
+        run.listener(Notice(remark, warning=True))
+    return zones
 
 
 def _changes(span: AnsweredSpan, layer: FeatureLayer, number: int) -> Changes:
@@ -220,6 +272,7 @@ def write_outputs(
     tiles: Callable[[], gpd.GeoDataFrame],
     write_heat: Callable[[Path], None] | None = None,
     report: Callable[[], ReportContents] | None = None,
+    sums: Callable[[], ZoneTable] | None = None,
 ) -> None:
     """Writes the files of a run, all or none.
 
@@ -230,6 +283,7 @@ def write_outputs(
         tiles: A function that makes the layer of tiles.
         write_heat: A function that writes the heatmap, if there is one.
         report: A function that puts together what the report shows.
+        sums: A function that sums the features up, if tables may be wanted.
 
     Raises:
         GeochgError: If a file cannot be written, or the run was cancelled.
@@ -250,8 +304,20 @@ def write_outputs(
             page = report_page(report(), run.stop_if_cancelled)
             with staging.write(outputs.report) as path:
                 path.write_bytes(page)
+        if sums is not None:
+            _write_tables(run, staging, sums)
         run.stop_if_cancelled()
         staging.commit()
+
+
+def _write_tables(run: Run, staging: Staging, sums: Callable[[], ZoneTable]) -> None:
+    """Writes the tables of numbers and areas that are wanted."""
+    if run.outputs.table is not None:
+        with staging.write(run.outputs.table) as path:
+            write_table(sums().from_to(), path)
+    if run.outputs.zones_table is not None:
+        with staging.write(run.outputs.zones_table) as path:
+            write_table(sums().rows(), path)
 
 
 def _tiles(spans: Sequence[AnsweredSpan], changes: Sequence[Changes]) -> gpd.GeoDataFrame:

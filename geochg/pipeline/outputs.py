@@ -14,6 +14,10 @@ from geochg.report.contents import REPORT_SUFFIXES
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
+from geochg.writers.tables import TABLE_SUFFIXES
+
+TABLES = ("table", "zones_table")
+"""Names of the outputs that are tables."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,9 @@ class Outputs:
         tiles: A layer of one feature a tile; may be in the same GeoPackage.
         heatmap: The probability of change as a Cloud-Optimised GeoTIFF, which lies as the before
             raster does.
+        table: Numbers and areas of changes by class, direction and land cover at both dates, and
+            by zone where there are zones, `.csv`.
+        zones_table: Numbers and areas of changes by zone, class and direction, `.csv`.
         report: A page that shows the result, `.html`.
 
     Raises:
@@ -34,6 +41,8 @@ class Outputs:
     features: Path | None = None
     tiles: Path | None = None
     heatmap: Path | None = None
+    table: Path | None = None
+    zones_table: Path | None = None
     report: Path | None = None
 
     def __post_init__(self) -> None:
@@ -47,7 +56,7 @@ class Outputs:
 
     def paths(self) -> list[Path]:
         """The files that were asked for, each once."""
-        paths = (self.features, self.tiles, self.heatmap, self.report)
+        paths = [getattr(self, field.name) for field in fields(self)]
         return list(dict.fromkeys(path for path in paths if path is not None))
 
     def check(
@@ -76,9 +85,16 @@ class Outputs:
             wanted_files.append(Output(self.tiles, LAYER_SUFFIXES, options.tiles_layer))
         if self.heatmap is not None:
             wanted_files.append(Output(self.heatmap, HEATMAP_SUFFIXES))
+        for table in (self.table, self.zones_table):
+            if table is not None:
+                wanted_files.append(Output(table, TABLE_SUFFIXES))
         if self.report is not None:
             wanted_files.append(Output(self.report, REPORT_SUFFIXES))
         check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
+        if self.zones_table is not None and not options.zones:
+            raise OptionError("a table of zones needs zones", "name their file with --zones")
+        if options.zone_name and not options.zones:
+            raise OptionError("a name of zones needs zones", "name their file with --zones")
         _check_named("--layer", options.layer, usual_layer, self.features)
         _check_named("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)
 

@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 SCENES_LAYER = "scenes"
 """The name of the layer of features, where no other is given."""
 
-_FOR_PAIRS = ("clue", "clue_model", "refine", "vote", "in_turn", "min_confidence", "match")
+_FOR_PAIRS = (
+    *("clue", "clue_model", "refine", "vote", "in_turn", "min_confidence", "match"),
+    *("zones", "zone_name"),
+)
 """Options that say something of pairs only."""
 
 
@@ -135,6 +138,8 @@ def describe(
     options, outputs = _options_of_one(options or AnalyzeOptions()), outputs or Outputs()
     if outputs.heatmap is not None:
         raise OptionError("there is no heatmap of one image", "leave it out")
+    if outputs.table is not None or outputs.zones_table is not None:
+        raise OptionError("there is no table of changes of one image", "leave it out")
     area = [file_of(options.aoi)] if options.aoi else []
     names = [os.fspath(image)] if isinstance(image, str | os.PathLike) else []
     outputs.check([*names, *area], options, SCENES_LAYER)

@@ -29,6 +29,7 @@ from geochg.writers.staging import write_output
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
+    from pandas import DataFrame
 
 
 class LayerReport(NamedTuple):
@@ -54,6 +55,7 @@ def report_layer(
     images: Mapping[int, str] | None = None,
     title: str = "",
     with_rejected: bool = True,
+    zones: DataFrame | None = None,
     overwrite: bool = False,
     step: Callable[[], None] = lambda: None,
 ) -> LayerReport:
@@ -66,6 +68,7 @@ def report_layer(
             last. They stand in place of those that the layer names.
         title: The heading; one that tells the dates when empty.
         with_rejected: Whether changes that a reviewer rejected are shown, struck through.
+        zones: The table of zones that stands in the report; None for none.
         overwrite: Whether a file may be replaced that geochg did not write.
         step: Called between parts of the work; may raise to stop.
 
@@ -91,6 +94,7 @@ def report_layer(
         metadata=metadata,
         grid=grid,
         pictures=images_found.pictures(),
+        zones=zones,
         notes=tuple(images_found.notes),
     )
     page = report_page(contents, step)

@@ -19,6 +19,7 @@ from geochg.tiling.source import RasterSource
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
+    from pandas import DataFrame
 
 _MOST_SIDE_PX = 10**8
 
@@ -29,6 +30,7 @@ def contents_of_run(
     sources: Sequence[RasterSource],
     grid: GeoBox,
     options: AnalyzeOptions,
+    zones: DataFrame | None = None,
 ) -> ReportContents:
     """What the report of a run shows while its images are open.
 
@@ -40,6 +42,7 @@ def contents_of_run(
         sources: The images, the earliest first.
         grid: The grid of the run.
         options: Its options.
+        zones: The table of zones; None where there are none.
     """
     pictures: tuple[DatedPicture, ...] = ()
     notes = []
@@ -47,7 +50,7 @@ def contents_of_run(
         pictures = pictures_of(sources, grid, options, alignments_of(metadata))
     except (InputError, OptionError) as error:
         notes.append(f"The report has no pictures: {error.message}.")
-    return ReportContents(title_of(metadata), frames, metadata, grid, pictures, notes=notes)
+    return ReportContents(title_of(metadata), frames, metadata, grid, pictures, zones, notes=notes)
 
 
 def title_of(metadata: Mapping[str, Any]) -> str:

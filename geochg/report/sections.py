@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from geochg.class_list import ClassList
 from geochg.classes import LEGEND
 from geochg.errors import OptionError
+from geochg.files.table_columns import ZONE_COLUMNS
 from geochg.records import Change
 from geochg.report.changes import BINS, FACTS, ChangeKind, ChangeTable, ListedChange, svg_path
 from geochg.report.contents import Figure
@@ -236,12 +237,14 @@ def zone_rows(zones: DataFrame | None, keys: Mapping[str, str]) -> Iterator[dict
     """The rows of the table of zones."""
     if zones is None:
         return
+    if "step" in zones:
+        zones = zones[zones["step"].isna()]
     for zone, name, change, count, area_m2 in zip(
-        *(zones[column] for column in ("zone", "class", "change", "count", "area_m2")), strict=True
+        *(zones[column] for column in ZONE_COLUMNS), strict=True
     ):
         class_name = _cell_text(name)
         yield {
-            "zone": _cell_text(zone) or _NO_VALUE,
+            "zone": _cell_text(zone) or "outside of all zones",
             "key": keys.get(class_name, ""),
             "name": class_name,
             "change": _cell_text(change),

@@ -76,7 +76,7 @@ def cut_to_area(grid: GeoBox, text: str, *, allow_remote: bool = False) -> tuple
         OptionError: If the text is none of these.
         InputError: If the file cannot be read, has no CRS, or the area lies outside the grid.
     """
-    given_area = _read_area(text, allow_remote=allow_remote)
+    given_area = read_area(text, allow_remote=allow_remote)
     polygon = pixel_polygon(given_area.geometry, given_area.crs, grid)
     window = None
     if polygon.area > 0 and polygon.intersects(_box(grid)):
@@ -116,15 +116,31 @@ def square_around(grid: GeoBox, lonlat: tuple[float, float], side_px: int) -> Ge
     return crop(grid, PixelWindow(top, bottom, left, right))
 
 
-class _Given(NamedTuple):
-    """An area as it was given: an area in a CRS, and what was left out of it."""
+class GivenArea(NamedTuple):
+    """An area of interest as it was given.
+
+    Attributes:
+        geometry: A valid polygon or multipolygon in `crs`.
+        crs: CRS of the geometry.
+        note: What of a file was left out, in words; empty where nothing was.
+    """
 
     geometry: BaseGeometry
     crs: CRS
     note: str = ""
 
 
-def _read_area(text: str, *, allow_remote: bool) -> _Given:
+def read_area(text: str, *, allow_remote: bool = False) -> GivenArea:
+    """Reads an area of interest, as `cut_to_area` takes it, without a grid.
+
+    Args:
+        text: As of `cut_to_area`.
+        allow_remote: As of `cut_to_area`.
+
+    Raises:
+        OptionError: If the text is none of these.
+        InputError: If the file cannot be read, or has no CRS.
+    """
     head, separator, place_text = text.partition(";")
     crs_text, body = (head, place_text) if separator else ("EPSG:4326", text)
     numbers, polygon = _numbers(body), _wkt(body)
@@ -149,7 +165,7 @@ def _read_area(text: str, *, allow_remote: bool) -> _Given:
         raise OptionError(f"the area of interest {_short(text)} covers nothing", _FORMS)
     if not _is_lonlat(geometry, crs):
         raise OptionError(f"{_short(text)} is not in longitude and latitude", _FORMS)
-    return _Given(geometry, crs)
+    return GivenArea(geometry, crs)
 
 
 def _is_lonlat(geometry: BaseGeometry, crs: CRS) -> bool:
@@ -189,7 +205,7 @@ def _wkt(text: str) -> BaseGeometry | None:
         ) from error
 
 
-def _read_file(text: str) -> _Given:
+def _read_file(text: str) -> GivenArea:
     if not is_there(text):
         raise InputError(
             f"the area of interest {_short(text)} is neither a box nor a polygon, nor a file "
@@ -203,7 +219,7 @@ def _read_file(text: str) -> _Given:
             f"{_short(text)} reaches beyond longitude and latitude",
             "its coordinates or its CRS are wrong: set the right one in QGIS",
         )
-    return _Given(geometry, crs, note)
+    return GivenArea(geometry, crs, note)
 
 
 def _box(grid: GeoBox) -> BaseGeometry:

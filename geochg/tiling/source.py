@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio import DatasetReader
 from rasterio.enums import MaskFlags
@@ -19,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 
 from geochg.errors import InputError
 from geochg.files.remote_files import is_remote, refuse_remote, refuse_remote_item
-from geochg.files.sidecars import container, file_status
+from geochg.files.sidecars import file_status
 from geochg.options import DateOptions
 from geochg.safety.untrusted_text import cleaned, printable, without_secrets
 from geochg.tiling.acquisition_time import acquisition_time
@@ -27,6 +26,7 @@ from geochg.tiling.bands import Band, describe_bands
 from geochg.tiling.coarse_view import read_coarse
 from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.gdal import drivers_for, forget_address, gdal_settings
+from geochg.tiling.local_files import local_files
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
 from geochg.tiling.placement_checks import check_control_points, check_placement
 from geochg.tiling.raster_input import RasterInput, raster_input
@@ -170,7 +170,7 @@ def read_source(
             dated_by=tag,
             pages=tuple(raw.subdatasets),
             size_bytes=None if status is None else status.st_size,
-            files=tuple(sorted(_local_files(name))),
+            files=tuple(sorted(local_files(name))),
             fetches=fetches,
             lossy=lossy_codec(raw),
             options=options,
@@ -382,18 +382,3 @@ def _check_placed(name: str, dataset: DatasetReader) -> None:
 def _odc_crs(dataset: DatasetReader) -> str:
     code = dataset.crs.to_epsg(confidence_threshold=100)
     return f"EPSG:{code}" if code else str(dataset.crs.to_wkt())
-
-
-def _local_files(name: str, known_files: frozenset[str] = frozenset()) -> set[str]:
-    """Every local file behind a raster; GDAL lists one level of a virtual one only."""
-    names = {name} | ({archive} if (archive := container(name)) else set())
-    try:
-        with rasterio.open(name) as dataset:
-            names |= set(dataset.files)
-    except (RasterioError, ValueError):  # listed as a sidecar, but no raster
-        pass
-    names = {file for file in names if file_status(file)}
-    for file in names - known_files - {name}:
-        if file.lower().endswith(".vrt"):
-            names |= _local_files(file, known_files | names)
-    return names

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from geochg.files.table_columns import FROM_TO_COLUMNS, PERIOD_COLUMNS, ZONE_COLUMNS
 from geochg.options import VERSION_KEY
 
 METADATA_KEY = "geochg"
@@ -133,6 +134,14 @@ def _has_page_mark(path: Path) -> bool:
     return _PAGE.search(_head(path)) is not None
 
 
+def _has_table_head(path: Path) -> bool:
+    """Whether the first line of a table names the columns of one of ours, all of them."""
+    first_line = _head(path).partition("\n")[0].rstrip("\r")
+    heads = (ZONE_COLUMNS, FROM_TO_COLUMNS)
+    series_heads = ((*PERIOD_COLUMNS, *head) for head in heads)
+    return first_line in {",".join(head) for head in (*heads, *series_heads)}
+
+
 def _head(path: Path) -> str:
     return _head_bytes(path).decode("utf-8-sig", "replace")
 
@@ -152,6 +161,7 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".png": _has_picture_mark,
     ".toml": _has_options_mark,
     ".jsonl": _has_lines_mark,
+    ".csv": _has_table_head,
     ".md": _has_tables_mark,
     ".html": _has_page_mark,
     ".htm": _has_page_mark,

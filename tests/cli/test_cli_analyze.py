@@ -11,7 +11,8 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 from pairs import planted_pair
-from rasters import texture
+from pyproj import Transformer
+from rasters import ORIGIN, texture
 
 from geochg_cli.main import main
 
@@ -330,3 +331,42 @@ def _slowness():
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     return max(1.0, (time.perf_counter() - start) / 0.05)
+
+
+def test_zones_are_summed_up_in_a_table_in_words_and_in_json(geochg, pair, tmp_path):
+    # The left half of the pair; 3 changes, of which one crosses its border.
+    half = {"type": "Polygon", "coordinates": [_lonlat_ring(0, 150, 0, 200)]}
+    feature = {"type": "Feature", "properties": {"name": "=left"}, "geometry": half}
+    zones = tmp_path / "zones.geojson"
+    zones.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    table, zones_table = tmp_path / "t.csv", tmp_path / "z.csv"
+    files = ("--zones", zones, "--zones-table", zones_table, "--table", table)
+    code, out, _ = geochg("analyze", *pair, *SMALL, *files)
+    assert code == 0
+    assert f"{table}" in out
+    assert "  in =left: 3, " in out
+    assert "  outside all zones: 1, " in out
+    rows = zones_table.read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "zone,class,change,count,area_m2"
+    assert rows[1].startswith("'=left,building,appeared,2,")
+    _, out, _ = geochg("analyze", *pair, *SMALL, *files, "--json")
+    told = json.loads(out)
+    assert [row["count"] for row in told["zones"]] == [2, 1, 1]
+    assert told["zones"][0]["zone"] == "=left"
+    assert told["outputs"] == {"table": str(table), "zones_table": str(zones_table)}
+    code, _, err = geochg("analyze", *pair, *SMALL, "--zones-table", zones_table)
+    assert code == 2
+    assert "name their file with --zones" in err
+
+
+def _lonlat_ring(left, right, top, bottom):
+    """The outline of a part of the planted pair, in grid pixels, in longitude and latitude."""
+    to_degrees = Transformer.from_crs(32633, 4326, always_xy=True)
+    edge = np.linspace(0, 1, 50)
+    cols = [left + (right - left) * edge, np.full(50, right), right - (right - left) * edge]
+    rows = [np.full(50, top), top + (bottom - top) * edge, np.full(50, bottom)]
+    x, y = ORIGIN * (
+        np.concatenate([*cols, np.full(50, left)]),
+        np.concatenate([*rows, bottom - (bottom - top) * edge]),
+    )
+    return np.column_stack(to_degrees.transform(x, y)).tolist()

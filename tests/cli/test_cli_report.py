@@ -136,3 +136,26 @@ def test_one_image_has_a_report_of_what_it_shows(make_raster, tmp_path):
     assert page.all("p", _class="eyebrow")[0]["text"] == "Scene report"
     assert "water" in page.rows()[0]["text"]
     assert len(page.all("img")) == 1
+
+
+def test_zones_stand_in_the_report_of_a_run_and_of_its_layer(pair, tmp_path):
+    import geopandas as gpd
+    import shapely
+    from rasters import ORIGIN, UTM
+
+    corners = [ORIGIN * point for point in ((0, 0), (300, 0), (300, 100), (0, 100))]
+    frame = gpd.GeoDataFrame({"name": ["North"]}, geometry=[shapely.Polygon(corners)], crs=UTM)
+    frame.to_file(zones := tmp_path / "zones.gpkg")
+    outputs = ("-o", tmp_path / "c.gpkg", "--report", tmp_path / "run.html")
+    words = ("--zones", zones, "--zone-name", "name", "--model", "marker", *TILES)
+    result = run("analyze", *pair, *outputs, *words)
+    assert result.exit_code == 0, result.exception
+    named = ("--zones", zones, "--zone-name", "name")
+    again = run("report", tmp_path / "c.gpkg", "-o", tmp_path / "layer.html", *named)
+    assert again.exit_code == 0, again.exception
+    for name in ("run.html", "layer.html"):
+        page = Page((tmp_path / name).read_bytes())
+        table = page.all("section", **{"aria-labelledby": "zones-title"})[0]["text"]
+        rows = [" ".join(line.split()) for line in table.split("\n") if "building" in line]
+        assert rows[0].startswith("Northbuildingappeared1")
+        assert any(row.startswith("outside of all zones") for row in rows)

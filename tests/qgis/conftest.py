@@ -8,6 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # Two QGIS that run side by side write no settings of one another.
+    settings = Path(os.environ["QGIS_CUSTOM_CONFIG_PATH"], worker)
+    settings.mkdir(exist_ok=True)
+    os.environ["QGIS_CUSTOM_CONFIG_PATH"] = os.environ["HOME"] = str(settings)
+
 from plugin_package import load_plugin_package
 from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt

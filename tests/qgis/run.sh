@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tests of the plugin in QGIS's own Python; what is told to it goes to pytest.
+# The tests of the plugin in QGIS's own Python; what is told to it goes to pytest: tests/qgis/run.sh
+# tests/qgis/test_review.py -x runs one file, no file runs all of them, two at a time.
 # Installs QGIS with apt where it may. Without QGIS they are skipped, and said to be, unless
 # GEOCHG_REQUIRE_QGIS is set.
 set -euo pipefail
@@ -28,5 +29,9 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -m 700 "$scratch/runtime"
 export XDG_RUNTIME_DIR="$scratch/runtime" QGIS_CUSTOM_CONFIG_PATH="$scratch" HOME="$scratch"
+named=(tests/qgis --numprocesses 2 --dist loadfile)
+for argument in "$@"; do
+    [ ! -e "${argument%%::*}" ] || named=()
+done
 QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest -c tests/qgis/pytest.ini \
-    --rootdir tests/qgis --confcutdir tests/qgis tests/qgis "$@"
+    --rootdir tests/qgis --confcutdir tests/qgis "${named[@]}" "$@"

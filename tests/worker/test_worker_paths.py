@@ -33,6 +33,7 @@ def test_other_names_stay_as_they_are(folder, name):
 
 OPTIONS = {
     "aoi": "area.geojson|layername=area",
+    "zones": "area.geojson|layername=area",
     "model": "deltavlm:model",
     "clue_model": "vlm:model",
     "clue": True,
@@ -44,13 +45,14 @@ OPTIONS = {
 def test_areas_models_and_adapters_start_from_the_folder(folder):
     options = RequestFolder(folder).options(AnalyzeOptions.from_dict(OPTIONS))
     assert options.aoi == f"{folder}/area.geojson|layername=area"
+    assert options.zones == options.aoi
     assert options.model == f"deltavlm:{folder}/model"
     assert options.clue_model == f"vlm:{folder}/model"
     assert options.model_options == {"adapter": str(folder / "model"), "max_new_tokens": 8}
     assert options.clue_options == {"adapter": str(folder / "model")}
 
 
-@pytest.mark.parametrize("name", ["aoi", "model", "clue_model"])
+@pytest.mark.parametrize("name", ["aoi", "zones", "model", "clue_model"])
 def test_relative_paths_in_options_are_refused_without_a_folder(folder, monkeypatch, name):
     monkeypatch.chdir(folder)
     with pytest.raises(MessageError, match="relative path"):

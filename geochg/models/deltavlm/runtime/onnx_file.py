@@ -29,7 +29,7 @@ _HINT = "make the model folder again, or delete this file to run all with torch"
 
 
 def open_session(file: Path, made_from: str, device: str = "cpu") -> Any:
-    """An `onnxruntime.InferenceSession` on one thread: several batches run side by side instead.
+    """An `onnxruntime.InferenceSession` of a file that belongs to a model folder.
 
     Args:
         file: A file that `export.py` wrote.
@@ -40,9 +40,29 @@ def open_session(file: Path, made_from: str, device: str = "cpu") -> Any:
         ModelError: If it is no such file, was made from other weights or settings, or the device
             cannot be used.
     """
+    session = start_session(file, device, _HINT)
+    noted = session.get_modelmeta().custom_metadata_map
+    if MADE_FROM not in noted:
+        raise ModelError(f"{file} cannot be loaded: geochg did not make it", _HINT)
+    if noted[MADE_FROM] != made_from:
+        raise ModelError(f"{file} was made from other weights or another config.json", _HINT)
+    return session
+
+
+def start_session(file: Path, device: str, hint: str) -> Any:
+    """An `onnxruntime.InferenceSession` on one thread: several batches run side by side instead.
+
+    Args:
+        file: An ONNX file.
+        device: `cpu`, `cuda` or `cuda:1`.
+        hint: What to do when the file cannot be loaded.
+
+    Raises:
+        ModelError: If the file cannot be loaded, or the device cannot be used.
+    """
     import onnxruntime
 
-    _refuse_outer_weights(file)
+    _refuse_outer_weights(file, hint)
     # For those who loaded ONNX Runtime before geochg, which switches this off in the environment.
     onnxruntime.disable_telemetry_events()
     settings = onnxruntime.SessionOptions()
@@ -51,18 +71,13 @@ def open_session(file: Path, made_from: str, device: str = "cpu") -> Any:
     try:
         session = onnxruntime.InferenceSession(file, settings, providers=providers)
     except Exception as error:  # ONNX Runtime's errors share no other base class.
-        raise ModelError(f"{file} cannot be loaded: {cleaned(error)}", _HINT) from error
+        raise ModelError(f"{file} cannot be loaded: {cleaned(error)}", hint) from error
     # Where CUDA or the device is missing, ONNX Runtime would run all on the CPU.
     if len(providers) > 1 and _CUDA not in session.get_providers():
         raise ModelError(
             f"ONNX Runtime cannot use the device {device!r}",
             "install the CUDA and cuDNN that onnxruntime-gpu asks for, or write --device cpu",
         )
-    noted = session.get_modelmeta().custom_metadata_map
-    if MADE_FROM not in noted:
-        raise ModelError(f"{file} cannot be loaded: geochg did not make it", _HINT)
-    if noted[MADE_FROM] != made_from:
-        raise ModelError(f"{file} was made from other weights or another config.json", _HINT)
     return session
 
 
@@ -80,13 +95,13 @@ def _providers(device: str) -> list[Any]:
     return [(_CUDA, cuda), _CPU]
 
 
-def _refuse_outer_weights(file: Path) -> None:
+def _refuse_outer_weights(file: Path, hint: str) -> None:
     """Refuses a file whose weights lie in others, which no checksum covers."""
     if not file.stat().st_size:
         return
     with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
         if _LOCATION.search(content):
-            raise ModelError(f"{file} cannot be loaded: its weights lie in another file", _HINT)
+            raise ModelError(f"{file} cannot be loaded: its weights lie in another file", hint)
 
 
 def can_run(folder: Path, names: tuple[str, ...], device: str) -> bool:
