@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from PIL import Image
-from rasterio.errors import RasterioError
 
 from geochg.geometry.placement import height_per_width
 from geochg.records import PixelWindow
@@ -76,7 +75,7 @@ class DateView:
     """
 
     def __init__(self, picture: DatedPicture, grid: GeoBox, size: ViewSize) -> None:
-        self._plan, self._grid, self._size = picture.plan, grid, size
+        self._grid, self._size = grid, size
         self._reader = DateReader(picture.plan, grid)
         self.is_complete = True
         """Whether all that was asked for could be read."""
@@ -150,19 +149,11 @@ class DateView:
 
     def _read(self, window: PixelWindow, shape: tuple[int, int]) -> Pixels:
         """A window of the image in display values; what cannot be read has no data."""
-        full = PixelWindow.whole(self._grid.shape)
-        is_full = shape == (window.height_px, window.width_px)
-        try:
-            if is_full or window.cut_to(full) != window:
-                values, valid = self._reader.read_finished(window)
-            else:
-                values, valid = self._reader.read(window, shape)
-                if self._plan.stretch is not None:
-                    values = self._plan.stretch.apply(values)
-        except RasterioError:
+        pixels = self._reader.read_picture(window, shape)
+        if pixels is None:
             self.is_complete = False
             return np.zeros((*shape, 4), np.uint8)
-        return _in_colors(values, valid)
+        return _in_colors(*pixels)
 
 
 def overview(pixels: Pixels, longest_px: int) -> Pixels:
