@@ -21,6 +21,9 @@ from .tile_interrupts import stop_on_interrupt
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
 
+_NOTHING_TO_WRITE = (
+    "nothing to write: add -o/--output, --tiles, --heatmap, --table, --zones-table or --report"
+)
 _MOST_ZONES = 10
 """Most zones that are told in words."""
 
@@ -86,10 +89,7 @@ def analyze(
     """
     wanted_files = (output, tiles, heatmap, table, zones_table, report)
     if all(path is None for path in wanted_files):
-        raise click.UsageError(
-            "nothing to write: add -o/--output, --tiles, --heatmap, --table, --zones-table or "
-            "--report"
-        )
+        raise click.UsageError(_NOTHING_TO_WRITE)
     options = options_of(ctx)
     request = area_request(ctx, images, options)
 
