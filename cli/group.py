@@ -10,6 +10,7 @@ import click
 
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
+    "series": "Find the places that left their usual course in many dates, and when.",
     "describe": "Map what a single raster shows: labels, counts and captions, tile by tile.",
     "ask": "Talk about what changed, in the whole pair or at one place, or about one raster.",
     "scenes": "Find satellite scenes of a place and a time, and fetch them.",

@@ -17,7 +17,7 @@ BASELINES = [method for method in BREAK_METHODS if method != "harmonic"]
     "values",
     [
         pytest.param(drawn_series(12), id="season"),
-        pytest.param(drawn_series(8, 2, correlation=0.5), id="correlated"),
+        pytest.param(drawn_series(15, 2, correlation=0.5), id="correlated"),
         pytest.param(with_outliers(drawn_series(12, seen=0.8), share=0.04), id="outliers and gaps"),
     ],
 )
