@@ -35,10 +35,10 @@ class SumsModel(QAbstractTableModel):
             left_out: Columns that are not shown.
         """
         names = [str(name) for name in table.get("columns", ())]
-        shown = [number for number, name in enumerate(names) if name not in left_out]
+        numbers = [number for number, name in enumerate(names) if name not in left_out]
         self.beginResetModel()
-        self.columns = [names[number] for number in shown]
-        self.rows = [[row[number] for number in shown] for row in table.get("data", ())]
+        self.columns = [names[number] for number in numbers]
+        self.rows = [[row[number] for number in numbers] for row in table.get("data", ())]
         self.endResetModel()
 
     def text(self, rows: Iterable[int] | None = None) -> str:
@@ -81,15 +81,15 @@ class SumsModel(QAbstractTableModel):
         if not 0 <= column < len(self.columns):
             return
         self.layoutAboutToBeChanged.emit()
-        there = [row for row in self.rows if row[column] not in (None, "")]
+        valued_rows = [row for row in self.rows if row[column] not in (None, "")]
         missing = [row for row in self.rows if row[column] in (None, "")]
         name = self.columns[column]
         is_number = name in _NUMBERS
-        there.sort(
+        valued_rows.sort(
             key=lambda row: row[column] if is_number else _shown(name, row[column]).lower(),
             reverse=order == Qt.SortOrder.DescendingOrder,
         )
-        self.rows = [*there, *missing]
+        self.rows = [*valued_rows, *missing]
         self.layoutChanged.emit()
 
 
