@@ -130,8 +130,8 @@ class AnalyzeAlgorithm(RunAlgorithm):
     def _run_to_record(self, request: Mapping[str, Any], output: Path) -> InterruptedRun | None:
         """The run of a request; None where the journal is another one's, or is recorded."""
         # What goes on with it in the panel writes no tables.
-        left_out = ("resume", "zones", "zone_name")
-        options = {k: value for k, value in request["options"].items() if k not in left_out}
+        omitted_keys = ("resume", "zones", "zone_name")
+        options = {k: value for k, value in request["options"].items() if k not in omitted_keys}
         is_resumed = request["options"].get("resume") is True
         is_foreign = has_journal(output) and not is_resumed
         if self._images is None or self._sources is None or is_foreign:

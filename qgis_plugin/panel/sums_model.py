@@ -27,15 +27,15 @@ class SumsModel(QAbstractTableModel):
         self.columns: list[str] = []
         self.rows: list[Sequence[Any]] = []
 
-    def set_table(self, table: Mapping[str, Any], left_out: Sequence[str] = ()) -> None:
+    def set_table(self, table: Mapping[str, Any], omitted: Sequence[str] = ()) -> None:
         """Shows a table of the worker's: `columns`, and `data` of as many values a row.
 
         Args:
             table: The table; empty for none.
-            left_out: Columns that are not shown.
+            omitted: Columns that are not shown.
         """
         names = [str(name) for name in table.get("columns", ())]
-        numbers = [number for number, name in enumerate(names) if name not in left_out]
+        numbers = [number for number, name in enumerate(names) if name not in omitted]
         self.beginResetModel()
         self.columns = [names[number] for number in numbers]
         self.rows = [[row[number] for number in numbers] for row in table.get("data", ())]

@@ -180,9 +180,9 @@ class TablesDialog(QDialog):
     def _show_sums(self, sums: Mapping[str, Any], notice: str = "") -> None:
         has_zones = "zones" in sums
         # Without zones each row would be called outside of them.
-        left_out = () if has_zones else ("zone",)
+        omitted = () if has_zones else ("zone",)
         for model, table in zip(self.models, (sums.get("table"), sums.get("zones"))):
-            model.set_table(table or {}, left_out)
+            model.set_table(table or {}, omitted)
         for view in self.views:
             view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
             view.resizeColumnsToContents()
