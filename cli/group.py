@@ -10,14 +10,18 @@ import click
 
 COMMANDS = {
     "analyze": "Map what changed between two rasters.",
+    "series": "Find the places that left their usual course in many dates, and when.",
     "describe": "Map what a single raster shows: labels, counts and captions, tile by tile.",
     "ask": "Talk about what changed, in the whole pair or at one place, or about one raster.",
     "scenes": "Find satellite scenes of a place and a time, and fetch them.",
+    "report": "Make a page of a layer: a map to swipe, a list, areas and where it came from.",
     "evaluate": "Score a model on pairs whose answers are known, and fit its threshold.",
+    "table": "Sum up a change layer by class, land cover and zone, as it was reviewed.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",
     "dataset": "Make folders of pairs to train and test on.",
+    "mcp": "Serve an assistant by the Model Context Protocol, within some folders.",
     "worker": "Serve another program, such as QGIS, over stdin and stdout.",
 }
 """Name and one line of each command; the command itself lives in the module of that name."""

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from geochg.tasks import ask as ask
     from geochg.tiling.pair import RasterPair as RasterPair
     from geochg.tiling.pair import open_pair as open_pair
+    from geochg.timeseries.options import SeriesOptions as SeriesOptions
+    from geochg.timeseries.outputs import SeriesOutputs as SeriesOutputs
+    from geochg.timeseries.series import SeriesResult as SeriesResult
+    from geochg.timeseries.series import series as series
 
 switch_telemetry_off()
 prevent_fetched_code()
@@ -53,6 +57,9 @@ _HOMES = {
     "PairDialogue": "pipeline.dialogue",
     "Question": "records",
     "RasterPair": "tiling.pair",
+    "SeriesOptions": "timeseries.options",
+    "SeriesOutputs": "timeseries.outputs",
+    "SeriesResult": "timeseries.series",
     "Task": "records",
     "Tile": "records",
     "TileFailure": "records",
@@ -67,6 +74,7 @@ _HOMES = {
     "open_image_dialogue": "pipeline.dialogue",
     "open_pair": "tiling.pair",
     "read_tiles": "pipeline.run",
+    "series": "timeseries.series",
 }
 _MODULES = ("errors", "events", "records")
 __all__ = [
@@ -80,6 +88,9 @@ __all__ = [
     "PairDialogue",
     "Question",
     "RasterPair",
+    "SeriesOptions",
+    "SeriesOutputs",
+    "SeriesResult",
     "Task",
     "Tile",
     "TileFailure",
@@ -98,6 +109,7 @@ __all__ = [
     "open_pair",
     "read_tiles",
     "records",
+    "series",
 ]
 """The whole public surface; what backends of others need besides is in docs/models.md."""
 

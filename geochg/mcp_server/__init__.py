@@ -1,1 +1,4 @@
-"""A server of the Model Context Protocol, by which assistants ask what changed."""
+"""geochg for assistants: a Model Context Protocol server over stdin and stdout.
+
+docs/mcp.md describes its tools and how it is kept to the folders that it was started with.
+"""

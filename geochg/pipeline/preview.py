@@ -67,15 +67,15 @@ def pair_preview(
     """
     options = replace(options or AnalyzeOptions(), align=AlignMode.OFF, match=False)
     with gdal_settings():
-        pair = view_of_pair(_opened(before, after, options), options, PREVIEW_PX)
+        pair = view_of_pair(_picture_pair(before, after, options), options, PREVIEW_PX)
         tile = whole_tile(pair, options, "display")
     outlines = list(_outlines(frames, pair.grid))
     file = io.BytesIO()
-    _drawn(tile, _labels(pair), outlines).save(file, "PNG", optimize=True)
+    _canvas_of(tile, _labels(pair), outlines).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
-def _opened(before: str, after: str, options: AnalyzeOptions) -> RasterPair:
+def _picture_pair(before: str, after: str, options: AnalyzeOptions) -> RasterPair:
     """The pair with bands that make a picture: colours, else whatever both dates have."""
     try:
         return open_pair(before, after, options, "rgb")
@@ -122,7 +122,7 @@ def _rows(frames: Iterable[GeoDataFrame]) -> Iterator[tuple[Any, Any, Any, CRS]]
             yield from ((*row, crs) for row in zip(*columns, strict=True))
 
 
-def _drawn(
+def _canvas_of(
     tile: Tile, labels: Sequence[str], outlines: Sequence[tuple[str, NDArray[np.float64]]]
 ) -> Image.Image:
     """Both dates beside each other, their labels above and the classes below; with a palette."""

@@ -31,7 +31,7 @@ def empty_breaks(
         needed: Observations that each place needs, (N,).
         interval_dates: Dates of the intervals to be filled in; None for none.
     """
-    n, _, features = observations.values.shape
+    n, features, _ = observations.values.shape
     no_date = np.full(n, np.datetime64("NaT", "D"))
     interval = None
     if interval_dates is not None:
@@ -68,9 +68,9 @@ def fill_breaks(
 ) -> None:
     """Writes the outcome of monitoring some places into the breaks."""
     residual = observations.values - monitored.forecast.mean
-    residual = np.where(observations.used[:, None], residual, np.nan)
+    residual = np.where(observations.used[:, :, None], residual, np.nan)
     count = np.maximum(monitored.history.sum(axis=1), 1)[:, None]
-    squares = np.where(monitored.history[:, :, None], residual**2, 0).sum(axis=1) / count
+    squares = np.where(monitored.history[:, None], residual**2, 0).sum(axis=2) / count
     breaks.rmse[places] = np.sqrt(squares)
     parameters = monitored.forecast.parameters[:, None] + 1
     breaks.aic[places] = count * np.log(np.maximum(squares, _TINY)) + 2 * parameters
@@ -85,14 +85,13 @@ def fill_breaks(
         _fill_interval(breaks.interval, places, days, observations, monitored)
     rows = np.flatnonzero(monitored.first_off >= 0)
     since = observations.observed & (np.arange(len(days)) >= monitored.first_off[:, None])
-    off_share = (monitored.is_off & since).sum(axis=1) / np.maximum(since.sum(axis=1), 1)
     confirming = since & (np.cumsum(since, axis=1) <= consecutive[:, None])
     shift = _median_of(residual[rows], confirming[rows])
     feature, broken = monitored.feature[rows], places[rows]
     size = np.abs(shift[np.arange(len(rows)), feature])
     breaks.strength[broken] = size / monitored.forecast.noise[rows, feature]
     breaks.shift[broken] = -shift if is_backward else shift
-    breaks.persistence[broken] = off_share[rows]
+    breaks.persistence[broken] = monitored.persistence[rows]
     breaks.feature[broken] = feature
     breaks.is_early[broken] = is_backward
     breaks.status[broken] = BREAK
@@ -114,21 +113,21 @@ def _fill_interval(
     position = {day: index for index, day in enumerate(days.tolist())}
     rows = np.array([position[day] for day in days_of(interval.dates).tolist()])
     forecast = monitored.forecast
-    mean = np.where(observations.used[:, None], forecast.mean[:, rows], np.nan)
+    mean = np.where(observations.used[:, :, None], forecast.mean[:, :, rows], np.nan)
     limit = two_sided_quantile(forecast.dof, NOMINAL_COVERAGE)[:, None, None]
-    half = limit * forecast.deviation[:, rows]
-    interval.fitted[places] = mean
-    interval.lower[places] = mean - half
-    interval.upper[places] = mean + half
+    half = limit * forecast.deviation[:, :, rows]
+    interval.fitted[places] = mean.swapaxes(1, 2)
+    interval.lower[places] = (mean - half).swapaxes(1, 2)
+    interval.upper[places] = (mean + half).swapaxes(1, 2)
 
 
 def _median_of(values: NDArray[np.float64], flags: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The median of the flagged rows of each place, (n, F), at least one each; NaN stays NaN."""
-    ascending = np.sort(np.where(flags[:, :, None], values, np.inf), axis=1)
+    ascending = np.sort(np.where(flags[:, None], values, np.inf), axis=2)
     count = flags.sum(axis=1)
     low, high = (
-        np.take_along_axis(ascending, middle[:, None, None], axis=1)[:, 0]
+        np.take_along_axis(ascending, middle[:, None, None], axis=2)[:, :, 0]
         for middle in ((count - 1) // 2, count // 2)
     )
-    missing = np.isnan(np.where(flags[:, :, None], values, 0)).any(axis=1)
+    missing = np.isnan(np.where(flags[:, None], values, 0)).any(axis=2)
     return np.where(missing, np.nan, (low + high) / 2)

@@ -50,7 +50,8 @@ class Breaks:
         strength: Size of the shift of `feature` in standard deviations of its residuals, (N,), at
             least 0; NaN where there is no break.
         persistence: Share, 0-1, of the observations since the break that lie outside the interval
-            of the old course in any feature, (N,); NaN where there is no break.
+            of the old course by which breaks are judged, in any feature, (N,); NaN where there is
+            no break.
         is_early: Places, (N,), bool, whose break came before enough history was there: their
             usual course is that after the break, and persistence is the share before it.
         observations: Number of dates at which a place was observed, (N,), int.

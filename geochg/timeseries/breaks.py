@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.errors import InputError, OptionError
+from geochg.extras import require_packages
+from geochg.timeseries.autoregression import fit_autoregression
 from geochg.timeseries.break_rows import empty_breaks, fill_breaks
 from geochg.timeseries.break_table import (
     BREAK,
@@ -20,7 +22,7 @@ from geochg.timeseries.break_table import (
     joined_breaks,
 )
 from geochg.timeseries.harmonic import fit_harmonic
-from geochg.timeseries.history import HistoryNeeds
+from geochg.timeseries.history import HistoryNeeds, ModelNeeds
 from geochg.timeseries.monitoring import Monitored, Watch, monitor
 from geochg.timeseries.observations import (
     Observations,
@@ -28,14 +30,27 @@ from geochg.timeseries.observations import (
     days_of,
     ordered_observations,
 )
+from geochg.timeseries.seasonal_trend import fit_seasonal_trend
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from geochg.timeseries.forecasts import SeriesModel
 
-BREAK_METHODS: dict[str, SeriesModel] = {"harmonic": fit_harmonic}
-"""The models of the usual course, by the name of the method."""
+BREAK_METHODS: dict[str, SeriesModel] = {
+    "harmonic": fit_harmonic,
+    "seasonal-trend": fit_seasonal_trend,
+    "autoregression": fit_autoregression,
+}
+"""The models of the usual course, by the name of the method. The first takes all places at once
+and needs no extra; the others are baselines that take one place after the other."""
+
+_MODEL_NEEDS = {
+    "harmonic": ModelNeeds(),
+    "seasonal-trend": ModelNeeds(years=2, observations=24, is_for_annual=False),
+    "autoregression": ModelNeeds(observations=10, per_feature=2),
+}
+_SLOW_PLACES = 20
 
 # Bounds the arrays of one chunk of places, each of places by dates by features.
 _CHUNK_VALUES = 1_000_000
@@ -52,6 +67,8 @@ class BreakRules:
             seen less than three times a year, else those of two months, 3 to 6.
         confidence: Probability, above 0.5 and below 1, that an observation without a change lies
             inside the interval by which breaks are judged, all features together.
+        least_persistence: Share, 0-1, of all observations since the break that must lie outside
+            the interval; with 0, departures that end again count too.
         least_noise: The smallest deviation of residuals that is believed, in units of the
             features: a number or one for each feature, at least 0.
         monitor_from: The date that breaks are looked for from; all before it is history. None: as
@@ -64,6 +81,7 @@ class BreakRules:
     method: str = "harmonic"
     consecutive: int | None = None
     confidence: float = 0.99
+    least_persistence: float = 0.5
     least_noise: float | Sequence[float] = 0.0
     monitor_from: np.datetime64 | None = None
 
@@ -83,6 +101,11 @@ class BreakRules:
                 f"the confidence of breaks cannot be {self.confidence:g}",
                 "Use a value between 0.5 and 1, such as 0.99.",
             )
+        if not 0 <= self.least_persistence <= 1:
+            raise OptionError(
+                f"the persistence of breaks cannot be {self.least_persistence:g}",
+                "Use a share from 0 to 1, such as 0.5.",
+            )
         noise = np.asarray(self.least_noise, np.float64)
         if not (np.isfinite(noise) & (noise >= 0)).all():
             raise OptionError(
@@ -95,12 +118,24 @@ class BreakRules:
         first_day = None
         if self.monitor_from is not None:
             first_day = float(days_of(np.asarray(self.monitor_from, "datetime64[D]")))
-        return HistoryNeeds.of(observations, consecutive=self.consecutive, monitor_from=first_day)
+        return HistoryNeeds.of(
+            observations,
+            consecutive=self.consecutive,
+            monitor_from=first_day,
+            model=_MODEL_NEEDS[self.method],
+        )
 
     def monitor(self, observations: Observations, needs: HistoryNeeds) -> Monitored:
         """The outcome of monitoring places that have the history they need."""
         noise = np.maximum(np.asarray(self.least_noise, np.float64), _least_noise(observations))
-        watch = Watch(observations, needs.initial, needs.consecutive, noise, self.confidence)
+        watch = Watch(
+            observations,
+            needs.initial,
+            needs.consecutive,
+            noise,
+            self.confidence,
+            self.least_persistence,
+        )
         return monitor(watch, BREAK_METHODS[self.method])
 
 
@@ -141,7 +176,11 @@ def find_breaks(
     days = checked_dates(dates)
     rules = rules or BreakRules()
     at = None if interval_dates is None else checked_dates(interval_dates)
+    if rules.method != "harmonic":
+        require_packages("series", "statsmodels")
     size = max(1, _CHUNK_VALUES // max(values[:1].size, 1))
+    if rules.method != "harmonic":
+        size = min(size, _SLOW_PLACES)
     parts = []
     for start in range(0, max(len(values), 1), size):
         observations = ordered_observations(days, values[start : start + size], at)
@@ -155,9 +194,9 @@ def find_breaks(
 
 def _least_noise(observations: Observations) -> NDArray[np.float64]:
     """A small share of the range of each feature, (N, F): a constant history has no noise."""
-    is_value = observations.observed[:, :, None]
-    highest = np.where(is_value, observations.values, -np.inf).max(axis=1, initial=-np.inf)
-    lowest = np.where(is_value, observations.values, np.inf).min(axis=1, initial=np.inf)
+    is_value = observations.observed[:, None]
+    highest = np.where(is_value, observations.values, -np.inf).max(axis=2, initial=-np.inf)
+    lowest = np.where(is_value, observations.values, np.inf).min(axis=2, initial=np.inf)
     size = np.where(np.isfinite(highest), highest - lowest, 0)
     return np.where(size > 0, _LEAST_NOISE_SHARE * size, 1.0)
 

@@ -19,8 +19,8 @@ class Forecast:
     """The expectation of n places at T dates for F features.
 
     Attributes:
-        mean: Expected values, (n, T, F), float64, in units of the features.
-        deviation: Standard deviation of a new observation about the mean, (n, T, F): that of the
+        mean: Expected values, (n, F, T), float64, in units of the features.
+        deviation: Standard deviation of a new observation about the mean, (n, F, T): that of the
             residuals and what is uncertain of the parameters.
         noise: Standard deviation of the residuals alone, (n, F), above 0.
         dof: Degrees of freedom of the deviation, (n,), at least 1.
@@ -57,7 +57,7 @@ SeriesModel = Callable[
     ["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.bool_]", "NDArray[np.float64]"],
     Forecast,
 ]
-"""A fit of days (T,), values (n, T, F), history (n, T) and least noise (n, F) to a forecast.
+"""A fit of days (T,), values (n, F, T), history (n, T) and least noise (n, F) to a forecast.
 
 Values are finite wherever history is True; elsewhere they may be NaN and are not looked at. Days
 count from any origin, ascending; fractions are allowed.

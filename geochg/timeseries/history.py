@@ -27,6 +27,23 @@ _CONFIRMED_PER_YEAR = 6
 
 
 @dataclass(frozen=True, slots=True)
+class ModelNeeds:
+    """What a model needs to learn from.
+
+    Attributes:
+        years: Years that the first history of a place with seasons covers.
+        observations: Fewest observations of that history.
+        per_feature: Observations that it needs besides for each feature of a place.
+        is_for_annual: Whether it can learn from a place that is seen less than three times a year.
+    """
+
+    years: float = 1.0
+    observations: int = _LEAST_SEASONAL_HISTORY
+    per_feature: int = 0
+    is_for_annual: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryNeeds:
     """What each of N places needs, and whether it has it.
 
@@ -49,7 +66,7 @@ class HistoryNeeds:
         *,
         consecutive: int | None = None,
         monitor_from: float | None = None,
-        least_years: float = 1.0,
+        model: ModelNeeds,
     ) -> HistoryNeeds:
         """The needs of each place by how often it was observed.
 
@@ -59,7 +76,7 @@ class HistoryNeeds:
                 was seen less than three times a year, else those of two months, 3 to 6.
             monitor_from: The day that monitoring begins with; None: as soon as there is enough
                 history.
-            least_years: Years that the first history of a place with seasons covers.
+            model: What the model needs.
         """
         count, years = observations.count, observations.years
         rate = count / np.maximum(years, 1 / DAYS_PER_YEAR)
@@ -70,16 +87,18 @@ class HistoryNeeds:
             run = np.where(is_annual, _CONSECUTIVE_ANNUAL, run)
         else:
             run = np.full(len(count), consecutive, np.intp)
-        least = np.where(is_annual, _LEAST_ANNUAL_HISTORY, _LEAST_SEASONAL_HISTORY)
+        features = observations.used.sum(axis=1)
+        seasonal = model.observations + model.per_feature * features
+        least = np.where(is_annual & model.is_for_annual, _LEAST_ANNUAL_HISTORY, seasonal)
         half = np.clip(-(-count // 2), _LEAST_ANNUAL_HISTORY, _MOST_ANNUAL_HISTORY)
-        first_years = _within_years(observations, least_years)
-        initial = np.where(is_annual, half, np.maximum(first_years, _LEAST_SEASONAL_HISTORY))
+        first_years = np.maximum(_within_years(observations, model.years), seasonal)
+        initial = np.where(is_annual, half, first_years)
         if monitor_from is not None:
             before = observations.observed[:, observations.days < monitor_from].sum(axis=1)
             # A history of less than a year says nothing of the rest of it.
             initial = np.where(before >= np.where(is_annual, least, initial), before, count + 1)
+        is_short = (initial + run > count) | (is_annual & (not model.is_for_annual))
         needed = np.maximum(np.where(is_annual, least, initial), least) + run
-        is_short = initial + run > count
         needed = np.where(is_short, np.maximum(needed, count + 1), needed)
         return cls(initial, run, needed, is_short)
 

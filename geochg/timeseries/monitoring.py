@@ -37,7 +37,8 @@ class Monitored:
         side: 1 where it lies above its interval, -1 below, 0 where there is no break, (n,).
         history: The observations before the break, (n, T), bool.
         forecast: The forecast by that history.
-        is_off: Observations outside the interval that breaks are judged by, (n, T), bool.
+        persistence: Share of the observations since the break that lie outside the interval that
+            breaks are judged by, (n,); NaN where there is no break.
         covered_share: Share of features that lay inside the interval of the nominal coverage,
             forecast from earlier observations alone, (n, T); NaN where nothing was forecast.
     """
@@ -48,7 +49,7 @@ class Monitored:
     side: NDArray[np.intp]
     history: NDArray[np.bool_]
     forecast: Forecast
-    is_off: NDArray[np.bool_]
+    persistence: NDArray[np.float64]
     covered_share: NDArray[np.float64]
 
     def select(self, places: NDArray[np.intp]) -> Monitored:
@@ -60,7 +61,7 @@ class Monitored:
             self.side[places],
             self.history[places],
             self.forecast.select(places),
-            self.is_off[places],
+            self.persistence[places],
             self.covered_share[places],
         )
 
@@ -75,6 +76,7 @@ class Watch:
         consecutive: How many observations in a row make a break, (n,), int.
         least_noise: Smallest noise that is believed, (n, F), above 0.
         confidence: Probability that an observation without a change lies inside the interval.
+        least_persistence: Share of the observations since a break that must be off for it to count.
     """
 
     observations: Observations
@@ -82,6 +84,7 @@ class Watch:
     consecutive: NDArray[np.intp]
     least_noise: NDArray[np.float64]
     confidence: float
+    least_persistence: float
 
     def fit(
         self, model: SeriesModel, history: NDArray[np.bool_], places: NDArray[np.intp]
@@ -109,7 +112,7 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
         model: The model that is fitted to the history of each place.
 
     Returns:
-        What was found, all indices in the order of `the series`.
+        What was found, all indices in the order of the series.
     """
     series = watch.observations
     n, dates = series.observed.shape
@@ -117,8 +120,10 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
     history = series.observed & (rank <= watch.initial[:, None])
     everywhere = np.arange(n)
     forecast = watch.fit(model, history, everywhere)
+    limit = watch.limit(forecast.dof, everywhere)
+    nominal = two_sided_quantile(forecast.dof, NOMINAL_COVERAGE)
     fitted_count = history.sum(axis=1)
-    runs = _Runs.begin(n, series.values.shape[2])
+    runs = _Runs.begin(n, series.values.shape[1])
     covered_share = np.full((n, dates), np.nan)
     for date in range(dates):
         places = np.flatnonzero(
@@ -126,18 +131,17 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
         )
         stale = places[rank[places, date] - 1 >= _GROWTH * fitted_count[places]]
         if len(stale):
-            before = series.observed[stale] & (
-                np.arange(dates) < runs.pending(stale, date)[:, None]
-            )
-            forecast.assign(stale, watch.fit(model, before, stale))
+            pending = runs.pending(stale, date)
+            before = series.observed[stale] & (np.arange(dates) < pending[:, None])
+            renewed = watch.fit(model, before, stale)
+            forecast.assign(stale, renewed)
+            limit[stale] = watch.limit(renewed.dof, stale)
+            nominal[stale] = two_sided_quantile(renewed.dof, NOMINAL_COVERAGE)
             fitted_count[stale] = rank[stale, date] - 1
         if len(places):
             scores = _scores(watch, forecast, places, date)
-            covered_share[places, date] = _covered(
-                scores, forecast.dof[places], series.used[places]
-            )
-            limit = watch.limit(forecast.dof[places], places)
-            runs.add(places, date, scores, limit, watch.consecutive[places])
+            covered_share[places, date] = _covered(scores, nominal[places], series.used[places])
+            runs.add(places, date, scores, limit[places], watch.consecutive[places])
     return _finished(watch, model, runs, covered_share)
 
 
@@ -196,16 +200,15 @@ def _scores(
 ) -> NDArray[np.float64]:
     """Deviations of observations from their forecast, in its standard deviations, (n, F)."""
     series = watch.observations
-    error = series.values[places, date] - forecast.mean[places, date]
-    scores = error / forecast.deviation[places, date]
+    error = series.values[places, :, date] - forecast.mean[places, :, date]
+    scores = error / forecast.deviation[places, :, date]
     return np.where(series.used[places], scores, 0.0)
 
 
 def _covered(
-    scores: NDArray[np.float64], dof: NDArray[np.float64], is_used: NDArray[np.bool_]
+    scores: NDArray[np.float64], limit: NDArray[np.float64], is_used: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    limit = two_sided_quantile(dof, NOMINAL_COVERAGE)[:, None]
-    inside = ((np.abs(scores) <= limit) & is_used).sum(axis=1)
+    inside = ((np.abs(scores) <= limit[:, None]) & is_used).sum(axis=1)
     share: NDArray[np.float64] = inside / np.maximum(is_used.sum(axis=1), 1)
     return share
 
@@ -216,30 +219,45 @@ def _finished(
     """The history before each break, its forecast, and where the break truly begins."""
     series = watch.observations
     n, dates = series.observed.shape
-    everywhere = np.arange(n)
-    index = np.arange(dates)
+    everywhere, index = np.arange(n), np.arange(dates)
     end = np.where(runs.first_off < 0, dates, runs.first_off)
     history = series.observed & (index < end[:, None])
     forecast = watch.fit(model, history, everywhere)
-    error = (series.values - forecast.mean) / forecast.deviation
-    scores = np.where(series.used[:, None, :] & series.observed[:, :, None], error, 0.0)
-    limit = watch.limit(forecast.dof, everywhere)[:, None, None]
-    # The first history may hold the beginning of the break, which a robust fit leaves aside.
-    signed = scores[everywhere, :, np.maximum(runs.feature, 0)] * runs.side[:, None]
-    last_on = _last_true(history & ~(signed > limit[:, :, 0]))
+    last_on, persistence = _departure(watch, forecast, runs, history)
+    is_broken = (runs.first_off >= 0) & (persistence >= watch.least_persistence)
+    returned = np.flatnonzero((runs.first_off >= 0) & ~is_broken)
+    if len(returned):
+        history[returned] = series.observed[returned]
+        forecast.assign(returned, watch.fit(model, history[returned], returned))
     first_off = (series.observed & (index > last_on[:, None])).argmax(axis=1)
-    is_broken = runs.first_off >= 0
     end = np.where(is_broken, first_off, dates)
     return Monitored(
         first_off=np.where(is_broken, first_off, _NO_DATE),
         last_on=np.where(is_broken, last_on, _NO_DATE),
-        feature=runs.feature,
-        side=runs.side,
+        feature=np.where(is_broken, runs.feature, _NO_DATE),
+        side=np.where(is_broken, runs.side, 0),
         history=history & (index < end[:, None]),
         forecast=forecast,
-        is_off=np.any(np.abs(scores) > limit, axis=2),
+        persistence=np.where(is_broken, persistence, np.nan),
         covered_share=np.where(index < end[:, None], covered_share, np.nan),
     )
+
+
+def _departure(
+    watch: Watch, forecast: Forecast, runs: _Runs, history: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The last observation on the old course, (n,), and the share since then that is off, (n,)."""
+    series = watch.observations
+    n, dates = series.observed.shape
+    error = (series.values - forecast.mean) / forecast.deviation
+    scores = np.where(series.used[:, :, None] & series.observed[:, None], error, 0.0)
+    limit = watch.limit(forecast.dof, np.arange(n))
+    # The first history may hold the beginning of the break, which a robust fit leaves aside.
+    signed = scores[np.arange(n), np.maximum(runs.feature, 0)] * runs.side[:, None]
+    last_on = _last_true(history & ~(signed > limit[:, None]))
+    since = series.observed & (np.arange(dates) > last_on[:, None])
+    is_off = (np.abs(scores) > limit[:, None, None]).any(axis=1) & since
+    return last_on, is_off.sum(axis=1) / np.maximum(since.sum(axis=1), 1)
 
 
 def _last_true(flags: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -22,7 +22,7 @@ class Observations:
 
     Attributes:
         days: Dates in days since 2000, (T,), ascending, float64; of a reversed series, negative.
-        values: (N, T, F), float64; NaN where not observed.
+        values: (N, F, T), float64; NaN where not observed.
         observed: The dates at which a place was observed, (N, T), bool.
         used: Features that a place has and that vary there, (N, F), bool.
     """
@@ -55,7 +55,7 @@ class Observations:
     def reversed(self) -> Observations:
         """The same series from the last date to the first."""
         return Observations(
-            -self.days[::-1], self.values[:, ::-1], self.observed[:, ::-1], self.used
+            -self.days[::-1], self.values[:, :, ::-1], self.observed[:, ::-1], self.used
         )
 
 
@@ -111,26 +111,26 @@ def ordered_observations(
         )
     every_date = dates if more_dates is None else np.concatenate([dates, more_dates])
     days = np.unique(every_date)
-    merged = np.full((values.shape[0], len(days), values.shape[2]), np.nan)
+    merged = np.full((values.shape[0], values.shape[2], len(days)), np.nan)
     for row, day in enumerate(days):
         scenes = np.asarray(values[:, dates == day], np.float64)
         finite = np.isfinite(scenes)
         count = finite.sum(axis=1)
         total = np.where(finite, scenes, 0).sum(axis=1)
-        merged[:, row] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        merged[:, :, row] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return _with_gaps(days, merged)
 
 
 def _with_gaps(days: NDArray[np.datetime64], values: NDArray[np.float64]) -> Observations:
     """Marks what was observed, and the features that a place has at all."""
     finite = np.isfinite(values)
-    often = finite.sum(axis=1)
+    often = finite.sum(axis=2)
     # A feature that is mostly missing would take the dates of the others with it.
     has_feature = (often > 0) & (2 * often >= often.max(axis=1, keepdims=True, initial=0))
-    observed = (finite | ~has_feature[:, None]).all(axis=2) & has_feature.any(axis=1)[:, None]
-    is_value = observed[:, :, None] & has_feature[:, None]
-    highest = np.where(is_value, values, -np.inf).max(axis=1, initial=-np.inf)
-    lowest = np.where(is_value, values, np.inf).min(axis=1, initial=np.inf)
+    observed = (finite | ~has_feature[:, :, None]).all(axis=1) & has_feature.any(axis=1)[:, None]
+    is_value = observed[:, None] & has_feature[:, :, None]
+    highest = np.where(is_value, values, -np.inf).max(axis=2, initial=-np.inf)
+    lowest = np.where(is_value, values, np.inf).min(axis=2, initial=np.inf)
     # Features that a place lacks are 0 throughout, so that they fit and never leave their interval.
-    filled = np.where(observed[:, :, None], np.where(is_value, values, 0.0), np.nan)
+    filled = np.where(observed[:, None], np.where(is_value, values, 0.0), np.nan)
     return Observations(days_of(days), filled, observed, has_feature & (highest > lowest))

@@ -16,6 +16,7 @@ from geochg import __version__
 from geochg.classes import CLASSES
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
 from geochg.options import AnalyzeOptions
+from geochg.pipeline.outputs import TABLES, Outputs
 from geochg.tasks.quantities import rounded_value
 from geochg.worker.areas import AreaParameters, fetch_pair, scene_collections
 from geochg.worker.calls import Call, Method
@@ -54,6 +55,7 @@ def methods() -> dict[str, Method]:
         "describe": describe,
         "analyze": lambda call: analyze(call, turn),
         "ask": lambda call: ask(call, dialogues),
+        "tables": tables,
         "scene_collections": scene_collections,
         "fetch_pair": lambda call: fetch_pair(call, listener_of(call)),
         "analyze_area": lambda call: analyze_area(call, turn),
@@ -193,6 +195,27 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
             call.tell({"kind": "piece", "text": piece})
         answer, model = "".join(pieces).strip(), dialogue.model.identity.id
         return {"answer": answer, "model": model, "outline": outline}
+
+
+def tables(call: Call) -> Mapping[str, Any]:
+    """The tables of a change layer as it was reviewed, which are written where that is wanted."""
+    parameters = call.parameters
+    known_names = ("features", "zones", "zone_name", "outputs", "overwrite", "allow_remote")
+    check_known(parameters, (*known_names, "folder"))
+    folder = RequestFolder.of(parameters)
+    layer = _layer_of({**parameters, "features": text_of(parameters, "features")}) or ""
+    has_zones = parameters.get("zones") is not None
+    zones = folder.area(text_of(parameters, "zones")) if has_zones else ""
+    zone_name = text_of(parameters, "zone_name") if parameters.get("zone_name") else ""
+    outputs = outputs_of(parameters, TABLES) if "outputs" in parameters else Outputs()
+    allow_remote, overwrite = (flag_of(parameters, name) for name in ("allow_remote", "overwrite"))
+    from geochg.pipeline.layer_tables import layer_tables, write_layer_tables
+
+    sums = layer_tables(layer, zones, zone_name, allow_remote=allow_remote)
+    call.stop_if_cancelled()
+    paths = {name: getattr(outputs, name) for name in TABLES}
+    write_layer_tables(sums, layer, zones, **paths, overwrite=overwrite)
+    return sums.to_dict("split")
 
 
 def _layer_of(parameters: Mapping[str, Any]) -> str | None:

@@ -99,14 +99,19 @@ def check_known(parameters: Mapping[str, Any], known_names: tuple[str, ...]) -> 
         )
 
 
-def outputs_of(parameters: Mapping[str, Any]) -> Outputs:
-    """The files a run is to write.
+def outputs_of(
+    parameters: Mapping[str, Any], kinds: tuple[str, ...] = tuple(Outputs.__dataclass_fields__)
+) -> Outputs:
+    """The files that are to be written.
+
+    Args:
+        parameters: The parameters of a request.
+        kinds: Names of the files that it may ask for.
 
     Raises:
         MessageError: If they are none, or a path is relative and no folder is named.
     """
     outputs = parameters.get("outputs")
-    kinds = tuple(Outputs.__dataclass_fields__)
     if not isinstance(outputs, Mapping) or not outputs:
         raise _wrong("outputs", f"an object with some of {', '.join(kinds)}")
     check_known(outputs, kinds)

@@ -99,8 +99,8 @@ class RequestFolder:
         """
         return replace(
             options,
-            aoi=options.aoi and self._area(options.aoi),
-            zones=options.zones and self._area(options.zones),
+            aoi=options.aoi and self.area(options.aoi),
+            zones=options.zones and self.area(options.zones),
             model=self._model(options.model),
             classes_file=options.classes_file and self.file(options.classes_file),
             clue_model=self._model(options.clue_model),
@@ -124,8 +124,12 @@ class RequestFolder:
             for name, value in options.items()
         }
 
-    def _area(self, aoi: str) -> str:
-        """An area of interest; only a text that names a file is changed."""
+    def area(self, aoi: str) -> str:
+        """An area of interest, or zones; only a text that names a file is changed.
+
+        Raises:
+            MessageError: If it is relative and the request names no folder.
+        """
         file, mark, layer = aoi.partition("|")
         is_archive = _ARCHIVES.match(file) is not None
         return f"{self.raster(file) if is_archive else self.file_that_exists(file)}{mark}{layer}"

@@ -201,6 +201,35 @@ def test_answers_come_from_the_features_that_are_named(worker, pair, tmp_path):
     assert worker.refused("ask", **pair, **question, features=7)["code"] == -32602
 
 
+def test_tables_are_told_and_written_with_paths_from_the_folder(worker, pair, tmp_path):
+    outputs = {"features": str(tmp_path / "c.gpkg")}
+    worker.ask("analyze", **pair, options=SMALL, outputs=outputs)
+    zone = [[[14.0, 40.0], [15.01, 40.0], [15.01, 50.0], [14.0, 50.0], [14.0, 40.0]]]
+    feature = {
+        "type": "Feature",
+        "properties": {"label": "west"},
+        "geometry": {"type": "Polygon", "coordinates": zone},
+    }
+    zones = {"type": "FeatureCollection", "features": [feature]}
+    (tmp_path / "z.geojson").write_text(json.dumps(zones), encoding="utf-8")
+    request = {"features": "c.gpkg|layername=changes", "zones": "z.geojson", "zone_name": "label"}
+    told = worker.ask("tables", **request, outputs={"table": "t.csv"}, folder=str(tmp_path))
+    assert told["features"] == 3
+    assert told["table"]["columns"][-1] == "area_m2"
+    assert told["zones"]["columns"][0] == "zone"
+    assert {row[0] for row in told["zones"]["data"]} == {"west", ""}
+    lines = (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + len(told["table"]["data"])
+    (tmp_path / "t.csv").write_text("mine", encoding="utf-8")
+    again = {**request, "outputs": {"table": "t.csv"}, "folder": str(tmp_path)}
+    assert "did not write it" in worker.refused("tables", **again)["message"]
+    assert worker.ask("tables", **again, overwrite=True)["rejected"] == 0
+    for wrong in ({"features": 7}, {"zones": ["z"]}, {"outputs": {"heatmap": "h.tif"}}, {"x": 1}):
+        assert worker.refused("tables", **{**again, **wrong})["code"] == -32602
+    del again["folder"]
+    assert "relative path" in worker.refused("tables", **again)["message"]
+
+
 def test_ask_streams_and_takes_what_was_said_before(worker, pair):
     place = {"at": [15.01, 45.14], "options": SMALL}
     first = worker.ask("ask", **pair, **place, question="What changed?")

@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+import geopandas as gpd
 import pytest
+from shapely import box
 from worker_process import Worker
+
+from geochg.writers.layers import write_features
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "worker.md").read_text(encoding="utf-8")
@@ -40,6 +44,13 @@ def worker(tmp_path_factory):
     process.kill()
 
 
+def write_changes(path):
+    """A change layer, as the worker finds it."""
+    columns = {"class": ["road"], "change": ["appeared"], "area_m2": [123.0]}
+    frame = gpd.GeoDataFrame(columns, geometry=[box(0, 0, 1e-4, 1e-4)], crs=4326)
+    write_features(frame.astype({"class": "string", "change": "string"}), path, {})
+
+
 @pytest.mark.parametrize(("line", "wanted"), shown(), ids=lambda value: str(value)[30:60])
 def test_the_page_shows_what_happens(worker, tmp_path, line, wanted):
     names = {
@@ -50,6 +61,8 @@ def test_the_page_shows_what_happens(worker, tmp_path, line, wanted):
     }
     for name, path in names.items():
         line = line.replace(f'"{name}', f'"{path.as_posix()}')
+    if '"tables"' in line:
+        write_changes(tmp_path / "changes.gpkg")
     worker.write(line.encode() + b"\n")
     received = [worker.next()]
     while "id" not in received[-1]:

@@ -1,0 +1,109 @@
+"""What whoever started the server allows calls to use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from geochg.errors import OptionError
+from geochg.mcp_server.contents import check_files, check_raster, check_shapes
+from geochg.mcp_server.folders import AllowedFolders
+from geochg.options import AnalyzeOptions
+from geochg.safety.untrusted_text import without_secrets
+
+LOCAL_MODELS = ("builtin", "irmad", "cva", "radar")
+"""Models that come with geochg and ask nobody; any call may name them."""
+
+
+@dataclass(frozen=True)
+class Grants:
+    """The folders, models and names that calls may use.
+
+    Attributes:
+        folders: The folders that files are read from and written to.
+        options: The options that every run starts from.
+        models: Models by the names that calls use, which hold no secrets.
+        rasters: Names of GDAL's that may be given as a raster, exactly so.
+    """
+
+    folders: AllowedFolders
+    options: AnalyzeOptions
+    models: dict[str, str]
+    rasters: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        folders: Sequence[Path],
+        options: AnalyzeOptions,
+        models: Sequence[str] = (),
+        rasters: Sequence[str] = (),
+    ) -> Grants:
+        """The grants of a server.
+
+        Args:
+            folders: The folders.
+            options: The options that every run starts from; their model may be named too.
+            models: Further models, as `--model` takes them.
+            rasters: Names of GDAL's, such as addresses.
+
+        Raises:
+            InputError: If a folder is none.
+        """
+        names = dict.fromkeys((options.model, *LOCAL_MODELS, *models))
+        return cls(
+            AllowedFolders(folders),
+            # What geochg did not write is never replaced, whatever a file of options says.
+            replace(options, overwrite=False, resume=False),
+            {without_secrets(name): name for name in names},
+            frozenset(rasters),
+        )
+
+    def raster(self, name: str) -> str:
+        """The name by which GDAL opens a raster that a call names.
+
+        Raises:
+            InputError: If calls may not name it.
+        """
+        if name in self.rasters:
+            return name
+        path = self.folders.file(name)
+        check_raster(path, self.folders)
+        from geochg.pipeline.describe import raster_files
+
+        check_files(path, raster_files(str(path)), self.folders)
+        return str(path)
+
+    def shapes(self, name: str) -> str:
+        """A vector file that a call names, with its layer.
+
+        Args:
+            name: `FILE`, `FILE|layername=NAME` or `FILE|layerid=NUMBER`.
+
+        Raises:
+            InputError: If calls may not name it.
+            OptionError: If something else stands behind the file.
+        """
+        file, mark, layer = name.partition("|")
+        if mark and ("|" in layer or not layer.lower().startswith(("layername=", "layerid="))):
+            raise OptionError(
+                f"{layer!r} behind {file} names no layer", "write it as FILE|layername=NAME"
+            )
+        path = self.folders.file(file)
+        check_shapes(path, self.folders)
+        return f"{path}{mark}{layer}"
+
+    def model(self, name: str) -> str:
+        """The model that a call names.
+
+        Raises:
+            OptionError: If calls may not name it.
+        """
+        if name not in self.models:
+            raise OptionError(
+                f"calls may not use the model {without_secrets(name)!r}",
+                f"models: {', '.join(self.models)}; others go when the server is started with"
+                " --allow-model NAME",
+            )
+        return self.models[name]
