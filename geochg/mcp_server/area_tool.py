@@ -72,7 +72,7 @@ def _answer_area(session: Session, call: ToolCall, arguments: Mapping[str, Any])
 
     folder = scenes_folder(None, outputs)
     _check_folder(folder, grants)
-    found = analyze_area(
+    changes = analyze_area(
         str(options.aoi),
         before,
         after,
@@ -85,13 +85,13 @@ def _answer_area(session: Session, call: ToolCall, arguments: Mapping[str, Any])
         model=session.model.model_for(options),
     )
     values = {
-        **change_values(found.result),
-        "largest": largest_changes(found.result.layer.frames()),
-        "scenes": [scene.to_dict() for scene in (found.before, found.after)],
+        **change_values(changes.result),
+        "largest": largest_changes(changes.result.layer.frames()),
+        "scenes": [scene.to_dict() for scene in (changes.before, changes.after)],
         "notices": call.notices,
     }
-    images = [str(found.before.path), str(found.after.path)]
-    frames = found.result.layer.frames()
+    images = [str(changes.before.path), str(changes.after.path)]
+    frames = changes.result.layer.frames()
     pictures = list(pictures_of(images, options, frames)) if has_picture else []
     return ToolAnswer(change_text(values), values, pictures)
 
