@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from geochg.pipeline.outputs import Outputs
 
 _OUTPUTS = {
-    **{name: name for name in ("tiles", "heatmap", "table", "zones_table")},
+    **{name: name for name in ("tiles", "heatmap", "table", "zones_table", "report")},
     "features": "output",
 }
 """Arguments by the outputs that they name."""
@@ -115,6 +115,7 @@ def writing_arguments() -> Schema:
         "tiles": output_argument("Also write a layer of one feature a tile"),
         "heatmap": output_argument("Also write the probability of change as a GeoTIFF (.tif)"),
         "table": output_argument("Also write numbers and areas by class and land cover (.csv)"),
+        "report": output_argument("Also write a page that shows the changes (.html)"),
         "zones_table": output_argument("Also write numbers and areas by zone (.csv), with zones"),
     }
 
