@@ -45,6 +45,7 @@ GUIDES = (
     ("Home", "index.md"),
     ("Using it", "using.md"),
     ("Scenes", "scenes.md"),
+    ("Series", "series.md"),
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
     ("Fine-tuning", "training.md"),
