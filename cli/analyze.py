@@ -12,6 +12,7 @@ import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
+from .area_options import analyze_given, area_options, area_request
 from .pair_options import options_of, pair_options
 from .shared_options import json_option, output_option, path_option
 from .terminal import echo
@@ -35,6 +36,7 @@ _MOST_ZONES = 10
 )
 @path_option("--zones-table", "Numbers and areas of changes by zone; see --zones.", "PATH.csv")
 @pair_options("analyze")
+@area_options
 @path_option(
     "--save-options",
     "When done, write the options in use to a file that --options reads.",
@@ -69,6 +71,13 @@ def analyze(
       geochg analyze before.tif after.tif -o changes.gpkg --zones parcels.gpkg --zones-table z.csv
       geochg analyze before.tif after.tif -o changes.geojson --resume
       geochg analyze 2019.tif 2020.tif 2021.tif -o changes.gpkg
+
+    With an area and two times in place of images, a scene of each is fetched from a catalogue
+    (see `geochg scenes`), which is asked on the network:
+
+    \b
+      geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 \\
+          --collection sentinel-2-l2a -o changes.geojson
     """
     wanted_files = (output, tiles, heatmap, table, zones_table)
     if all(path is None for path in wanted_files):
@@ -76,8 +85,8 @@ def analyze(
             "nothing to write: add -o/--output, --tiles, --heatmap, --table or --zones-table"
         )
     options = options_of(ctx)
+    request = area_request(ctx, images, options)
 
-    from geochg.pipeline.analyze import analyze_series as run
     from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
     from geochg.writers.staging import write_output
@@ -89,7 +98,7 @@ def analyze(
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
-        result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
+        result = analyze_given(images, request, options, outputs, listener, cancel)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from geochg.records import Task as Task
     from geochg.records import Tile as Tile
     from geochg.records import TileFailure as TileFailure
+    from geochg.stac.analyze_area import AreaChanges as AreaChanges
+    from geochg.stac.analyze_area import analyze_area as analyze_area
+    from geochg.stac.options import FetchOptions as FetchOptions
     from geochg.tasks import ask as ask
     from geochg.tiling.pair import RasterPair as RasterPair
     from geochg.tiling.pair import open_pair as open_pair
@@ -45,8 +48,10 @@ __version__ = version("geochg")
 
 _HOMES = {
     "AnalyzeOptions": "options",
+    "AreaChanges": "stac.analyze_area",
     "ChangeModel": "models.base",
     "ChangeResult": "pipeline.analyze",
+    "FetchOptions": "stac.options",
     "LabelledScene": "pipeline.scenes",
     "Outputs": "pipeline.outputs",
     "PairDialogue": "pipeline.dialogue",
@@ -59,6 +64,7 @@ _HOMES = {
     "Tile": "records",
     "TileFailure": "records",
     "analyze": "pipeline.analyze",
+    "analyze_area": "stac.analyze_area",
     "analyze_series": "pipeline.analyze",
     "ask": "tasks",
     "describe": "pipeline.scenes",
@@ -73,8 +79,10 @@ _HOMES = {
 _MODULES = ("errors", "events", "records")
 __all__ = [
     "AnalyzeOptions",
+    "AreaChanges",
     "ChangeModel",
     "ChangeResult",
+    "FetchOptions",
     "LabelledScene",
     "Outputs",
     "PairDialogue",
@@ -88,6 +96,7 @@ __all__ = [
     "TileFailure",
     "__version__",
     "analyze",
+    "analyze_area",
     "analyze_series",
     "ask",
     "describe",
