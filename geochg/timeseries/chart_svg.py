@@ -137,30 +137,30 @@ def _break_span(chart: PlaceChart, x_of: _Scale) -> Iterator[str]:
 
 
 def _band(chart: PlaceChart, x_of: _Scale, y_of: _Scale) -> Iterator[str]:
-    known = np.isfinite(chart.lower) & np.isfinite(chart.upper)
-    if known.any():
-        xs = x_of(chart.curve_days[known])
-        upper, lower = y_of(chart.upper[known]), y_of(chart.lower[known])
+    is_finite = np.isfinite(chart.lower) & np.isfinite(chart.upper)
+    if is_finite.any():
+        xs = x_of(chart.curve_days[is_finite])
+        upper, lower = y_of(chart.upper[is_finite]), y_of(chart.lower[is_finite])
         points = _points(np.concatenate([xs, xs[::-1]]), np.concatenate([upper, lower[::-1]]))
         yield f'<polygon points="{points}" fill="{_BAND}" fill-opacity="0.15"/>'
 
 
 def _line(
-    xs: NDArray[np.float64], ys: NDArray[np.float64], known: NDArray[np.bool_]
+    xs: NDArray[np.float64], ys: NDArray[np.float64], is_finite: NDArray[np.bool_]
 ) -> Iterator[str]:
-    if known.any():
-        points = _points(xs[known], ys[known])
+    if is_finite.any():
+        points = _points(xs[is_finite], ys[is_finite])
         yield f'<polyline points="{points}" fill="none" stroke="{_COURSE}" stroke-width="1.5"/>'
 
 
 def _dots(chart: PlaceChart, x_of: _Scale, y_of: _Scale) -> Iterator[str]:
-    known = np.isfinite(chart.values)
+    is_finite = np.isfinite(chart.values)
     is_off = np.zeros(len(chart.days), bool)
     if chart.break_days is not None:
         is_off = chart.days >= chart.break_days[1]
-    xs, ys = x_of(chart.days[known]), y_of(chart.values[known])
-    for x, y, off in zip(xs.tolist(), ys.tolist(), is_off[known].tolist(), strict=True):
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_BREAK if off else _SEEN}"/>'
+    xs, ys = x_of(chart.days[is_finite]), y_of(chart.values[is_finite])
+    for x, y, is_after in zip(xs.tolist(), ys.tolist(), is_off[is_finite].tolist(), strict=True):
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_BREAK if is_after else _SEEN}"/>'
 
 
 def _points(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> str:

@@ -54,7 +54,7 @@ class PlaceChart:
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnPlace:
+class ChartedPlace:
     """A place that is to be drawn.
 
     Attributes:
@@ -69,7 +69,7 @@ class DrawnPlace:
 
 
 def place_charts(
-    drawn_places: Sequence[DrawnPlace],
+    charted_places: Sequence[ChartedPlace],
     observations: PlaceObservations,
     table: PlaceTable,
     watched: Sequence[str],
@@ -79,16 +79,16 @@ def place_charts(
     """The charts of some places, each of the column that its scores are told of.
 
     Args:
-        drawn_places: The places.
+        charted_places: The places.
         observations: What was observed.
         table: What became of all places.
         watched: Names of the watched columns.
         rules: The rules by which breaks were found.
         least_valid: Share of a place that must be seen for a date to count.
     """
-    if not drawn_places:
+    if not charted_places:
         return
-    numbers = [place.number for place in drawn_places]
+    numbers = [place.number for place in charted_places]
     values = np.concatenate(
         [observations.table(watched, slice(n, n + 1), least_valid) for n in numbers]
     )
@@ -96,7 +96,7 @@ def place_charts(
     breaks = find_breaks(days, values, rules, interval_dates=_curve_days(days))
     curves = breaks.interval
     assert curves is not None
-    for row, place in enumerate(drawn_places):
+    for row, place in enumerate(charted_places):
         column = int(table.column[place.number])
         break_days = None
         if table.is_broken[place.number]:
@@ -122,12 +122,12 @@ def representative_block(blocks: NDArray[np.intp], table: PlaceTable) -> int:
     return int(blocks[np.argsort(strength, kind="stable")[(len(blocks) - 1) // 2]])
 
 
-def drawn_features(
+def charted_features(
     features: GeoDataFrame,
     members: Sequence[NDArray[np.intp]],
     places: Blocks | ZonePlaces,
     table: PlaceTable,
-) -> list[DrawnPlace]:
+) -> list[ChartedPlace]:
     """The zones of a layer, or one block of each feature; of too many the strongest breaks.
 
     Args:
@@ -138,7 +138,7 @@ def drawn_features(
     """
     strength = features["strength"].fillna(-1.0).to_numpy(np.float64)
     strongest = np.sort(np.argsort(-strength, kind="stable")[:MOST_CHARTS])
-    drawn_places = []
+    charted_places = []
     for number in strongest.tolist():
         place = representative_block(members[number], table)
         caption = features["caption"].iloc[number]
@@ -148,8 +148,8 @@ def drawn_features(
         else:
             row, col = divmod(place, places.shape[1])
             title = f"Feature {number + 1}, block in row {row + 1}, column {col + 1}"
-        drawn_places.append(DrawnPlace(title, place, text))
-    return drawn_places
+        charted_places.append(ChartedPlace(title, place, text))
+    return charted_places
 
 
 def _days(dates: Sequence[SeriesDate]) -> NDArray[np.datetime64]:

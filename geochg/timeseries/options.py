@@ -179,7 +179,7 @@ class SeriesOptions(Options):
         if not self.block:
             return BlockSize(USUAL_BLOCK_M, "m")
         match = _BLOCK.fullmatch(self.block.strip().lower())
-        size = BlockSize(float(match[1]), match[2] or "px") if match else BlockSize(0, "px")
+        size = BlockSize(float(match[1]), match[2] or "px") if match else BlockSize(0.0, "px")
         is_whole = size.unit == "m" or size.length.is_integer()
         if not (0 < size.length <= MOST_BLOCK_PX and is_whole):
             raise OptionError(

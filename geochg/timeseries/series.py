@@ -23,14 +23,19 @@ from geochg.tiling.gdal import gdal_settings
 from geochg.timeseries.break_features import BlockFeatures, block_features, zone_features
 from geochg.timeseries.break_table import Breaks
 from geochg.timeseries.breaks import find_breaks
-from geochg.timeseries.charts import PlaceChart, drawn_features, place_charts
+from geochg.timeseries.charts import PlaceChart, charted_features, place_charts
 from geochg.timeseries.date_covers import DateCovers, open_covers
 from geochg.timeseries.images import SeriesImages, open_images
 from geochg.timeseries.observation_table import write_observations
 from geochg.timeseries.observe import Observed, Observer
 from geochg.timeseries.options import SeriesOptions
 from geochg.timeseries.outputs import SeriesOutputs
-from geochg.timeseries.place_observations import DateQuality, PlaceObservations, room
+from geochg.timeseries.place_observations import (
+    DateQuality,
+    PlaceObservations,
+    room,
+    watched_columns,
+)
 from geochg.timeseries.place_table import PlaceTable, place_table, status_counts
 from geochg.timeseries.places import Blocks, ZonePlaces, places_of, unseen_zones
 from geochg.writers.layers import write_frames
@@ -75,9 +80,9 @@ class SeriesResult:
 
     def charts(self) -> Iterator[PlaceChart]:
         """A chart of each zone, or of a block of each feature; the strongest breaks of many."""
-        drawn_places = drawn_features(self.features, self.members, self.places, self.table)
+        charted_places = charted_features(self.features, self.members, self.places, self.table)
         return place_charts(
-            drawn_places,
+            charted_places,
             self.observations,
             self.table,
             self.watched,
@@ -147,6 +152,7 @@ class WatchRun:
         """Reads, watches and writes."""
         self._check_dates()
         places, covers = self.places, self._covers()
+        watched = watched_columns(self.images.bands, self.options, covers=covers is not None)
         for remark in self.images.remarks:
             self.listener(remark.notice())
         observed = Observer(
@@ -154,7 +160,6 @@ class WatchRun:
         ).observe()
         self._tell_quality(observed)
         observations = observed.observations
-        watched = observations.watched_columns(self.options)
         breaks = self._breaks(observations, watched)
         table = place_table(breaks, observations, self.options.least_valid)
         features, members = self._features(table, watched)
