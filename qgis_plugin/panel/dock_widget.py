@@ -40,6 +40,7 @@ from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.scenes_dialog import ScenesDialog
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
+from geochg_qgis.panel.tables_dialog import TablesDialog
 from geochg_qgis.panel.waiting_runs_widget import WaitingRunsWidget
 from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
@@ -89,6 +90,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.worker = WorkerWidget(connection, self.setup_note, self)
         self.tabs = QTabWidget(self)
         self.setup: SetupDialog | None = None
+        self.tables: TablesDialog | None = None
         self.scenes: ScenesDialog | None = None
         self._describe_task: BackgroundTask | None = None
         self.estimates = RunEstimates()
@@ -162,6 +164,14 @@ class GeochgDockWidget(QgsDockWidget):
         self.setup.raise_()
         return self.setup
 
+    def open_tables(self) -> TablesDialog:
+        """Opens the sums of the result whose changes are listed."""
+        if self.tables is None:
+            window = self._iface.mainWindow()
+            self.tables = TablesDialog(self._connection, lambda: self.changes.layer, window)
+        self.tables.open_result()
+        return self.tables
+
     def open_scenes(self) -> ScenesDialog:
         """Opens the dialog that fetches scenes of a place and two months."""
         if self.scenes is None:
@@ -192,7 +202,12 @@ class GeochgDockWidget(QgsDockWidget):
         # They belong to the window, which goes on without the panel.
         if self.scenes is not None:
             self.scenes.close_down()
-        for dialog in (self.setup, self.options.model_choice.dialog, self.scenes):
+        for dialog in (
+            self.setup,
+            self.tables,
+            self.options.model_choice.dialog,
+            self.scenes,
+        ):
             if dialog is not None:
                 dialog.reject()
                 dialog.deleteLater()
@@ -321,6 +336,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
+        self.changes.tables.clicked.connect(lambda _: self.open_tables())
         self.copier.done.connect(self._show_copy)
         self.copier.failed.connect(self.messages.show_error)
         self.options.failed.connect(self.messages.show_error)
