@@ -54,7 +54,8 @@ class SeriesOptions(Options):
     )
     method: str = option(
         "harmonic",
-        "How the usual course is described: `harmonic`, a regression on trend and seasons.",
+        "How the usual course is described: `harmonic`, a robust regression on trend and seasons; "
+        "`seasonal-trend`, a decomposition; or `autoregression` of all columns together.",
     )
     confidence: float = option(
         0.99,
