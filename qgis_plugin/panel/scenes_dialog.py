@@ -231,6 +231,7 @@ class ScenesDialog(QDialog):
         except LinkError as error:
             self._show_error(error)
             return
+        self.status.setText("")
         super().accept()
         self.fetched.emit(before, after, kind)
 
