@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from drawn_series import DAYS, drawn_series
+from drawn_steps import DAYS, drawn_series
 from pairs import planted_pair
 from pyproj import Geod
 from rasters import ORIGIN
