@@ -15,7 +15,7 @@ from geochg.options import AnalyzeOptions
 from geochg.report.changes import REJECTED
 from geochg.report.contents import DatedPicture, ReportContents
 from geochg.report.metadata_text import sources_of
-from geochg.report.of_run import alignments_of, grid_of, options_of, title_of
+from geochg.report.of_run import alignments_of, options_of, title_of
 from geochg.report.page import report_page
 from geochg.report.pictures import picture_name, pictures_of
 from geochg.report.write import check_report
@@ -24,7 +24,7 @@ from geochg.tiling.footprints import lonlat_box
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.series_dates import with_given_dates
 from geochg.tiling.source import RasterSource, read_source
-from geochg.writers.layer_metadata import read_metadata
+from geochg.writers.layer_metadata import grid_of, read_metadata
 from geochg.writers.staging import write_output
 
 if TYPE_CHECKING:
