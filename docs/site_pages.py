@@ -46,6 +46,7 @@ GUIDES = (
     ("Using it", "using.md"),
     ("Reports", "report.md"),
     ("Scenes", "scenes.md"),
+    ("Series", "series.md"),
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
     ("Fine-tuning", "training.md"),

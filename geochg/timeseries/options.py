@@ -54,7 +54,8 @@ class SeriesOptions(Options):
     )
     method: str = option(
         "harmonic",
-        "How the usual course is described: `harmonic`, a regression on trend and seasons.",
+        "How the usual course is described: `harmonic`, a robust regression on trend and seasons; "
+        "`seasonal-trend`, a decomposition; or `autoregression` of all columns together.",
     )
     confidence: float = option(
         0.99,
@@ -178,7 +179,7 @@ class SeriesOptions(Options):
         if not self.block:
             return BlockSize(USUAL_BLOCK_M, "m")
         match = _BLOCK.fullmatch(self.block.strip().lower())
-        size = BlockSize(float(match[1]), match[2] or "px") if match else BlockSize(0, "px")
+        size = BlockSize(float(match[1]), match[2] or "px") if match else BlockSize(0.0, "px")
         is_whole = size.unit == "m" or size.length.is_integer()
         if not (0 < size.length <= MOST_BLOCK_PX and is_whole):
             raise OptionError(

@@ -12,7 +12,7 @@ from geochg.extras import require_packages
 from geochg.files.new_files import check_file_name
 from geochg.timeseries.observation_table import TABLE_SUFFIXES
 from geochg.timeseries.options import BREAKS_LAYER, SeriesOptions
-from geochg.writers.checks import Output, check_outputs
+from geochg.writers.checks import Output, check_existing, check_outputs
 from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
 
 
@@ -73,12 +73,14 @@ class SeriesOutputs:
                 f"leave out --layer, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
             )
         if self.plots is not None:
-            _check_plots(self.plots)
+            _check_plots(self.plots, overwrite=options.overwrite)
 
 
-def _check_plots(folder: Path) -> None:
+def _check_plots(folder: Path, *, overwrite: bool) -> None:
     require_packages("series", "matplotlib")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file", "name a folder for the plots")
     if not folder.resolve().parent.is_dir():
         raise InputError(f"the folder {folder.resolve().parent} does not exist", "create it first")
+    for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.png")):
+        check_existing(Output(path, ()), overwrite=overwrite)

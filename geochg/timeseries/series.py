@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +20,22 @@ from geochg.geometry.placement import crs_of
 from geochg.geometry.vector_file import file_of
 from geochg.safety.untrusted_text import storable
 from geochg.tiling.gdal import gdal_settings
-from geochg.timeseries.break_features import block_features, zone_features
+from geochg.timeseries.break_features import BlockFeatures, block_features, zone_features
 from geochg.timeseries.break_table import Breaks
 from geochg.timeseries.breaks import find_breaks
+from geochg.timeseries.charts import PlaceChart, charted_features, place_charts
 from geochg.timeseries.date_covers import DateCovers, open_covers
 from geochg.timeseries.images import SeriesImages, open_images
 from geochg.timeseries.observation_table import write_observations
 from geochg.timeseries.observe import Observed, Observer
 from geochg.timeseries.options import SeriesOptions
 from geochg.timeseries.outputs import SeriesOutputs
-from geochg.timeseries.place_observations import DateQuality, PlaceObservations, room
+from geochg.timeseries.place_observations import (
+    DateQuality,
+    PlaceObservations,
+    room,
+    watched_columns,
+)
 from geochg.timeseries.place_table import PlaceTable, place_table, status_counts
 from geochg.timeseries.places import Blocks, ZonePlaces, places_of, unseen_zones
 from geochg.writers.layers import write_frames
@@ -36,6 +43,7 @@ from geochg.writers.staging import Staging
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
+    from numpy.typing import NDArray
 
     from geochg.tiling.raster_input import RasterLike
 
@@ -52,9 +60,11 @@ class SeriesResult:
         places: The places: blocks or zones.
         table: The breaks and scores of each place.
         features: The layer, see `break_features.COLUMNS`.
+        members: Numbers of the places of each feature.
         watched: Names of the columns whose course was watched.
         metadata: The `geochg` member that goes into the outputs.
         outputs: The files written.
+        options: The options of the run.
     """
 
     observations: PlaceObservations
@@ -62,9 +72,23 @@ class SeriesResult:
     places: Blocks | ZonePlaces
     table: PlaceTable
     features: GeoDataFrame
+    members: list[NDArray[np.intp]]
     watched: tuple[str, ...]
     metadata: dict[str, Any]
     outputs: SeriesOutputs
+    options: SeriesOptions
+
+    def charts(self) -> Iterator[PlaceChart]:
+        """A chart of each zone, or of a block of each feature; the strongest breaks of many."""
+        charted_places = charted_features(self.features, self.members, self.places, self.table)
+        return place_charts(
+            charted_places,
+            self.observations,
+            self.table,
+            self.watched,
+            self.options.rules,
+            self.options.least_valid,
+        )
 
 
 def series(
@@ -128,6 +152,7 @@ class WatchRun:
         """Reads, watches and writes."""
         self._check_dates()
         places, covers = self.places, self._covers()
+        watched = watched_columns(self.images.bands, self.options, covers=covers is not None)
         for remark in self.images.remarks:
             self.listener(remark.notice())
         observed = Observer(
@@ -135,10 +160,9 @@ class WatchRun:
         ).observe()
         self._tell_quality(observed)
         observations = observed.observations
-        watched = observations.watched_columns(self.options)
         breaks = self._breaks(observations, watched)
         table = place_table(breaks, observations, self.options.least_valid)
-        features = self._features(table, watched)
+        features, members = self._features(table, watched)
         metadata = self._metadata(observed, breaks, table, watched, covers)
         result = SeriesResult(
             observations,
@@ -146,9 +170,11 @@ class WatchRun:
             places,
             table,
             features,
+            members,
             watched,
             metadata | {"features": len(features)},
             outputs,
+            self.options,
         )
         self._write(result)
         return result
@@ -190,8 +216,9 @@ class WatchRun:
             self.listener(remark.notice())
         empty = [quality.date for quality in observed.quality if quality.is_empty]
         if empty:
-            dates = "date shows" if len(empty) == 1 else "dates show"
-            text = f"{len(empty)} of {len(observed.quality)} {dates} no place: {', '.join(empty)}"
+            verb = "shows" if len(empty) == 1 else "show"
+            text = f"{len(empty)} of {len(observed.quality)} dates {verb} no place: "
+            text += ", ".join(empty)
             self.listener(Notice(text, warning=True))
         if isinstance(self.places, ZonePlaces):
             for text in self.places.zones.remarks:
@@ -214,10 +241,11 @@ class WatchRun:
 
         return find_breaks(self.images.days, values, self.options.rules, progress=tell_progress)
 
-    def _features(self, table: PlaceTable, watched: Sequence[str]) -> GeoDataFrame:
+    def _features(self, table: PlaceTable, watched: Sequence[str]) -> BlockFeatures:
         places, dates = self.places, self.images.dates
         if isinstance(places, ZonePlaces):
-            return zone_features(table, places, dates, watched)
+            members = [np.array([number]) for number in range(len(places))]
+            return BlockFeatures(zone_features(table, places, dates, watched), members)
         return block_features(table, places, dates, watched, self.options.min_area_m2)
 
     def _metadata(
@@ -273,9 +301,20 @@ class WatchRun:
             if outputs.observations is not None:
                 with staging.write(outputs.observations) as path:
                     write_observations(path, result.observations, result.places, result.metadata)
+            if outputs.plots is not None:
+                self._write_plots(result, outputs.plots, staging)
             self.stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
+
+    def _write_plots(self, result: SeriesResult, folder: Path, staging: Staging) -> None:
+        from geochg.timeseries.chart_png import chart_file, write_chart
+
+        folder.mkdir(exist_ok=True)
+        for number, chart in enumerate(result.charts(), start=1):
+            self.stop_if_cancelled()
+            with staging.write(folder / chart_file(number, chart)) as path:
+                write_chart(path, chart, __version__)
 
 
 def _scores(breaks: Breaks, watched: Sequence[str]) -> dict[str, Any]:
