@@ -241,7 +241,7 @@ class Composing:
     ) -> Iterator[tuple[PixelWindow, ScenePixels]]:
         """The image, block by block."""
         scenes = [reader for day in readers for reader in day]
-        windows = _windows(self.grid, len(scenes) * len(self.plan.bands))
+        windows = windows_of(self.grid, len(scenes) * len(self.plan.bands))
         for number, window in enumerate(windows, start=1):
             if self.cancel.is_set():
                 raise CancelledRunError("cancelled", "nothing was written")
@@ -338,8 +338,13 @@ def _coarse_inside(polygon: BaseGeometry, grid: GeoBox) -> NDArray[np.bool_]:
     return inside if inside.any() else np.ones_like(inside)
 
 
-def _windows(grid: GeoBox, layers: int) -> list[PixelWindow]:
-    """Windows that cover a grid, of fewer rows the more layers are held at once."""
+def windows_of(grid: GeoBox, layers: int) -> list[PixelWindow]:
+    """Windows that cover a grid, of fewer rows the more layers are held at once.
+
+    Args:
+        grid: The grid.
+        layers: Number of bands of all scenes together.
+    """
     height_px, width_px = grid.shape
     rows = BLOCK_PX
     while rows > _LEAST_ROWS and rows * BLOCK_PX * layers > _MOST_VALUES:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,10 @@ from geochg.records import PixelWindow
 from geochg.stac.asset_reader import SceneError
 from geochg.stac.date_window import DateWindow
 from geochg.stac.items import SceneItem
+from geochg.stac.options import CloudSource
 from geochg.stac.scene_reader import THREADS, ScenePlan, SceneReader
 from geochg.stac.search_area import SearchArea
+from geochg.tiling.grid import pixel_m
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,9 @@ MOST_DAYS = 40
 """Most days that are looked at; of more, those whose scenes say that they have fewest clouds."""
 
 _COARSE_PX = 256
+_COARSEST_LOOK_M = 60.0
+"""Side of a pixel in metres up to which the cloud model is asked how much a scene shows."""
+
 _ALIKE = 0.005
 """Shares that differ by no more count as alike; then the day nearer to the middle is better."""
 
@@ -91,9 +96,9 @@ class ClearShares:
         listener: Listener,
         cancel: Flag,
     ) -> None:
-        self._plan, self._grid, self._inside = plan, coarse_grid(grid), inside
+        self._grid, self._inside = coarse_grid(grid), inside
+        self._plan = coarse_plan(plan, self._grid)
         self._listener, self._cancel = listener, cancel
-        self._looks_for_clouds = plan.looks_for_clouds
         self._clear: dict[str, NDArray[np.bool_]] = {}
 
     def read(self, items: Sequence[SceneItem]) -> list[SceneError]:
@@ -126,7 +131,7 @@ class ClearShares:
             clear |= self._clear[item.id]
         share = float((clear & self._inside).sum() / max(int(self._inside.sum()), 1))
         # Where nothing is asked for clouds, what the catalogue tells of them must do.
-        return share if self._looks_for_clouds else share * (1 - day.cloud_cover / 100)
+        return share if self._plan.looks_for_clouds else share * (1 - day.cloud_cover / 100)
 
     def _coarse(self, item: SceneItem) -> NDArray[np.bool_]:
         """Where a scene shows ground, on the coarse grid."""
@@ -134,10 +139,27 @@ class ClearShares:
         window = PixelWindow(0, height_px, 0, width_px)
         if self._cancel.is_set():
             return np.zeros((height_px, width_px), dtype=bool)
-        # Without a mask, the bands tell at least where the scene has data.
-        plan = self._plan.without_bands() if self._looks_for_clouds else self._plan
         with ExitStack() as stack:
-            return SceneReader(item, plan, self._grid, stack).read(window).clear
+            return SceneReader(item, self._plan, self._grid, stack).read(window).clear
+
+
+def coarse_plan(plan: ScenePlan, grid: GeoBox) -> ScenePlan:
+    """What is read of a scene to tell how much of an area it shows.
+
+    Args:
+        plan: What is read for the image.
+        grid: The coarse grid.
+
+    Returns:
+        Clouds alone; or one band, which tells at least where the scene has data, where nothing
+        tells clouds, or the cloud model cannot in pixels of that size.
+    """
+    if plan.clouds == CloudSource.TABLE:
+        return replace(plan, bands={})
+    if plan.clouds == CloudSource.MODEL and pixel_m(grid) <= _COARSEST_LOOK_M:
+        return replace(plan, bands={})
+    name, source = next(iter(plan.bands.items()))
+    return replace(plan, bands={name: source}, clouds=CloudSource.NONE)
 
 
 def coarse_factor(grid: GeoBox) -> int:
