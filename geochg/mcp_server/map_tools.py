@@ -14,7 +14,7 @@ from geochg.mcp_server.arguments import (
     Schema,
     flag_of,
     images_of,
-    option_schemas,
+    map_options,
     options_of,
     point_of,
     text_of,
@@ -23,14 +23,24 @@ from geochg.mcp_server.calls import ToolCall
 from geochg.mcp_server.change_answers import change_text, change_values, largest_changes
 from geochg.mcp_server.contents import RASTER_SUFFIXES, SHAPE_SUFFIXES
 from geochg.mcp_server.grants import Grants
-from geochg.mcp_server.tool import Session, Tool, ToolAnswer, answer_schema, object_schema
+from geochg.mcp_server.tool import (
+    Session,
+    Tool,
+    ToolAnswer,
+    answer_schema,
+    object_schema,
+    output_argument,
+)
 from geochg.options import AnalyzeOptions
+from geochg.safety.untrusted_text import cleaned
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
+    from geochg.pipeline.outputs import Outputs
+
 _OUTPUTS = {
-    **{name: name for name in ("tiles", "heatmap", "table", "zones_table")},
+    **{name: name for name in ("tiles", "heatmap", "table", "zones_table", "report")},
     "features": "output",
 }
 """Arguments by the outputs that they name."""
@@ -38,7 +48,7 @@ _OUTPUTS = {
 MOST_LISTED = 200
 """Files that `info` lists."""
 
-_PICTURE: Schema = {
+PICTURE: Schema = {
     "type": "boolean",
     "default": True,
     "description": "Answer with a picture of both dates too.",
@@ -51,8 +61,8 @@ def info_tool(grants: Grants) -> Tool:
         "before": BEFORE,
         "after": AFTER,
         "later": LATER,
-        "picture": _PICTURE,
-        **option_schemas("info", grants),
+        "picture": PICTURE,
+        **map_options("info").schemas(grants),
     }
     return Tool(
         "info",
@@ -68,33 +78,13 @@ def info_tool(grants: Grants) -> Tool:
 
 def analyze_tool(grants: Grants) -> Tool:
     """`analyze`: maps what changed."""
-    path = "a path within the folders of the server; what geochg did not write is never replaced."
     properties = {
         "before": BEFORE,
         "after": AFTER,
         "later": LATER,
-        "output": {
-            "type": "string",
-            "description": "The change layer to write: .geojson, .gpkg, .fgb or .parquet; " + path,
-        },
-        "tiles": {
-            "type": "string",
-            "description": "Also write a layer of one feature a tile; " + path,
-        },
-        "heatmap": {
-            "type": "string",
-            "description": "Also write the probability of change as a GeoTIFF (.tif); " + path,
-        },
-        "table": {
-            "type": "string",
-            "description": "Also write numbers and areas by class and land cover (.csv); " + path,
-        },
-        "zones_table": {
-            "type": "string",
-            "description": "Also write numbers and areas by zone (.csv), with zones; " + path,
-        },
-        "picture": _PICTURE,
-        **option_schemas("analyze", grants),
+        **writing_arguments(),
+        "picture": PICTURE,
+        **map_options("analyze").schemas(grants),
     }
     return Tool(
         "analyze",
@@ -118,6 +108,18 @@ def analyze_tool(grants: Grants) -> Tool:
     )
 
 
+def writing_arguments() -> Schema:
+    """The schemas of the arguments that name the files of an analysis."""
+    return {
+        "output": output_argument("The change layer to write: .geojson, .gpkg, .fgb or .parquet"),
+        "tiles": output_argument("Also write a layer of one feature a tile"),
+        "heatmap": output_argument("Also write the probability of change as a GeoTIFF (.tif)"),
+        "table": output_argument("Also write numbers and areas by class and land cover (.csv)"),
+        "report": output_argument("Also write a page that shows the changes (.html)"),
+        "zones_table": output_argument("Also write numbers and areas by zone (.csv), with zones"),
+    }
+
+
 def ask_tool(grants: Grants) -> Tool:
     """`ask`: a question about a pair or one raster, or one place of it."""
     properties = {
@@ -132,7 +134,7 @@ def ask_tool(grants: Grants) -> Tool:
             "description": "[longitude, latitude] in degrees: ask about one tile around this point"
             " at full resolution instead of the whole in one view.",
         },
-        **option_schemas("ask", grants),
+        **map_options("ask").schemas(grants),
     }
     return Tool(
         "ask",
@@ -156,7 +158,7 @@ def _answer_info(session: Session, call: ToolCall, arguments: Mapping[str, Any])
 
     model = session.model.model_for(options)
     facts = describe_series(images, options, cancel=call.cancel, model=model).to_dict()
-    pictures = list(_pictures(images, options)) if has_picture else []
+    pictures = list(pictures_of(images, options)) if has_picture else []
     return ToolAnswer("\n".join(_description(facts)), facts, pictures)
 
 
@@ -193,13 +195,14 @@ def _description(facts: Mapping[str, Any]) -> Iterator[str]:
     grid, seconds = facts["grid"], facts["seconds"]
     images = facts.get("images") or [facts["before"], facts["after"]]
     dates = ", ".join(image.get("date") or image["acquired"] or "unknown" for image in images)
-    yield f"dates: {dates}"
-    yield (
+    # What files say stays on its line, so that it cannot pass for one of ours.
+    yield cleaned(f"dates: {dates}")
+    yield cleaned(
         f"common grid: {grid['width_px']} x {grid['height_px']} px of {grid['pixel_m']:g} m,"
         f" {grid['overlap_km2']:g} km², {grid['crs']}; bands {', '.join(facts['bands'])}"
     )
     for remark in facts["remarks"]:
-        yield f"{'refused' if remark['refused'] else 'note'}: {remark['message']}"
+        yield cleaned(f"{'refused' if remark['refused'] else 'note'}: {remark['message']}")
     time_text = "unknown" if seconds is None else f"{seconds:g} s"
     yield f"tiles: {facts['tiles']}; expected time: {time_text}"
 
@@ -209,15 +212,9 @@ def _answer_analyze(session: Session, call: ToolCall, arguments: Mapping[str, An
     images = _series_of(arguments, grants)
     options = options_of(arguments, "analyze", grants)
     has_picture = flag_of(arguments, "picture", default=True)
-    paths = {
-        kind: grants.folders.new_file(text_of(arguments, name))
-        for kind, name in _OUTPUTS.items()
-        if name in arguments
-    }
     from geochg.pipeline.analyze import analyze_series
-    from geochg.pipeline.outputs import Outputs
 
-    outputs = Outputs(**paths)
+    outputs = outputs_of(arguments, grants)
     # What is wrong with the outputs is said before a model is loaded.
     outputs.check(images, options)
     result = analyze_series(
@@ -233,11 +230,28 @@ def _answer_analyze(session: Session, call: ToolCall, arguments: Mapping[str, An
         "largest": largest_changes(result.layer.frames()),
         "notices": call.notices,
     }
-    pictures = list(_pictures(images, options, result.layer.frames())) if has_picture else []
+    pictures = list(pictures_of(images, options, result.layer.frames())) if has_picture else []
     return ToolAnswer(change_text(values), values, pictures)
 
 
-def _pictures(
+def outputs_of(arguments: Mapping[str, Any], grants: Grants) -> Outputs:
+    """The files that a call wants written.
+
+    Raises:
+        OptionError: If one is no text.
+        InputError: If calls may not write one.
+    """
+    from geochg.pipeline.outputs import Outputs
+
+    paths = {
+        kind: grants.folders.new_file(text_of(arguments, name))
+        for kind, name in _OUTPUTS.items()
+        if name in arguments
+    }
+    return Outputs(**paths)
+
+
+def pictures_of(
     images: list[str], options: AnalyzeOptions, frames: Iterable[GeoDataFrame] = ()
 ) -> Iterator[bytes]:
     """The picture of the first and the last date; none where they make none."""

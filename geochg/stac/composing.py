@@ -15,10 +15,11 @@ import shapely
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from geochg.errors import CancelledRunError, InputError
+from geochg.errors import CancelledRunError, InputError, OptionError
 from geochg.events import Listener, Notice, Progress
 from geochg.records import PixelWindow
 from geochg.stac.asset_reader import SceneError
+from geochg.stac.cloud_model import COARSEST_M
 from geochg.stac.date_window import DateWindow
 from geochg.stac.days import (
     ClearShares,
@@ -47,6 +48,7 @@ from geochg.stac.search import FoundScenes
 from geochg.stac.search_area import SearchArea
 from geochg.tiling.aoi import Area
 from geochg.tiling.footprints import pixel_polygon
+from geochg.tiling.grid import pixel_m
 from geochg.writers.recognition import METADATA_KEY
 from geochg.writers.staging import Staging
 
@@ -123,12 +125,18 @@ class Composing:
         """Writes the image; scenes that cannot be read are left out, and said so.
 
         Raises:
+            OptionError: If the pixels are too coarse for the cloud model.
             InputError: If no scene can be read, or none shows any of the area.
             RunError: If the file cannot be written.
             CancelledRunError: If it was cancelled; nothing is written.
         """
         if not self.plan.looks_for_clouds:
             self._warn_of_clouds()
+        if self.plan.clouds == CloudSource.MODEL and pixel_m(self.grid) > COARSEST_M:
+            raise OptionError(
+                f"clouds cannot be told in pixels of {pixel_m(self.grid):.3g} m",
+                f"give --resolution of at most {COARSEST_M:g} m, or --clouds none",
+            )
         polygon = pixel_polygon(self.area.polygon, CRS("EPSG:4326"), self.grid)
         inside = _coarse_inside(polygon, self.grid)
         shares = ClearShares(self.plan, self.grid, inside, self.listener, self.cancel)

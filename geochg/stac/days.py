@@ -19,10 +19,8 @@ from geochg.records import PixelWindow
 from geochg.stac.asset_reader import SceneError
 from geochg.stac.date_window import DateWindow
 from geochg.stac.items import SceneItem
-from geochg.stac.options import CloudSource
 from geochg.stac.scene_reader import THREADS, ScenePlan, SceneReader
 from geochg.stac.search_area import SearchArea
-from geochg.tiling.grid import pixel_m
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,9 +29,6 @@ MOST_DAYS = 40
 """Most days that are looked at; of more, those whose scenes say that they have fewest clouds."""
 
 _COARSE_PX = 256
-_COARSEST_LOOK_M = 60.0
-"""Side of a pixel in metres up to which the cloud model is asked how much a scene shows."""
-
 _ALIKE = 0.005
 """Shares that differ by no more count as alike; then the day nearer to the middle is better."""
 
@@ -97,7 +92,7 @@ class ClearShares:
         cancel: Flag,
     ) -> None:
         self._grid, self._inside = coarse_grid(grid), inside
-        self._plan = coarse_plan(plan, self._grid)
+        self._plan = coarse_plan(plan)
         self._listener, self._cancel = listener, cancel
         self._clear: dict[str, NDArray[np.bool_]] = {}
 
@@ -143,23 +138,18 @@ class ClearShares:
             return SceneReader(item, self._plan, self._grid, stack).read(window).clear
 
 
-def coarse_plan(plan: ScenePlan, grid: GeoBox) -> ScenePlan:
+def coarse_plan(plan: ScenePlan) -> ScenePlan:
     """What is read of a scene to tell how much of an area it shows.
 
     Args:
         plan: What is read for the image.
-        grid: The coarse grid.
 
     Returns:
         Clouds alone; or one band, which tells at least where the scene has data, where nothing
-        tells clouds, or the cloud model cannot in pixels of that size.
+        tells clouds.
     """
-    if plan.clouds == CloudSource.TABLE:
-        return replace(plan, bands={})
-    if plan.clouds == CloudSource.MODEL and pixel_m(grid) <= _COARSEST_LOOK_M:
-        return replace(plan, bands={})
-    name, source = next(iter(plan.bands.items()))
-    return replace(plan, bands={name: source}, clouds=CloudSource.NONE)
+    bands = {} if plan.looks_for_clouds else dict([next(iter(plan.bands.items()))])
+    return replace(plan, bands=bands)
 
 
 def coarse_factor(grid: GeoBox) -> int:

@@ -13,11 +13,12 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from scene_catalog import LEFT, TOP, box_text
 
+from geochg.errors import OptionError
 from geochg.stac.asset_reader import ReadSettings
 from geochg.stac.collection import BandSource, Collection, OffsetRule
 from geochg.stac.composing import windows_of
 from geochg.stac.date_window import DateWindow
-from geochg.stac.days import coarse_grid, coarse_plan, days_of, least_cloudy, ranked_days
+from geochg.stac.days import coarse_plan, days_of, least_cloudy, ranked_days
 from geochg.stac.items import SceneAsset, SceneItem
 from geochg.stac.options import CloudSource, FetchOptions
 from geochg.stac.packing import packing_of, written_values
@@ -190,21 +191,14 @@ def test_the_more_is_held_at_once_the_smaller_the_windows(layers, rows):
 
 
 @pytest.mark.parametrize(
-    ("clouds", "side_px", "looks"),
-    [
-        (CloudSource.TABLE, 10_000, True),
-        (CloudSource.MODEL, 1_000, True),
-        (CloudSource.MODEL, 10_000, False),
-        (CloudSource.NONE, 1_000, False),
-    ],
+    ("clouds", "bands_read"),
+    [(CloudSource.TABLE, 0), (CloudSource.MODEL, 0), (CloudSource.NONE, 1)],
 )
-def test_what_is_read_to_tell_how_much_a_scene_shows(clouds, side_px, looks):
+def test_what_is_read_to_tell_how_much_a_scene_shows(clouds, bands_read):
     bands = {"red": BandSource("r"), "green": BandSource("g")}
     plan = ScenePlan(Collection("c", "x", bands), bands, clouds, 0.0, ReadSettings())
-    grid = GeoBox((side_px, side_px), Affine(10, 0, LEFT, 0, -10, TOP), CRS("EPSG:32633"))
-    coarse = coarse_plan(plan, coarse_grid(grid))
-    assert coarse.looks_for_clouds is looks
-    assert len(coarse.bands) == (0 if looks else 1)
+    coarse = coarse_plan(plan)
+    assert (coarse.clouds, len(coarse.bands)) == (clouds, bands_read)
 
 
 def test_the_cloud_model_hides_a_cloud(catalog, tmp_path):
@@ -238,3 +232,13 @@ def test_the_cloud_model_hides_a_cloud(catalog, tmp_path):
     assert (red[80:100, 140:155] == HIDDEN).all()  # the cloud
     assert (red[40:60, 80:105] == HIDDEN).all()  # its shadow
     assert (red[5:35, 5:45] != HIDDEN).all()
+    with pytest.raises(OptionError, match="cannot be told in pixels of 300 m"):
+        fetch(
+            catalog,
+            tmp_path / "b.tif",
+            "2016-07",
+            area=box,
+            collection="landsat",
+            clouds="model",
+            resolution=300.0,
+        )
