@@ -61,6 +61,10 @@ def info_tool(grants: Grants) -> Tool:
         "before": BEFORE,
         "after": AFTER,
         "later": LATER,
+        "folder": {
+            "type": "string",
+            "description": "Without before and after: list only what lies in this folder.",
+        },
         "picture": PICTURE,
         **map_options("info").schemas(grants),
     }
@@ -150,7 +154,8 @@ def ask_tool(grants: Grants) -> Tool:
 
 def _answer_info(session: Session, call: ToolCall, arguments: Mapping[str, Any]) -> ToolAnswer:
     if "before" not in arguments and "after" not in arguments:
-        return _listing(session.grants)
+        folder = text_of(arguments, "folder") if "folder" in arguments else None
+        return _listing(session.grants, folder)
     images = _series_of(arguments, session.grants)
     options = options_of(arguments, "info", session.grants)
     has_picture = flag_of(arguments, "picture", default=True)
@@ -162,11 +167,14 @@ def _answer_info(session: Session, call: ToolCall, arguments: Mapping[str, Any])
     return ToolAnswer("\n".join(_description(facts)), facts, pictures)
 
 
-def _listing(grants: Grants) -> ToolAnswer:
-    """What calls may use."""
+def _listing(grants: Grants, folder_name: str | None) -> ToolAnswer:
+    """What calls may use, of all folders or of one."""
     folders = grants.folders
-    rasters = [folders.path_in_folder(path) for path in folders.files(RASTER_SUFFIXES, MOST_LISTED)]
-    shapes = [folders.path_in_folder(path) for path in folders.files(SHAPE_SUFFIXES, MOST_LISTED)]
+    folder = None if folder_name is None else folders.folder(folder_name)
+    rasters, shapes = (
+        [folders.path_in_folder(path) for path in folders.files(suffixes, MOST_LISTED, folder)]
+        for suffixes in (RASTER_SUFFIXES, SHAPE_SUFFIXES)
+    )
     names = [*sorted(grants.rasters), *rasters]
     values = {
         "folders": [str(path) for path in folders.paths],
@@ -175,10 +183,11 @@ def _listing(grants: Grants) -> ToolAnswer:
         "models": list(grants.models),
         "all_listed": max(len(rasters), len(shapes)) < MOST_LISTED,
     }
+    is_cut = "" if values["all_listed"] else "\nthere are more: name a folder to list"
     return ToolAnswer(
         f"rasters: {', '.join(names) or 'none'}\n"
         f"vector files: {', '.join(shapes) or 'none'}\n"
-        f"models: {', '.join(grants.models)}",
+        f"models: {', '.join(grants.models)}{is_cut}",
         values,
     )
 

@@ -42,6 +42,7 @@ def series_tool(grants: Grants) -> Tool:
     images: Schema = {
         "type": "array",
         "items": {"type": "string"},
+        "minItems": 1,
         "description": "Rasters of one place, one a date, in any order: paths within the folders"
         " of the server. The more dates, the better; some methods need more than a year of them.",
     }

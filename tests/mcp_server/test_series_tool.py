@@ -34,6 +34,7 @@ def test_a_flood_is_found_with_its_date_and_place(server, flood):
     ("arguments", "text"),
     [
         ({"images": ["flood"]}, "no file"),
+        ({"images": []}, "no image is given"),
         ({"images": "flood/*.tif"}, "is no list"),
         ({"images": ["/etc/passwd"]}, "outside the folders"),
         ({"zones": "../zones.gpkg"}, "leads upwards"),
