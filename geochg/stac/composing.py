@@ -18,6 +18,7 @@ from odc.geo.geobox import GeoBox
 from geochg.errors import CancelledRunError, InputError
 from geochg.events import Listener, Notice, Progress
 from geochg.records import PixelWindow
+from geochg.safety.untrusted_text import without_secrets
 from geochg.stac.asset_reader import SceneError
 from geochg.stac.date_window import DateWindow
 from geochg.stac.days import (
@@ -303,7 +304,7 @@ class Composing:
         metadata = {
             "version": __version__,
             "kind": "scene",
-            "catalog": scenes.catalog.url,
+            "catalog": without_secrets(scenes.catalog.url),
             "collection": collection.id,
             "licence": licence,
             "attribution": collection.attribution,
