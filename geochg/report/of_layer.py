@@ -112,8 +112,9 @@ def _features(name: LayerName, *, with_rejected: bool) -> GeoDataFrame:
         InputError: If they cannot be read or are none of a map.
     """
     subset = f"|subset={name.subset}" if name.subset else ""
-    has_name = Path(name.file).suffix.lower() == ".gpkg"
-    frame = read_layer(f"{name.file}|layername={name.layer}{subset}" if has_name else name.file)
+    is_package = Path(name.file).suffix.lower() == ".gpkg"
+    layer_part = f"|layername={name.layer}" if is_package else ""
+    frame = read_layer(f"{name.file}{layer_part}{subset}")
     shown_name = without_secrets(name.file)
     if getattr(frame, "crs", None) is None:
         raise InputError(
