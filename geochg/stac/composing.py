@@ -18,6 +18,7 @@ from odc.geo.geobox import GeoBox
 from geochg.errors import CancelledRunError, InputError, OptionError
 from geochg.events import Listener, Notice, Progress
 from geochg.records import PixelWindow
+from geochg.safety.untrusted_text import without_secrets
 from geochg.stac.asset_reader import SceneError
 from geochg.stac.cloud_model import COARSEST_M
 from geochg.stac.date_window import DateWindow
@@ -311,7 +312,7 @@ class Composing:
         metadata = {
             "version": __version__,
             "kind": "scene",
-            "catalog": scenes.catalog.url,
+            "catalog": without_secrets(scenes.catalog.url),
             "collection": collection.id,
             "licence": licence,
             "attribution": collection.attribution,
