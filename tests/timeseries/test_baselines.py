@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn_series import DATES, annual_series, drawn_series, with_outliers
+from drawn_courses import DATES, annual_series, drawn_series, with_outliers
 
 from geochg import extras
 from geochg.errors import InputError

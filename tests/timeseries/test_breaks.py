@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn_series import DATES, YEARS, annual_series, drawn_series, with_outliers
+from drawn_courses import DATES, YEARS, annual_series, drawn_series, with_outliers
 
 from geochg.errors import InputError, OptionError
 from geochg.timeseries.breaks import BreakRules, find_breaks
