@@ -65,18 +65,18 @@ def seen_dates(
         steps: The features of single steps around them.
         periods: The periods of the series: its steps, and last the whole.
     """
-    whole = len(periods) - 1
-    first = [number if number != whole else None for number in features.periods]
+    last_period = len(periods) - 1
+    first = [number if number != last_period else None for number in features.periods]
     end: list[int | None] = [None] * len(first)
     for feature, other in _overlaps(features.polygons, steps.polygons):
         period, step = features.periods[feature], steps.periods[other]
-        if period == whole:
+        if period == last_period:
             if features.kinds[feature] == steps.kinds[other]:
                 former = first[feature]
                 first[feature] = step if former is None else min(former, step)
         elif step > period:
-            later = end[feature]
-            end[feature] = step if later is None else min(later, step)
+            former_end = end[feature]
+            end[feature] = step if former_end is None else min(former_end, step)
     return SeenDates(
         [None if number is None else periods[number].to_date for number in first],
         [periods[-1].to_date if number is None else periods[number].from_date for number in end],

@@ -36,8 +36,10 @@ def shown_sources(
         sources: The images, the earliest first.
         quality: How much of the ground each shows.
     """
-    shown = [s for s, q in zip(sources, quality, strict=True) if q.valid_share >= _LEAST_SHOWN]
-    return [shown[number] for number in evenly(len(shown), MOST_PICTURES)]
+    clear_sources = [
+        s for s, q in zip(sources, quality, strict=True) if q.valid_share >= _LEAST_SHOWN
+    ]
+    return [clear_sources[number] for number in evenly(len(clear_sources), MOST_PICTURES)]
 
 
 def report_title(quality: Sequence[DateQuality]) -> str:
