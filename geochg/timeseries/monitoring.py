@@ -75,7 +75,8 @@ class Watch:
         initial: How many observations are the first history, (n,), int.
         consecutive: How many observations in a row make a break, (n,), int.
         least_noise: Smallest noise that is believed, (n, F), above 0.
-        confidence: Probability that an observation without a change lies inside the interval.
+        confidence: Probability that an observation without a change lies inside the interval by
+            which breaks are judged, (n,).
         least_persistence: Share of the observations since a break that must be off for it to count.
     """
 
@@ -83,7 +84,7 @@ class Watch:
     initial: NDArray[np.intp]
     consecutive: NDArray[np.intp]
     least_noise: NDArray[np.float64]
-    confidence: float
+    confidence: NDArray[np.float64]
     least_persistence: float
 
     def fit(
@@ -96,11 +97,12 @@ class Watch:
     def limit(self, dof: NDArray[np.float64], places: NDArray[np.intp]) -> NDArray[np.float64]:
         """Deviations beyond which an observation is off, shared among the features, (n,)."""
         features = np.maximum(self.observations.used[places].sum(axis=1), 1)
+        # Bonferroni: one of many features is outside its own interval more often.
+        inside = 1 - (1 - self.confidence[places]) / features
         limits = np.empty(len(dof))
-        for count in np.unique(features):
-            rows = features == count
-            # Bonferroni: one of many features is outside its own interval more often.
-            limits[rows] = two_sided_quantile(dof[rows], 1 - (1 - self.confidence) / count)
+        for probability in np.unique(inside):
+            rows = inside == probability
+            limits[rows] = two_sided_quantile(dof[rows], float(probability))
         return limits
 
 
