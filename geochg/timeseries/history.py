@@ -19,7 +19,7 @@ _LEAST_PER_YEAR = 3
 _LEAST_SEASONAL_HISTORY = 8
 _LEAST_ANNUAL_HISTORY = 4
 _MOST_ANNUAL_HISTORY = 10
-# Of drawn series without a break, at most one in twenty breaks by these: see docs/breaks.md.
+# Of drawn series without a break, at most one in twenty breaks by these: see docs/series.md.
 _CONSECUTIVE_ANNUAL, _CONFIDENCE_ANNUAL = 2, 0.95
 _CONSECUTIVE_SEASONAL, _CONFIDENCE_SEASONAL = 3, 0.99
 _MOST_CONSECUTIVE = 6
