@@ -12,6 +12,7 @@ import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
+from .area_options import analyze_given, area_options, area_request
 from .pair_options import options_of, pair_options
 from .shared_options import json_option, output_option, path_option
 from .terminal import echo
@@ -20,6 +21,9 @@ from .tile_interrupts import stop_on_interrupt
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
 
+_NOTHING_TO_WRITE = (
+    "nothing to write: add -o/--output, --tiles, --heatmap, --table, --zones-table or --report"
+)
 _MOST_ZONES = 10
 """Most zones that are told in words."""
 
@@ -34,7 +38,11 @@ _MOST_ZONES = 10
     "PATH.csv",
 )
 @path_option("--zones-table", "Numbers and areas of changes by zone; see --zones.", "PATH.csv")
+@path_option(
+    "--report", "A page that shows the changes on both images, to open in a browser.", "PATH.html"
+)
 @pair_options("analyze")
+@area_options
 @path_option(
     "--save-options",
     "When done, write the options in use to a file that --options reads.",
@@ -51,6 +59,7 @@ def analyze(
     heatmap: Path | None,
     table: Path | None,
     zones_table: Path | None,
+    report: Path | None,
     save_options: Path | None,
     as_json: bool,
     **_: Any,  # noqa: ANN401
@@ -64,20 +73,26 @@ def analyze(
     Examples:
       geochg analyze before.tif after.tif -o changes.geojson
       geochg analyze before.tif after.tif -o changes.gpkg --min-area 100 --heatmap change.tif
+      geochg analyze before.tif after.tif -o changes.gpkg --report changes.html
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
       geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
       geochg analyze before.tif after.tif -o changes.gpkg --zones parcels.gpkg --zones-table z.csv
       geochg analyze before.tif after.tif -o changes.geojson --resume
       geochg analyze 2019.tif 2020.tif 2021.tif -o changes.gpkg
-    """
-    wanted_files = (output, tiles, heatmap, table, zones_table)
-    if all(path is None for path in wanted_files):
-        raise click.UsageError(
-            "nothing to write: add -o/--output, --tiles, --heatmap, --table or --zones-table"
-        )
-    options = options_of(ctx)
 
-    from geochg.pipeline.analyze import analyze_series as run
+    With an area and two times in place of images, a scene of each is fetched from a catalogue
+    (see `geochg scenes`), which is asked on the network:
+
+    \b
+      geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 \\
+          --collection sentinel-2-l2a -o changes.geojson
+    """
+    wanted_files = (output, tiles, heatmap, table, zones_table, report)
+    if all(path is None for path in wanted_files):
+        raise click.UsageError(_NOTHING_TO_WRITE)
+    options = options_of(ctx)
+    request = area_request(ctx, images, options)
+
     from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
     from geochg.writers.staging import write_output
@@ -89,7 +104,7 @@ def analyze(
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
-        result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
+        result = analyze_given(images, request, options, outputs, listener, cancel)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))

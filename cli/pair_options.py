@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.options import MAPPING, AnalyzeOptions, Dtype, Quantize
+from geochg.options import ANALYZE, MAPPING, AnalyzeOptions, Dtype, Quantize
 
 from .shared_options import Command, option_of, path_option, prompts_option, with_options
 
@@ -26,6 +26,8 @@ def pair_options(command_name: str) -> Callable[[Command], Command]:
         if spec.facts.commands is None or command_name in spec.facts.commands
     ]
     rasters = _SERIES if command_name in MAPPING else _RASTERS_AND_QUESTION
+    if command_name in ANALYZE:
+        rasters = _SERIES_OR_AREA
     # Behind the model stands what is a model's own.
     return with_options((*rasters, *fields[:2], *MODELS_OWN, *fields[2:], OPTIONS_FILE))
 
@@ -34,6 +36,7 @@ _RASTERS_AND_QUESTION = (
     click.argument("words", nargs=-1, required=True, metavar="BEFORE [AFTER] [QUESTION]"),
 )
 _SERIES = (click.argument("images", nargs=-1, required=True, metavar="BEFORE AFTER [LATER]..."),)
+_SERIES_OR_AREA = (click.argument("images", nargs=-1, metavar="[BEFORE AFTER [LATER]...]"),)
 MODELS_OWN = (
     click.option("--revision", help="Branch, tag or commit of a hub id."),
     click.option("--adapter", metavar="FOLDER", help="A PEFT adapter (LoRA) to put on the model."),

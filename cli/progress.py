@@ -24,6 +24,8 @@ _STAGES = {
     "shift": "measuring the shift",
     "survey": "looking at the pair",
     "tiles": "asking about tiles",
+    "dates": "reading dates",
+    "places": "watching places",
     "write": "writing",
     "clouds": "looking for clouds",
     "scenes": "fetching scenes",

@@ -44,6 +44,9 @@ MODULES = ("geochg.errors", "geochg.events", "geochg.records", "geochg.models.ba
 GUIDES = (
     ("Home", "index.md"),
     ("Using it", "using.md"),
+    ("Reports", "report.md"),
+    ("Scenes", "scenes.md"),
+    ("Series", "series.md"),
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
     ("Fine-tuning", "training.md"),

@@ -31,9 +31,16 @@ if TYPE_CHECKING:
     from geochg.records import Task as Task
     from geochg.records import Tile as Tile
     from geochg.records import TileFailure as TileFailure
+    from geochg.stac.analyze_area import AreaChanges as AreaChanges
+    from geochg.stac.analyze_area import analyze_area as analyze_area
+    from geochg.stac.options import FetchOptions as FetchOptions
     from geochg.tasks import ask as ask
     from geochg.tiling.pair import RasterPair as RasterPair
     from geochg.tiling.pair import open_pair as open_pair
+    from geochg.timeseries.options import SeriesOptions as SeriesOptions
+    from geochg.timeseries.outputs import SeriesOutputs as SeriesOutputs
+    from geochg.timeseries.series import SeriesResult as SeriesResult
+    from geochg.timeseries.series import series as series
 
 switch_telemetry_off()
 prevent_fetched_code()
@@ -41,17 +48,23 @@ __version__ = version("geochg")
 
 _HOMES = {
     "AnalyzeOptions": "options",
+    "AreaChanges": "stac.analyze_area",
     "ChangeModel": "models.base",
     "ChangeResult": "pipeline.analyze",
+    "FetchOptions": "stac.options",
     "LabelledScene": "pipeline.scenes",
     "Outputs": "pipeline.outputs",
     "PairDialogue": "pipeline.dialogue",
     "Question": "records",
     "RasterPair": "tiling.pair",
+    "SeriesOptions": "timeseries.options",
+    "SeriesOutputs": "timeseries.outputs",
+    "SeriesResult": "timeseries.series",
     "Task": "records",
     "Tile": "records",
     "TileFailure": "records",
     "analyze": "pipeline.analyze",
+    "analyze_area": "stac.analyze_area",
     "analyze_series": "pipeline.analyze",
     "ask": "tasks",
     "describe": "pipeline.scenes",
@@ -61,22 +74,29 @@ _HOMES = {
     "open_image_dialogue": "pipeline.dialogue",
     "open_pair": "tiling.pair",
     "read_tiles": "pipeline.run",
+    "series": "timeseries.series",
 }
 _MODULES = ("errors", "events", "records")
 __all__ = [
     "AnalyzeOptions",
+    "AreaChanges",
     "ChangeModel",
     "ChangeResult",
+    "FetchOptions",
     "LabelledScene",
     "Outputs",
     "PairDialogue",
     "Question",
     "RasterPair",
+    "SeriesOptions",
+    "SeriesOutputs",
+    "SeriesResult",
     "Task",
     "Tile",
     "TileFailure",
     "__version__",
     "analyze",
+    "analyze_area",
     "analyze_series",
     "ask",
     "describe",
@@ -89,6 +109,7 @@ __all__ = [
     "open_pair",
     "read_tiles",
     "records",
+    "series",
 ]
 """The whole public surface; what backends of others need besides is in docs/models.md."""
 

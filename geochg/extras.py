@@ -22,7 +22,6 @@ _PACKAGES = {
     "video": ("av",),
     "evaluate": ("bert_score", "rouge_score", "sacrebleu"),
     "meteor": ("pycocoevalcap",),
-    "scenes": ("odc.stac", "pystac_client"),
     "clouds": ("ukis_csmask",),
     "series": ("matplotlib", "statsmodels"),
     "cluster": ("distributed",),
@@ -56,7 +55,7 @@ def missing_extra(error: BaseException | None) -> MissingExtraError | None:
     while error is not None:
         if isinstance(error, ModuleNotFoundError):
             name = error.name or ""
-            # odc-stac shares its first name with odc-geo, which is part of the base.
+            # A part of a package is imported by the package's name and its own.
             for package in (name, name.partition(".")[0]):
                 if package in EXTRAS:
                     return MissingExtraError.of(package, EXTRAS[package])

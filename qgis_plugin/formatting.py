@@ -79,6 +79,8 @@ def formatted_area(area_m2: float) -> str:
 def progress_summary(progress: RunProgress) -> str:
     """The progress of a run, as a line."""
     text = {
+        "clouds": tr("looking for clouds"),
+        "scenes": tr("fetching the scene"),
         "shift": tr("measuring the shift"),
         "survey": tr("looking at the pair"),
         "tiles": tr("asking about tiles"),

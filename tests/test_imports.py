@@ -61,6 +61,7 @@ ALLOWED = {
     **dict.fromkeys(MIDDLE, BASE),
     "report": BASE | {"tiling", "features", "writers"},
     "pipeline": BASE | MIDDLE | {"report"},
+    "accuracy": BASE | MIDDLE | {"pipeline"},
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
@@ -74,7 +75,7 @@ ALLOWED = {
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {
     # Only the tiling opens rasters; only models and training know torch.
-    "rasterio": {"tiling", "geometry", "writers", "datasets", "stac"},
+    "rasterio": {"accuracy", "tiling", "geometry", "writers", "datasets", "stac"},
     **{package: {"models", "training"} for package in HEAVY},
     "click": set(),
     "rich": set(),

@@ -110,16 +110,25 @@ def test_bare_participles_are_rare():
     assert share < MOST_PARTICIPLES, f"{share:.1%} of {len(names)} functions"
 
 
+@cache
+def _class_names():
+    """The names of the classes of each module, by its path."""
+    return {
+        path: [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        for path, tree in _modules(*PACKAGES)
+    }
+
+
 @pytest.mark.parametrize("word", GONE)
 def test_words_that_are_gone_name_no_file_and_no_class(word):
     camel = "".join(part.capitalize() for part in word.split("_"))
     wrong = []
-    for path, tree in _modules(*PACKAGES):
+    for path, names in _class_names().items():
         if word in path.stem.split("_") or word == path.stem:
             wrong.append(str(path.relative_to(ROOT)))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and camel in re.findall("[A-Z][a-z]+", node.name):
-                wrong.append(f"{path.relative_to(ROOT)}: {node.name}")
+        for name in names:
+            if camel in re.findall("[A-Z][a-z]+", name):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert wrong == []
 
 

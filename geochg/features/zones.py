@@ -162,6 +162,8 @@ def overlapping_pairs(zones: Zones) -> list[tuple[str, str]]:
     """Names of zones of which each two share more ground than drawing leaves to chance."""
     import shapely
 
+    if shapely.coverage_is_valid(zones.polygons):  # told much sooner than pair by pair
+        return []
     left, right = zones.tree.query(zones.polygons)
     left, right = left[left < right], right[left < right]
     touches = shapely.intersects(zones.polygons[left], zones.polygons[right])

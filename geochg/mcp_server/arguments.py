@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from geochg.errors import OptionError
 from geochg.geometry.vector_file import is_vector_name
 from geochg.mcp_server.grants import Grants
-from geochg.options import AnalyzeOptions, OptionSpec
+from geochg.options import AnalyzeOptions, Options, OptionSpec
 from geochg.safety.untrusted_text import cleaned
 
 Schema = dict[str, Any]
-
-_OFFERED = frozenset(
-    """
-    model bands resolution crs aoi align match tile_size_px overlap_px refine vote classes
-    sensitivity min_confidence min_area_m2 max_area_m2 geometry nodata keep_collars dates
-    dates_as_given in_turn zones zone_name layer tiles_layer allow_failed_tiles resume
-    """.split()
-)
-"""Options that calls may set. New ones are left out until it is clear that they lead nowhere.
-
-What a model is given and what runs cost is settled by whoever starts the server; options that read
-files come here only with a check of their paths, as `aoi` and `zones` have; `allow_remote` and
-`overwrite` would lead out of the folders, and over files of others.
-"""
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 _CODE = re.compile(r"[A-Za-z]{2,10}:[0-9]{1,7}")
 _CODE_HINT = "name it by its code, such as EPSG:32633"
@@ -52,27 +39,79 @@ LATER: Schema = {
 }
 
 
-def option_specs(command_name: str) -> list[OptionSpec]:
-    """The options of a command that calls may set."""
-    return [
-        spec
-        for spec in AnalyzeOptions.specs()
-        if spec.name in _OFFERED
-        and (spec.facts.commands is None or command_name in spec.facts.commands)
-    ]
+@dataclass(frozen=True)
+class OfferedOptions(Generic[OptionsT]):
+    """The options of a command that calls may set.
+
+    New options are left out until it is clear that they lead nowhere. What a model is given and
+    what runs cost is settled by whoever starts the server; options that read files are offered only
+    with a check of their paths, as `aoi` and `zones` have; `allow_remote` and `overwrite` would
+    lead out of the folders, and over files of others.
+
+    Attributes:
+        kind: The class of the options.
+        command: The command.
+        names: Names of the options.
+    """
+
+    kind: type[OptionsT]
+    command: str
+    names: frozenset[str]
+
+    def specs(self) -> list[OptionSpec]:
+        """The options that the command takes of these."""
+        return [
+            spec
+            for spec in self.kind.specs()
+            if spec.name in self.names
+            and (spec.facts.commands is None or self.command in spec.facts.commands)
+        ]
+
+    def schemas(self, grants: Grants) -> Schema:
+        """The schemas of the options by name."""
+        schemas = {spec.name: _option_schema(spec) for spec in self.specs()}
+        if "model" in schemas:
+            schemas["model"] |= {
+                "enum": list(grants.models),
+                "default": next(iter(grants.models)),
+                "description": "The model.",
+            }
+        if "crs" in schemas:
+            schemas["crs"]["pattern"] = f"^{_CODE.pattern}$"
+        return schemas
+
+    def values(self, arguments: Mapping[str, Any], grants: Grants) -> dict[str, Any]:
+        """The options that a call sets, by name.
+
+        Raises:
+            OptionError: If one names what calls may not use.
+            InputError: If the area of interest or the zones name a file that calls may not.
+        """
+        names = {spec.name for spec in self.specs()}
+        values = {name: value for name, value in arguments.items() if name in names}
+        if "model" in values:
+            values["model"] = grants.model(text_of(values, "model"))
+        if "crs" in values and not _CODE.fullmatch(text_of(values, "crs")):
+            raise OptionError(f"{cleaned(values['crs'], 60)!r} is no code of a CRS", _CODE_HINT)
+        if "aoi" in values:
+            values["aoi"] = _area(text_of(values, "aoi"), grants)
+        if values.get("zones"):
+            values["zones"] = grants.shapes(text_of(values, "zones"))
+        return values
 
 
-def option_schemas(command_name: str, grants: Grants) -> Schema:
-    """The schemas of the options of a command, by name."""
-    schemas = {spec.name: _option_schema(spec) for spec in option_specs(command_name)}
-    schemas["model"] = {
-        "type": "string",
-        "enum": list(grants.models),
-        "default": next(iter(grants.models)),
-        "description": "The change model.",
-    }
-    schemas["crs"]["pattern"] = f"^{_CODE.pattern}$"
-    return schemas
+MAP_OPTIONS = frozenset(
+    """
+    model bands resolution crs aoi align match tile_size_px overlap_px refine vote classes
+    sensitivity min_confidence min_area_m2 max_area_m2 geometry nodata keep_collars dates
+    dates_as_given in_turn zones zone_name layer tiles_layer allow_failed_tiles resume
+    """.split()
+)
+
+
+def map_options(command: str) -> OfferedOptions[AnalyzeOptions]:
+    """The options of `info`, `analyze` or `ask` that calls may set."""
+    return OfferedOptions(AnalyzeOptions, command, MAP_OPTIONS)
 
 
 def check_arguments(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
@@ -98,24 +137,14 @@ def check_arguments(arguments: Mapping[str, Any], schema: Schema) -> dict[str, A
     return given_values
 
 
-def options_of(arguments: Mapping[str, Any], command_name: str, grants: Grants) -> AnalyzeOptions:
+def options_of(arguments: Mapping[str, Any], command: str, grants: Grants) -> AnalyzeOptions:
     """The options of a run: the server's, and over them those of a call.
 
     Raises:
         OptionError: If an option makes no sense, or names what calls may not use.
-        InputError: If the area of interest or the zones name a file that calls may not.
+        InputError: If one names a file that calls may not.
     """
-    names = {spec.name for spec in option_specs(command_name)}
-    values = {name: value for name, value in arguments.items() if name in names}
-    if "model" in values:
-        values["model"] = grants.model(text_of(values, "model"))
-    if "crs" in values and not _CODE.fullmatch(text_of(values, "crs")):
-        raise OptionError(f"{cleaned(values['crs'], 60)!r} is no code of a CRS", _CODE_HINT)
-    if "aoi" in values:
-        values["aoi"] = _area(text_of(values, "aoi"), grants)
-    if values.get("zones"):
-        values["zones"] = grants.shapes(text_of(values, "zones"))
-    base = grants.options
+    values, base = map_options(command).values(arguments, grants), grants.options
     if values.get("model", base.model) != base.model:
         # What was given for one model says nothing to another.
         base = replace(base, model_options={}, prompts={}, clue_options={}, clue_model="")

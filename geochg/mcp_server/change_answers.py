@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from geochg.safety.untrusted_text import cleaned
 from geochg.tasks.quantities import listed_area, rounded_value
 
 if TYPE_CHECKING:
@@ -49,25 +50,34 @@ def _zone_rows(result: ChangeResult) -> list[dict[str, Any]]:
 
 def largest_changes(frames: Iterable[GeoDataFrame]) -> list[dict[str, Any]]:
     """The largest changes of a layer; of a series, of its whole and its steps alike."""
+    names = ("id", "class", "change", "caption", "area_m2", "confidence", "step")
+    return largest_rows(frames, names, MOST_LARGEST)
+
+
+def largest_rows(
+    frames: Iterable[GeoDataFrame], names: Sequence[str], limit: int
+) -> list[dict[str, Any]]:
+    """The rows of largest area of a layer as plain JSON values, with longitude and latitude.
+
+    Args:
+        frames: The tables of the layer, each with `area_m2`.
+        names: Columns that are told, as far as they are there.
+        limit: Most rows.
+    """
     import pandas as pd
 
     largest: GeoDataFrame | None = None
     for frame in frames:
         candidates = frame if largest is None else pd.concat([largest, frame])
-        largest = candidates.sort_values("area_m2", ascending=False, kind="stable").head(
-            MOST_LARGEST
-        )
+        candidates = candidates.sort_values("area_m2", ascending=False, kind="stable")
+        largest = candidates.head(limit)
     if largest is None or largest.empty:
         return []
     points = largest.geometry.representative_point().to_crs(4326)
     values = []
     for (_, row), point in zip(largest.iterrows(), points, strict=True):
-        change = {
-            name: _plain(row[name])
-            for name in ("id", "class", "change", "caption", "area_m2", "confidence", "step")
-            if name in largest.columns
-        }
-        values.append(change | {"lon": round(point.x, 6), "lat": round(point.y, 6)})
+        cells = {name: _plain(row[name]) for name in names if name in largest.columns}
+        values.append(cells | {"lon": round(point.x, 6), "lat": round(point.y, 6)})
     return values
 
 
@@ -80,14 +90,16 @@ def change_text(values: Mapping[str, Any]) -> str:
         f" {', '.join(values['outputs'].values())}"
     ]
     lines += [
-        f"{kind['class']} {kind['change']}: {kind['count']}, {listed_area(kind['area_m2'])}"
+        cleaned(f"{kind['class']} {kind['change']}: {kind['count']}")
+        + f", {listed_area(kind['area_m2'])}"
         for kind in features["kinds"]
     ]
-    lines += [values["caption"]] if values.get("caption") else []
-    lines += [f"note: {notice}" for notice in values["notices"]]
+    # What files and models say stays on its line, so that it cannot pass for one of ours.
+    lines += [cleaned(values["caption"])] if values.get("caption") else []
+    lines += [f"note: {cleaned(notice)}" for notice in values["notices"]]
     for change in islice(values["largest"], 5):
         lines.append(
-            f"largest: {change['caption'] or change['class']}"
+            f"largest: {cleaned(change['caption'] or change['class'])}"
             f" ({listed_area(change['area_m2'])} at {change['lon']:.5f}, {change['lat']:.5f})"
         )
     return "\n".join(lines)

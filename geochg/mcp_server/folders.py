@@ -22,6 +22,10 @@ _DRIVER = re.compile(r"[A-Za-z][A-Za-z0-9_+]+:")
 _FORBIDDEN = re.compile(r"""[<>"|?*]""")
 """What no path here has: GDAL puts it around a file, and Windows takes it in no name."""
 
+_WRITTEN_BESIDE = (".journal", ".journal-journal", ".journal-wal", "-journal", "-wal", "-shm")
+"""What a run, or SQLite, writes beside an output, behind its name."""
+
+_MOST_VISITED = 100_000
 _FORM = "name a file by its plain path within the folders of the server"
 
 
@@ -78,7 +82,12 @@ class AllowedFolders:
         Raises:
             InputError: If it is no plain path, or lies outside.
         """
-        return self._candidates(name)[0]
+        path = self._candidates(name)[0]
+        # A journal or log that is a link would be written where it leads.
+        for neighbour in (path.with_name(f"{path.name}{ending}") for ending in _WRITTEN_BESIDE):
+            if neighbour.is_symlink() and not self.holds(neighbour):
+                raise InputError(f"{neighbour} leads out of the folders of the server", "remove it")
+        return path
 
     def holds(self, path: str | Path) -> bool:
         """Whether a path, with all links followed, lies within the folders."""
@@ -95,12 +104,16 @@ class AllowedFolders:
     def files(self, suffixes: Sequence[str], limit: int) -> Iterator[Path]:
         """Files with some suffixes, in order of their names; hidden ones and links are left out.
 
+        Of folders with very many files not all are looked at.
+
         Args:
             suffixes: Suffixes in lower case.
             limit: Most files.
         """
+        visited_count = 0
         for folder in self.paths:
             for parent, names, file_names in os.walk(folder):
+                visited_count += len(file_names)
                 names[:] = sorted(name for name in names if not name.startswith("."))
                 for name in sorted(file_names):
                     path = Path(parent, name)
@@ -110,6 +123,8 @@ class AllowedFolders:
                         limit -= 1
                         if not limit:
                             return
+                if visited_count > _MOST_VISITED:
+                    return
 
     def _candidates(self, name: str) -> list[Path]:
         """The paths that a name may stand for, all within the folders."""

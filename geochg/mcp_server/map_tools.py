@@ -14,7 +14,7 @@ from geochg.mcp_server.arguments import (
     Schema,
     flag_of,
     images_of,
-    option_schemas,
+    map_options,
     options_of,
     point_of,
     text_of,
@@ -23,8 +23,16 @@ from geochg.mcp_server.calls import ToolCall
 from geochg.mcp_server.change_answers import change_text, change_values, largest_changes
 from geochg.mcp_server.contents import RASTER_SUFFIXES, SHAPE_SUFFIXES
 from geochg.mcp_server.grants import Grants
-from geochg.mcp_server.tool import Session, Tool, ToolAnswer, answer_schema, object_schema
+from geochg.mcp_server.tool import (
+    Session,
+    Tool,
+    ToolAnswer,
+    answer_schema,
+    object_schema,
+    output_argument,
+)
 from geochg.options import AnalyzeOptions
+from geochg.safety.untrusted_text import cleaned
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -52,7 +60,7 @@ def info_tool(grants: Grants) -> Tool:
         "after": AFTER,
         "later": LATER,
         "picture": _PICTURE,
-        **option_schemas("info", grants),
+        **map_options("info").schemas(grants),
     }
     return Tool(
         "info",
@@ -68,33 +76,17 @@ def info_tool(grants: Grants) -> Tool:
 
 def analyze_tool(grants: Grants) -> Tool:
     """`analyze`: maps what changed."""
-    path = "a path within the folders of the server; what geochg did not write is never replaced."
     properties = {
         "before": BEFORE,
         "after": AFTER,
         "later": LATER,
-        "output": {
-            "type": "string",
-            "description": "The change layer to write: .geojson, .gpkg, .fgb or .parquet; " + path,
-        },
-        "tiles": {
-            "type": "string",
-            "description": "Also write a layer of one feature a tile; " + path,
-        },
-        "heatmap": {
-            "type": "string",
-            "description": "Also write the probability of change as a GeoTIFF (.tif); " + path,
-        },
-        "table": {
-            "type": "string",
-            "description": "Also write numbers and areas by class and land cover (.csv); " + path,
-        },
-        "zones_table": {
-            "type": "string",
-            "description": "Also write numbers and areas by zone (.csv), with zones; " + path,
-        },
+        "output": output_argument("The change layer to write: .geojson, .gpkg, .fgb or .parquet"),
+        "tiles": output_argument("Also write a layer of one feature a tile"),
+        "heatmap": output_argument("Also write the probability of change as a GeoTIFF (.tif)"),
+        "table": output_argument("Also write numbers and areas by class and land cover (.csv)"),
+        "zones_table": output_argument("Also write numbers and areas by zone (.csv), with zones"),
         "picture": _PICTURE,
-        **option_schemas("analyze", grants),
+        **map_options("analyze").schemas(grants),
     }
     return Tool(
         "analyze",
@@ -132,7 +124,7 @@ def ask_tool(grants: Grants) -> Tool:
             "description": "[longitude, latitude] in degrees: ask about one tile around this point"
             " at full resolution instead of the whole in one view.",
         },
-        **option_schemas("ask", grants),
+        **map_options("ask").schemas(grants),
     }
     return Tool(
         "ask",
@@ -193,13 +185,14 @@ def _description(facts: Mapping[str, Any]) -> Iterator[str]:
     grid, seconds = facts["grid"], facts["seconds"]
     images = facts.get("images") or [facts["before"], facts["after"]]
     dates = ", ".join(image.get("date") or image["acquired"] or "unknown" for image in images)
-    yield f"dates: {dates}"
-    yield (
+    # What files say stays on its line, so that it cannot pass for one of ours.
+    yield cleaned(f"dates: {dates}")
+    yield cleaned(
         f"common grid: {grid['width_px']} x {grid['height_px']} px of {grid['pixel_m']:g} m,"
         f" {grid['overlap_km2']:g} km², {grid['crs']}; bands {', '.join(facts['bands'])}"
     )
     for remark in facts["remarks"]:
-        yield f"{'refused' if remark['refused'] else 'note'}: {remark['message']}"
+        yield cleaned(f"{'refused' if remark['refused'] else 'note'}: {remark['message']}")
     time_text = "unknown" if seconds is None else f"{seconds:g} s"
     yield f"tiles: {facts['tiles']}; expected time: {time_text}"
 

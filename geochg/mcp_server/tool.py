@@ -92,3 +92,13 @@ def object_schema(properties: Schema, required: Sequence[str] = ()) -> Schema:
 def answer_schema(properties: Schema) -> Schema:
     """The schema of an answer: these properties are always there, and others may be."""
     return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def output_argument(text: str) -> Schema:
+    """The schema of an argument that names a file to write.
+
+    Args:
+        text: What is written there.
+    """
+    rule = "a path within the folders of the server; what geochg did not write is never replaced"
+    return {"type": "string", "description": f"{text}: {rule}."}

@@ -90,6 +90,8 @@ class ReadSettings:
                 GDAL_HTTP_MAX_RETRY="2",
                 GDAL_HTTP_RETRY_DELAY="0.5",
                 GDAL_HTTP_RETRY_CODES="429,500,502,503,504",
+                # Signed addresses often take no other request than GET.
+                CPL_VSIL_CURL_USE_HEAD="NO",
             ),
         ):
             yield

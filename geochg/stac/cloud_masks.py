@@ -231,14 +231,14 @@ def cloud_classes(values: NDArray[np.generic], table: MaskTable) -> NDArray[np.u
     return np.select([missing, clear], [NO_DATA, CLEAR], CLOUD).astype(np.uint8)
 
 
-def mask_of_classes(values: NDArray[np.generic], table: MaskTable) -> NDArray[np.bool_]:
-    """Which pixels show ground, by a mask asset, as `cloud_classes` reads it; bool."""
-    return np.asarray(cloud_classes(values, table) == CLEAR)
-
-
 def margin_of(table: MaskTable) -> float:
     """Metres by which clouds are grown that a mask asset tells of, unless the user says else."""
     return QUALITY_KINDS[table.kind].margin_m if table.kind else CLOUD_MARGIN_M
+
+
+def margin_px(margin_m: float, pixel_m: float) -> int:
+    """Whole pixels that a margin reaches over, rounded up; 90 m are nine pixels of 9.99 m."""
+    return math.ceil(margin_m / pixel_m - 0.02)
 
 
 def with_margin(
@@ -263,7 +263,7 @@ def with_margin(
             f"give 0 to {WIDEST_MARGIN_M:g} metres",
         )
     # No margin reaches farther than the mask does.
-    steps = min(math.ceil(margin_m / pixel_m - 1e-9), max(mask.shape, default=0))
+    steps = min(margin_px(margin_m, pixel_m), max(mask.shape, default=0))
     grown_mask = mask.copy()
     for kind in (SHADOW, CLOUD):
         reach = mask == kind

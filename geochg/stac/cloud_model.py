@@ -26,7 +26,9 @@ from geochg.records import PixelWindow
 from geochg.stac.cloud_masks import CLEAR, CLOUD, NO_DATA, SHADOW
 
 _PACKAGE = "ukis_csmask"
-_VISIBLE_AND_NEAR = ("blue", "green", "red", "nir")
+NEEDED_BANDS = ("blue", "green", "red", "nir")
+"""Bands that every model needs."""
+
 _SHORT_WAVE = ("swir16", "swir22")
 _ALIASES = {
     **dict.fromkeys(("nir08", "nir09"), "nir"),
@@ -41,7 +43,7 @@ _CLASSES = np.array([CLEAR, CLOUD, SHADOW], np.uint8)
 _USUAL_M = 30.0
 """Side of a pixel in metres for which the models were made; below 15 m pixels are averaged."""
 
-_COARSEST_M = 100.0
+COARSEST_M = 100.0
 """Side of a pixel in metres from which on clouds are too few pixels wide."""
 
 _SIDE_PX, _MARGIN_PX = 256, 32
@@ -128,10 +130,10 @@ class CloudModel:
         Raises:
             InputError: If the pixels are too coarse, or the values are no reflectance.
         """
-        if not 0 < pixel_m <= _COARSEST_M:
+        if not 0 < pixel_m <= COARSEST_M:
             raise InputError(
                 f"clouds cannot be told in pixels of {pixel_m:g} m",
-                f"take a collection of {_COARSEST_M:g} m or finer, or leave cloud masks off",
+                f"take a collection of {COARSEST_M:g} m or finer, or leave cloud masks off",
             )
         # What is named as the model does goes before what stands for it.
         by_name = {_common_name(name): values for name, values in reflectance.items()} | reflectance
@@ -181,7 +183,7 @@ def model_bands(band_names: Sequence[str]) -> tuple[str, ...]:
         InputError: If one of the four is missing.
     """
     names = {_common_name(name) for name in band_names}
-    if missing := [name for name in _VISIBLE_AND_NEAR if name not in names]:
+    if missing := [name for name in NEEDED_BANDS if name not in names]:
         words = ["near infrared" if name == "nir" else name for name in missing]
         raise InputError(
             f"clouds cannot be told without {' and '.join(words)}: the scene has "
@@ -189,7 +191,7 @@ def model_bands(band_names: Sequence[str]) -> tuple[str, ...]:
             "add the band to those that are fetched, or leave cloud masks off",
         )
     has_all = names.issuperset(_SHORT_WAVE)
-    return (*_VISIBLE_AND_NEAR, *_SHORT_WAVE) if has_all else _VISIBLE_AND_NEAR
+    return (*NEEDED_BANDS, *_SHORT_WAVE) if has_all else NEEDED_BANDS
 
 
 def _common_name(name: str) -> str:

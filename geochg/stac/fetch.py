@@ -140,12 +140,16 @@ def _plan_and_grid(
 
 def _cloud_source(collection: Collection, options: FetchOptions) -> CloudSource:
     """What tells clouds from ground; not `AUTO`."""
-    from geochg.extras import require_packages
-    from geochg.stac.cloud_model import model_bands
+    from geochg.extras import is_installed, require_packages
+    from geochg.stac.cloud_model import NEEDED_BANDS, model_bands
     from geochg.stac.options import CloudSource
 
     if options.clouds == CloudSource.AUTO:
-        return CloudSource.NONE if collection.mask is None else CloudSource.TABLE
+        if collection.mask is not None:
+            return CloudSource.TABLE
+        can_predict = collection.reflectance and set(NEEDED_BANDS) <= set(collection.bands)
+        is_there = can_predict and is_installed("ukis_csmask")
+        return CloudSource.MODEL if is_there else CloudSource.NONE
     if options.clouds == CloudSource.TABLE and collection.mask is None:
         raise OptionError(
             f"no table tells the clouds of {collection.id}", "give --clouds model, or none"

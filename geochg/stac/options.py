@@ -71,7 +71,8 @@ class FetchOptions(Options):
     clouds: CloudSource = option(
         CloudSource.AUTO,
         "What tells clouds from ground: the mask that comes with the scenes (table), a model that "
-        "looks at the bands (model), nothing (none), or a table where there is one (auto).",
+        "looks at the bands (model), nothing (none), or auto: the mask where there is one, else "
+        "the model where it is installed.",
         commands=FETCHING,
     )
     cloud_margin_m: float | None = option(

@@ -22,7 +22,7 @@ from geochg.stac.asset_reader import (
     open_asset,
 )
 from geochg.stac.cloud_masks import CLEAR, NO_DATA, cloud_classes, with_margin
-from geochg.stac.cloud_model import CloudModel, Level
+from geochg.stac.cloud_model import COARSEST_M, CloudModel, Level
 from geochg.stac.collection import BandSource, Collection
 from geochg.stac.items import SceneItem
 from geochg.stac.options import CloudSource
@@ -107,8 +107,8 @@ class SceneClouds:
             SceneError: If an asset is missing, cannot be read, or is not what its item says.
         """
         side_m, uses_model = pixel_m(grid), source == CloudSource.MODEL
-        # A pixel that is wider than the margin is not grown by a whole one.
-        margin_m = margin_m if margin_m >= side_m else 0.0
+        # A pixel that is wider than the margin, but for its projection, is not grown by one.
+        margin_m = margin_m if margin_m >= 0.98 * side_m else 0.0
         halo_px = math.ceil((margin_m + (_CONTEXT_M if uses_model else 0)) / side_m)
         table, nodata = collection.mask, collection.nodata
         numbers: dict[str, list[int]] = {}
@@ -176,7 +176,8 @@ class SceneClouds:
             reflectance[name] = packing.reflectance(layer)
             is_valid &= is_measured
         model = _cloud_model(tuple(reflectance), self.collection.level)
-        return model.classes(dict(reflectance), is_valid, self.pixel_m)
+        # In a coarse view, by which days are ranked, clouds look as they do in pixels of 100 m.
+        return model.classes(dict(reflectance), is_valid, min(self.pixel_m, COARSEST_M))
 
 
 @lru_cache(maxsize=2)

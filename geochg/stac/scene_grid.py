@@ -15,16 +15,20 @@ from rasterio.errors import RasterioError
 
 from geochg.errors import InputError, OptionError
 from geochg.files.remote_files import refuse_remote
-from geochg.geometry.placement import transformer
 from geochg.safety.untrusted_text import cleaned, without_secrets
 from geochg.stac.options import FetchOptions
 from geochg.stac.search_area import SearchArea
 from geochg.tiling.footprints import in_crs
 from geochg.tiling.gdal import gdal_settings
+from geochg.tiling.grid import pixel_m
 
 _MOST_PX = 2_500_000_000
 _SEGMENTS = 64
 _METRES_A_DEGREE = 111_320.0
+_MOST_STRETCH = 4.0
+"""How much longer or shorter than it says a metre of a CRS may be: as one of Web Mercator is at 75
+degrees of latitude."""
+
 _SNAP_PX = 1e-6
 """What of a pixel counts as rounding where an area ends on the edge of one."""
 
@@ -70,7 +74,11 @@ def scene_grid(
     _check_size(width_px, height_px)
     origin = (left * resolution + anchor, top * resolution + anchor)
     transform = Affine(resolution, 0, origin[0], 0, -resolution, origin[1])
-    return GeoBox((height_px, width_px), transform, crs)
+    grid = GeoBox((height_px, width_px), transform, crs)
+    # Far from its centre a projection lays ground anywhere.
+    if not 1 / _MOST_STRETCH < pixel_m(grid) / (resolution * _metres_a_unit(crs)) < _MOST_STRETCH:
+        raise OptionError(f"the area has no place in {crs}", "choose another --crs")
+    return grid
 
 
 def grid_of_raster(path: str) -> GeoBox:
@@ -115,13 +123,6 @@ def _bounds(area: SearchArea, crs: CRS) -> tuple[float, float, float, float]:
     bounds = in_crs(polygon, degrees, crs, area.center[0]).bounds
     if not np.isfinite(bounds).all():
         raise OptionError(f"the area has no place in {crs}", "choose another --crs")
-    back = transformer(crs, degrees) if crs != degrees else None
-    if back is not None:
-        lon, lat = back.transform((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
-        # A projection lays ground far from its centre anywhere.
-        is_near = south - longest <= lat <= north + longest
-        if not is_near or (lon - (west + east) / 2 + 180) % 360 - 180 > longest:
-            raise OptionError(f"the area has no place in {crs}", "choose another --crs")
     return bounds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from geochg.stac.static_search import StaticSearch
 
 _MOST_ITEMS = 5_000
 _MOST_REASONS = 5
+_MOST_ASKED = 20
+"""Most scenes that are asked which asset is which band."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,15 @@ class FoundScenes:
         """
         if (entry := tables.collection(self.catalog, self.collection_id)) is not None:
             return entry
-        assets = self.items[0].assets
+        items = self.items[:_MOST_ASKED]
         for namesake in tables.namesakes(self.catalog, self.collection_id):
-            if all(namesake.bands[name].asset in assets for name in namesake.default):
+            sources = [namesake.bands[name].asset for name in namesake.default]
+            if any(all(source in item.assets for source in sources) for item in items):
                 return namesake
-        return derived_collection(self.catalog.name, self.collection_id, self.items[0])
+        for item in items:
+            with suppress(InputError):
+                return derived_collection(self.catalog.name, self.collection_id, item)
+        return derived_collection(self.catalog.name, self.collection_id, items[0])
 
 
 def search_scenes(

@@ -9,6 +9,7 @@ import numpy as np
 import pyproj
 from affine import Affine
 from pyproj.exceptions import CRSError, ProjError
+from rasterio import DatasetReader
 from rasterio.control import GroundControlPoint
 
 from geochg.errors import InputError
@@ -136,3 +137,30 @@ def _nowhere(crs: pyproj.CRS, transform: Affine, shape_px: tuple[int, int]) -> s
     distances = np.hypot(back_x - xs, back_y - ys)
     good = np.isfinite(distances) & (distances <= 1e-3 * np.hypot(np.ptp(xs), np.ptp(ys)))
     return "" if good.any() else "lies where its coordinate reference system has no place"
+
+
+def check_placed(name: str, dataset: DatasetReader) -> None:
+    """Refuses a raster without a CRS or a transform.
+
+    Args:
+        name: Its name in messages.
+        dataset: The raster, open.
+
+    Raises:
+        InputError: If it lacks one of them.
+    """
+    if dataset.crs is None and dataset.rpcs is not None:
+        raise InputError(
+            f"{name} is placed by rational polynomials (RPC) only, which need terrain heights",
+            "orthorectify it first: gdalwarp -rpc -to RPC_DEM=dem.tif IN.tif OUT.tif",
+        )
+    if dataset.crs is None:
+        raise InputError(
+            f"{name} has no coordinate reference system",
+            f"if you know it, write it in: rio edit-info --crs EPSG:32633 {name}",
+        )
+    if dataset.transform.is_identity or dataset.transform.determinant == 0:
+        raise InputError(
+            f"{name} has a coordinate reference system but no place on the ground",
+            "georeference it, for example in QGIS with Raster > Georeferencer",
+        )

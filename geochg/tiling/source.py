@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,8 +28,9 @@ from geochg.tiling.collar import Collar, find_collars
 from geochg.tiling.gdal import drivers_for, forget_address, gdal_settings
 from geochg.tiling.local_files import local_files
 from geochg.tiling.noisy_collar import lossy_codec, noisy_collar
-from geochg.tiling.placement_checks import check_control_points, check_placement
+from geochg.tiling.placement_checks import check_control_points, check_placed, check_placement
 from geochg.tiling.raster_input import RasterInput, raster_input
+from geochg.tiling.scene_tags import scene_facts
 from geochg.tiling.unreadable_files import open_error
 from geochg.tiling.validity import (
     Alpha,
@@ -72,6 +73,7 @@ class RasterSource:
         options: How it is read.
         raster: What was given; it keeps alive what lies in memory.
         lossy: The codec by which it is compressed, where that keeps no exact values; else empty.
+        scene: Of which scenes of a catalogue it was made, as `scene_facts` tells; may be empty.
     """
 
     path: str
@@ -92,6 +94,7 @@ class RasterSource:
     files: tuple[str, ...] = ()
     fetches: bool = False
     lossy: str = ""
+    scene: Mapping[str, Any] = field(default_factory=dict)
     options: DateOptions = field(default_factory=DateOptions)
     raster: RasterInput | None = None
 
@@ -115,6 +118,7 @@ class RasterSource:
             "size_bytes": self.size_bytes,
             "crs": printable(str(self.geobox.crs)),
             "acquired": self.acquired or None,
+            **({"scene": dict(self.scene)} if self.scene else {}),
         }
 
 
@@ -173,6 +177,7 @@ def read_source(
             files=tuple(sorted(local_files(name))),
             fetches=fetches,
             lossy=lossy_codec(raw),
+            scene=scene_facts(raw.tags()),
             options=options,
             raster=raster,
         )
@@ -323,7 +328,7 @@ def _place_on_grid(name: str, dataset: DatasetReader, stack: ExitStack) -> Datas
         # Without a target transform GDAL fits the polynomial of the control points; with
         # one, rasterio 1.4 ignores them. So the raster is rectified first, then read.
         dataset = _open_rectified(name, dataset, stack)
-    _check_placed(name, dataset)
+    check_placed(name, dataset)
     return dataset
 
 
@@ -359,24 +364,6 @@ def _open_rectified(name: str, dataset: DatasetReader, stack: ExitStack) -> Data
             f"{without_secrets(name)} cannot be rectified by its control points: {cleaned(error)}",
             "georeference it, for example in QGIS with Raster > Georeferencer",
         ) from error
-
-
-def _check_placed(name: str, dataset: DatasetReader) -> None:
-    if dataset.crs is None and dataset.rpcs is not None:
-        raise InputError(
-            f"{name} is placed by rational polynomials (RPC) only, which need terrain heights",
-            "orthorectify it first: gdalwarp -rpc -to RPC_DEM=dem.tif IN.tif OUT.tif",
-        )
-    if dataset.crs is None:
-        raise InputError(
-            f"{name} has no coordinate reference system",
-            f"if you know it, write it in: rio edit-info --crs EPSG:32633 {name}",
-        )
-    if dataset.transform.is_identity or dataset.transform.determinant == 0:
-        raise InputError(
-            f"{name} has a coordinate reference system but no place on the ground",
-            "georeference it, for example in QGIS with Raster > Georeferencer",
-        )
 
 
 def _odc_crs(dataset: DatasetReader) -> str:

@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,13 @@ from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.outputs import TABLES, Outputs
 from geochg.tasks.quantities import rounded_value
+from geochg.worker.areas import AreaParameters, fetch_pair, scene_collections
 from geochg.worker.calls import Call, Method
 from geochg.worker.dialogues import OpenDialogues
 from geochg.worker.parameters import (
     PairParameters,
     SeriesParameters,
+    analyze_options_of,
     check_known,
     exchanges_of,
     flag_of,
@@ -53,6 +56,9 @@ def methods() -> dict[str, Method]:
         "analyze": lambda call: analyze(call, turn),
         "ask": lambda call: ask(call, dialogues),
         "tables": tables,
+        "scene_collections": scene_collections,
+        "fetch_pair": lambda call: fetch_pair(call, listener_of(call)),
+        "analyze_area": lambda call: analyze_area(call, turn),
     }
 
 
@@ -128,13 +134,42 @@ def analyze(call: Call, turn: Lock) -> Mapping[str, Any]:
     outputs = outputs_of(call.parameters)
     from geochg.pipeline.analyze import analyze_series as run
 
+    with _taken(turn, call):
+        result = run(*series, outputs=outputs, listener=listener_of(call), cancel=call.cancel)
+    return _result_values(result)
+
+
+def analyze_area(call: Call, turn: Lock) -> Mapping[str, Any]:
+    """Fetches scenes of an area and two times, and maps what changed between them."""
+    parameters = AreaParameters.of(call.parameters, "options", "outputs")
+    options = analyze_options_of(call.parameters)
+    outputs = outputs_of(call.parameters)
+    from geochg.stac.analyze_area import analyze_area as run
+    from geochg.stac.kept_scenes import facts_of
+
+    with _taken(turn, call):
+        changes = run(
+            *parameters.place_and_times,
+            options,
+            parameters.fetching,
+            scenes=parameters.scenes,
+            outputs=outputs,
+            listener=listener_of(call),
+            cancel=call.cancel,
+        )
+    scenes = {"before": facts_of(changes.before), "after": facts_of(changes.after)}
+    return {**_result_values(changes.result), "scenes": scenes}
+
+
+@contextmanager
+def _taken(turn: Lock, call: Call) -> Iterator[None]:
+    """One turn of runs, of which one is under way at a time."""
     while not turn.acquire(timeout=_POLL_S):
         call.stop_if_cancelled()
     try:
-        result = run(*series, outputs=outputs, listener=_listener(call), cancel=call.cancel)
+        yield
     finally:
         turn.release()
-    return _result_values(result)
 
 
 def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
@@ -197,7 +232,7 @@ def _models() -> dict[str, Any]:
     return {"models": [backend.to_dict() for backend in backends()]}
 
 
-def _listener(call: Call) -> Listener:
+def listener_of(call: Call) -> Listener:
     """Passes events on, and of progress within a stage no more than anyone can see."""
     reported_s: dict[str, float] = {}
 

@@ -181,6 +181,16 @@ def exchanges_of(parameters: Mapping[str, Any], name: str) -> tuple[tuple[str, s
     return tuple((question, answer) for question, answer in value)
 
 
+def analyze_options_of(parameters: Mapping[str, Any]) -> AnalyzeOptions:
+    """The options of an analysis; files in them have absolute paths.
+
+    Raises:
+        MessageError: If they are no object, or a path is relative and no folder is named.
+        OptionError: If they make no sense.
+    """
+    return _options(parameters, RequestFolder.of(parameters))
+
+
 def _options(parameters: Mapping[str, Any], folder: RequestFolder) -> AnalyzeOptions:
     options = parameters.get("options", {})
     if not isinstance(options, Mapping):

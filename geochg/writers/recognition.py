@@ -18,8 +18,12 @@ METADATA_KEY = "geochg"
 PARQUET_SUFFIXES = (".parquet", ".geoparquet")
 """Suffixes of GeoParquet, which pyarrow reads and writes."""
 
+OBSERVATION_COLUMNS = ("place", "zone", "x", "y", "date", "valid_share")
+"""The first columns of a table of observations, by which one in CSV is known."""
+
 _HEAD_BYTES = 1 << 20
 _SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
+_PAGE = re.compile(r'<meta name="generator" content="geochg [^"<>]*">')
 _TABLE = re.compile(r"\A\| run \|")
 
 
@@ -129,9 +133,18 @@ def _has_tables_mark(path: Path) -> bool:
     return bool(_SCORES.match(head) or _TABLE.match(head))
 
 
+def _has_page_mark(path: Path) -> bool:
+    return _PAGE.search(_head(path)) is not None
+
+
 def _has_table_head(path: Path) -> bool:
-    """Whether the first line of a table names the columns of one of ours, all of them."""
+    """Whether the first line of a table names the columns of one of ours.
+
+    Of observations the first ones do: the others are those of the images.
+    """
     first_line = _head(path).partition("\n")[0].rstrip("\r")
+    if first_line.startswith(",".join(OBSERVATION_COLUMNS)):
+        return True
     heads = (ZONE_COLUMNS, FROM_TO_COLUMNS)
     series_heads = ((*PERIOD_COLUMNS, *head) for head in heads)
     return first_line in {",".join(head) for head in (*heads, *series_heads)}
@@ -158,4 +171,6 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".jsonl": _has_lines_mark,
     ".csv": _has_table_head,
     ".md": _has_tables_mark,
+    ".html": _has_page_mark,
+    ".htm": _has_page_mark,
 }

@@ -112,6 +112,18 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         """A line about the worker's answer for the log; may be empty."""
         return ""
 
+    def input_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
+        """Parameters of what is analysed, which stand first."""
+        return pair_parameters()
+
+    def input_help(self) -> str:
+        """A paragraph of the help about what is analysed."""
+        return tr(
+            "The two images may differ in CRS, resolution and extent; the area that they "
+            "share is analysed. Layers that geochg cannot open, such as web services, are "
+            "exported as a picture of the area."
+        )
+
     def recording(self, request: Mapping[str, Any]) -> AbstractContextManager[object]:
         """Keeps what is needed to go on with the request, should it end before it is done."""
         return nullcontext()
@@ -133,11 +145,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         return "\n\n".join(
             (
                 self.title_and_help()[1],
-                tr(
-                    "The two images may differ in CRS, resolution and extent; the area that they "
-                    "share is analysed. Layers that geochg cannot open, such as web services, are "
-                    "exported as a picture of the area."
-                ),
+                self.input_help(),
                 tr(
                     "geochg runs in a Python of its own; the geochg panel sets it up. Under "
                     "qgis_process, the environment variable GEOCHG_PYTHON may name it."
@@ -153,7 +161,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             if option.name in MAIN_OPTIONS
         ]
         for parameter in (
-            *pair_parameters(),
+            *self.input_parameters(),
             *main,
             *self.parameters(),
             *self._advanced_parameters(),
@@ -167,11 +175,12 @@ class PairAlgorithm(QgsProcessingAlgorithm):
     ) -> tuple[bool, str]:
         """Refuses a pair of one image before the run begins."""
         is_valid, message = super().checkParameterValues(parameters, context)
-        if is_valid and self._is_one_image(parameters, context):
+        if is_valid and self.is_one_image(parameters, context):
             return False, str(_same_image())
         return is_valid, message
 
-    def _is_one_image(self, parameters: dict[str, Any], context: QgsProcessingContext) -> bool:
+    def is_one_image(self, parameters: dict[str, Any], context: QgsProcessingContext) -> bool:
+        """Whether both images are the same one."""
         pair = [self.parameterAsRasterLayer(parameters, name, context) for name in (BEFORE, AFTER)]
         return None not in pair and image_source(pair[0]) == image_source(pair[1])
 
@@ -183,28 +192,47 @@ class PairAlgorithm(QgsProcessingAlgorithm):
     ) -> bool:
         """Reads the layers, which belong to the main thread."""
         self._json_options = _json_object(self.parameterAsString(parameters, OPTIONS, context))
+        try:
+            self.read_inputs(parameters, context)
+        except LinkError as error:
+            raise _exception(error) from error
+        return True
+
+    def read_inputs(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Reads what is analysed; called on the main thread.
+
+        Raises:
+            LinkError: If it cannot be analysed.
+        """
         before = self.parameterAsRasterLayer(parameters, BEFORE, context)
         after = self.parameterAsRasterLayer(parameters, AFTER, context)
         if before is None or after is None:
             missing = BEFORE if before is None else AFTER
             raise QgsProcessingException(self.invalidRasterError(parameters, missing))
-        if self._is_one_image(parameters, context):
-            raise QgsProcessingException(str(_same_image()))
+        if self.is_one_image(parameters, context):
+            raise _same_image()
         self._images = ImageIdentity.of(before), ImageIdentity.of(after)
-        try:
-            shared, crs = shared_extent(before, after), before.crs()
-            bounds = shared
-            if parameters.get(EXTENT):
-                # In its own CRS: one as wide as the world cannot be brought into the images'.
-                extent = self.parameterAsExtent(parameters, EXTENT, context)
-                extent_crs = self.parameterAsExtentCrs(parameters, EXTENT, context)
-                area = area_of_interest(QgsGeometry.fromRect(extent), extent_crs, shared, crs)
-                self._aoi = aoi_parameter(area, crs)
-                bounds = area.boundingBox().intersect(shared)
-            self._sources = (layer_source(before, bounds, crs), layer_source(after, bounds, crs))
-        except LinkError as error:
-            raise _exception(error) from error
-        return True
+        shared, crs = shared_extent(before, after), before.crs()
+        bounds = shared
+        if parameters.get(EXTENT):
+            # In its own CRS: one as wide as the world cannot be brought into the images'.
+            extent = self.parameterAsExtent(parameters, EXTENT, context)
+            extent_crs = self.parameterAsExtentCrs(parameters, EXTENT, context)
+            area = area_of_interest(QgsGeometry.fromRect(extent), extent_crs, shared, crs)
+            self._aoi = aoi_parameter(area, crs)
+            bounds = area.boundingBox().intersect(shared)
+        self._sources = (layer_source(before, bounds, crs), layer_source(after, bounds, crs))
+
+    def inputs(self, access: RasterAccess) -> dict[str, Any]:
+        """The worker's parameters of what is analysed; called on the algorithm's thread.
+
+        Args:
+            access: Exports layers that the worker cannot open.
+        """
+        if self._sources is None:
+            raise LinkError(tr("The images have not been read yet"))
+        before, after = (source.worker_parameter(access) for source in self._sources)
+        return {"before": before, "after": after}
 
     def processAlgorithm(
         self,
@@ -232,8 +260,6 @@ class PairAlgorithm(QgsProcessingAlgorithm):
     def _ask_worker(
         self, request: dict[str, Any], feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        if self._sources is None:
-            raise LinkError(tr("The images have not been read yet"))
         events: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
 
         def is_cancelled() -> bool:
@@ -247,10 +273,9 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         access = RasterAccess(
             self._connection, self, is_cancelled, feedback.pushWarning, allow_remote
         )
-        before, after = (source.worker_parameter(access) for source in self._sources)
+        inputs = self.inputs(access)
         client = self._connection.client(is_cancelled)
-        pair = {"before": before, "after": after}
-        answer = client.ask(self.method, {**pair, **request}, events.put, is_cancelled)
+        answer = client.ask(self.method, {**inputs, **request}, events.put, is_cancelled)
         is_cancelled()
         return answer
 

@@ -8,6 +8,7 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from geochg_qgis.algorithms.analyze import AnalyzeAlgorithm
+from geochg_qgis.algorithms.analyze_area import AnalyzeAreaAlgorithm
 from geochg_qgis.algorithms.info import InfoAlgorithm
 from geochg_qgis.algorithms.tiles import TilesAlgorithm
 from geochg_qgis.connection import Connection
@@ -16,7 +17,7 @@ _ICON = Path(__file__).parent.parent / "icons" / "geochg.svg"
 
 
 class GeochgProvider(QgsProcessingProvider):
-    """The provider of the three algorithms.
+    """The provider of the algorithms.
 
     Args:
         connection: The connection to the worker.
@@ -44,5 +45,5 @@ class GeochgProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Adds the algorithms."""
-        for algorithm in (AnalyzeAlgorithm, InfoAlgorithm, TilesAlgorithm):
+        for algorithm in (AnalyzeAlgorithm, AnalyzeAreaAlgorithm, InfoAlgorithm, TilesAlgorithm):
             self.addAlgorithm(algorithm(self._connection))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 _SHARES = {
+    "clouds": (0.0, 2.0),
+    "scenes": (2.0, 4.0),
     "shift": (0.0, 5.0),
     "survey": (5.0, 10.0),
     "tiles": (10.0, 97.0),

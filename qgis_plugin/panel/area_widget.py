@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from qgis.core import (
@@ -26,6 +27,11 @@ from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.layouts import choice_box, name_widget, row_layout
 
 OVERLAP, VIEW, SELECTION, DRAWN = "overlap", "view", "selection", "drawn"
+PAIR_KINDS = (OVERLAP, VIEW, SELECTION, DRAWN)
+"""Kinds of areas of a pair, in the order in which they are offered."""
+
+PLACE_KINDS = (VIEW, DRAWN, SELECTION)
+"""Kinds of areas that need no pair."""
 
 
 class AreaOfInterest(NamedTuple):
@@ -45,24 +51,36 @@ class AreaOfInterest(NamedTuple):
 class AreaWidget(QWidget):
     """Offers all that both images share, the map view, selected polygons, or a drawn rectangle.
 
+    Args:
+        iface: Interface of QGIS.
+        parent: Parent widget.
+        kinds: What is offered.
+        draw_name: Object name of the button that draws.
+
     Signals:
         changed: Another area was chosen.
     """
 
     changed = pyqtSignal()
 
-    def __init__(self, iface: QgisInterface, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        iface: QgisInterface,
+        parent: QWidget | None = None,
+        kinds: Sequence[str] = PAIR_KINDS,
+        draw_name: str = "GeochgDrawArea",
+    ) -> None:
         super().__init__(parent)
         self._iface = iface
-        kinds = (
-            (OVERLAP, tr("All that both share")),
-            (VIEW, tr("Map view")),
-            (SELECTION, tr("Selected polygons of the active layer")),
-            (DRAWN, tr("Drawn rectangle")),
-        )
-        self.kind = choice_box(self, kinds)
+        texts = {
+            OVERLAP: tr("All that both share"),
+            VIEW: tr("Map view"),
+            SELECTION: tr("Selected polygons of the active layer"),
+            DRAWN: tr("Drawn rectangle"),
+        }
+        self.kind = choice_box(self, [(kind, texts[kind]) for kind in kinds])
         self._draw = QPushButton(tr("Draw"), self)
-        name_widget(self._draw, "GeochgDrawArea", tr("Draw"), tr("Draws a rectangle on the map"))
+        name_widget(self._draw, draw_name, tr("Draw"), tr("Draws a rectangle on the map"))
         self._draw.setVisible(False)
         row_layout(self.kind, self._draw, parent=self)
         self._drawn: QgsRectangle | None = None
@@ -95,6 +113,14 @@ class AreaWidget(QWidget):
             return AreaOfInterest(None, shared, crs)
         area = area_of_interest(*self._geometry(kind), shared, crs)
         return AreaOfInterest(aoi_parameter(area, crs), area.boundingBox().intersect(shared), crs)
+
+    def place(self) -> str:
+        """The chosen area as the worker takes it, of no pair.
+
+        Raises:
+            LinkError: If nothing is drawn or selected.
+        """
+        return aoi_parameter(*self._geometry(self.kind.currentData()))
 
     def draw(self) -> None:
         """Lets the user draw a rectangle on the map."""

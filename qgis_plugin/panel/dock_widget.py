@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from qgis.core import QgsProject, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
@@ -24,7 +24,7 @@ from geochg_qgis.layers.result_groups import dissolve_empty_groups
 from geochg_qgis.layers.result_registry import ResultRegistry
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.main_thread import single_shot_timer
-from geochg_qgis.panel.area_widget import AreaWidget
+from geochg_qgis.panel.area_widget import OVERLAP, SELECTION, AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
 from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
@@ -37,8 +37,10 @@ from geochg_qgis.panel.review_copier import ReviewCopier
 from geochg_qgis.panel.run_controller import RunController, result_summary
 from geochg_qgis.panel.run_plan import RunPlan
 from geochg_qgis.panel.run_widget import RunWidget
+from geochg_qgis.panel.scenes_dialog import ScenesDialog
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
+from geochg_qgis.panel.tables_dialog import TablesDialog
 from geochg_qgis.panel.waiting_runs_widget import WaitingRunsWidget
 from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
@@ -88,6 +90,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.worker = WorkerWidget(connection, self.setup_note, self)
         self.tabs = QTabWidget(self)
         self.setup: SetupDialog | None = None
+        self.tables: TablesDialog | None = None
+        self.scenes: ScenesDialog | None = None
         self._describe_task: BackgroundTask | None = None
         self.estimates = RunEstimates()
         self._describe_later = single_shot_timer(self, _DESCRIBE_MS, self.describe)
@@ -160,6 +164,30 @@ class GeochgDockWidget(QgsDockWidget):
         self.setup.raise_()
         return self.setup
 
+    def open_tables(self) -> TablesDialog:
+        """Opens the sums of the result whose changes are listed."""
+        if self.tables is None:
+            window = self._iface.mainWindow()
+            self.tables = TablesDialog(self._connection, lambda: self.changes.layer, window)
+        self.tables.open_result()
+        return self.tables
+
+    def open_scenes(self) -> ScenesDialog:
+        """Opens the dialog that fetches scenes of a place and two months."""
+        if self.scenes is None:
+            self.scenes = ScenesDialog(self._iface, self._connection, self._iface.mainWindow())
+            self.scenes.fetched.connect(self._run_scenes)
+        self.scenes.show()
+        self.scenes.raise_()
+        return self.scenes
+
+    def _run_scenes(self, before: QgsRasterLayer, after: QgsRasterLayer, kind: str) -> None:
+        """Begins a run of two scenes that were fetched, on the area of that kind."""
+        self.pair.choose(before, after)
+        # The scenes reach as far as the area; of polygons, they are its bounds.
+        self.area.choose(SELECTION if kind == SELECTION else OVERLAP)
+        self.run()
+
     def close_down(self) -> None:
         """Stops all tasks and removes what is drawn from the map."""
         self._describe_later.stop()
@@ -172,7 +200,14 @@ class GeochgDockWidget(QgsDockWidget):
         self.changes.close_down()
         self.ask.close_down()
         # They belong to the window, which goes on without the panel.
-        for dialog in (self.setup, self.options.model_choice.dialog):
+        if self.scenes is not None:
+            self.scenes.close_down()
+        for dialog in (
+            self.setup,
+            self.tables,
+            self.options.model_choice.dialog,
+            self.scenes,
+        ):
             if dialog is not None:
                 dialog.reject()
                 dialog.deleteLater()
@@ -282,6 +317,7 @@ class GeochgDockWidget(QgsDockWidget):
             widget.changed.connect(self._describe_later.start)
             widget.changed.connect(self.estimates.forget)
             widget.changed.connect(self.ask.show_subject)
+        self.pair.scenes_wanted.connect(self.open_scenes)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.run_widget.run.connect(self.run)
         self.run_widget.cancel.connect(self.cancel)
@@ -300,6 +336,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
+        self.changes.tables.clicked.connect(lambda _: self.open_tables())
         self.copier.done.connect(self._show_copy)
         self.copier.failed.connect(self.messages.show_error)
         self.options.failed.connect(self.messages.show_error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QFormLayout, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QWidget
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import holds_place
@@ -21,10 +21,12 @@ class PairWidget(QWidget):
     Signals:
         changed: Another layer was chosen.
         swapped: The layers are about to change places.
+        scenes_wanted: The user wants to fetch scenes of a place and two months.
     """
 
     changed = pyqtSignal()
     swapped = pyqtSignal()
+    scenes_wanted = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,10 +38,17 @@ class PairWidget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addRow(tr("&Before"), self.before)
         layout.addRow(tr("A&fter"), self.after)
-        layout.addRow("", swap)
+        fetch = QPushButton(tr("Place and &two months") + "…", self)
+        tip = tr("Fetch satellite scenes of a place and two months, and run")
+        name_widget(fetch, "GeochgPlace", tr("Place and two months"), tip)
+        buttons = QHBoxLayout()
+        buttons.addWidget(swap)
+        buttons.addWidget(fetch, 1)
+        layout.addRow("", buttons)
         self._is_chosen = False
         self._guess_timer = single_shot_timer(self, 0, self.guess)
         swap.clicked.connect(self._swap)
+        fetch.clicked.connect(self.scenes_wanted)
         for box in (self.before, self.after):
             box.activated.connect(self._keep_choice)
             box.layerChanged.connect(lambda _: self.changed.emit())
@@ -70,6 +79,12 @@ class PairWidget(QWidget):
         """Whether the chosen layers reach to a place, given longitude and latitude in degrees."""
         layers = [layer for layer in self.layers() if layer is not None]
         return all(holds_place(layer, lon, lat) for layer in layers)
+
+    def choose(self, before: QgsRasterLayer, after: QgsRasterLayer) -> None:
+        """Chooses two layers of the project, which stay chosen."""
+        self._is_chosen = True
+        self.before.setLayer(before)
+        self.after.setLayer(after)
 
     def guess(self) -> None:
         """Chooses the likeliest pair, unless the user chose one that is still in the project."""

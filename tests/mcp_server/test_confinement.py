@@ -16,7 +16,7 @@ import shapely
 from rasters import ORIGIN, UTM
 
 from geochg.errors import GeochgError, InputError
-from geochg.mcp_server.arguments import option_schemas, options_of
+from geochg.mcp_server.arguments import map_options, options_of
 from geochg.mcp_server.grants import Grants
 from geochg.options import AnalyzeOptions
 
@@ -129,6 +129,14 @@ def test_links_out_of_the_folders_are_refused(grants, folder, outside):
     assert grants.raster("inner.tif") == str((folder / "a.tif").resolve())
     listed = [path.name for path in grants.folders.files((".tif",), 10)]
     assert listed == ["a.tif", "b.tif"]
+
+
+@needs_links
+@pytest.mark.parametrize("ending", [".journal", "-wal", ".journal-journal"])
+def test_links_where_a_run_writes_beside_its_output_are_refused(grants, folder, outside, ending):
+    (folder / f"c.gpkg{ending}").symlink_to(outside.parent / "made")
+    with pytest.raises(InputError, match="leads out of the folders"):
+        grants.folders.new_file("c.gpkg")
 
 
 @needs_links
@@ -288,7 +296,7 @@ def test_zones_are_files_in_the_folders(grants, areas, outside):
 
 
 def test_options_that_name_files_are_offered_with_a_check_only(grants):
-    offered = set(option_schemas("analyze", grants))
+    offered = set(map_options("analyze").schemas(grants))
     paths = {spec.name for spec in AnalyzeOptions.specs() if spec.facts.is_path}
     assert offered & paths == set()
     files = {s.name for s in AnalyzeOptions.specs() if s.facts.metavar.startswith("FILE")}

@@ -26,5 +26,6 @@ def catalog(stac_root, request, monkeypatch, tmp_path):
     """An empty catalogue; the settings of whoever runs the tests count for nothing."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.setenv("APPDATA", str(tmp_path / "settings"))
+    monkeypatch.setenv("HOME", str(tmp_path))
     root, port = stac_root
     return CatalogFolder(root, f"case{len(list(root.iterdir()))}", port)

@@ -13,7 +13,6 @@ from geochg.stac.cloud_masks import (
     SNOW,
     cloud_classes,
     margin_of,
-    mask_of_classes,
     quality_band,
     shares,
     with_margin,
@@ -184,7 +183,6 @@ def test_a_mask_of_ones_own_is_read_by_its_classes_or_bits():
     values = np.array([[0, 1, 2, 255]], np.uint8)
     table = MaskTable("mask", clear=(1,), nodata=255)
     assert cloud_classes(values, table).tolist() == [[CLOUD, CLEAR, CLOUD, NO_DATA]]
-    assert mask_of_classes(values, table).tolist() == [[False, True, False, False]]
     table = MaskTable("mask", hidden_bits=(0, 2))
     loaded = np.array([[2, 1, 6, np.nan]], np.float32)
     assert cloud_classes(loaded, table).tolist() == [[CLEAR, CLOUD, CLOUD, NO_DATA]]

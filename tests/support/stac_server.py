@@ -27,6 +27,10 @@ _lock = threading.Lock()
 
 
 class StacHandler(http.server.SimpleHTTPRequestHandler):
+    # Headers and content are sent at once; else each answer waits for an acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
     def do_HEAD(self):
         self.answer(None)
 
@@ -77,10 +81,11 @@ class StacHandler(http.server.SimpleHTTPRequestHandler):
         settings = json.loads((folder / "api.json").read_text())
         collections = json.loads((folder / "collections.json").read_text())
         if path == "":
-            links = [{"rel": "data", "href": f"{root}/collections"}]
+            links = [{"rel": name, "href": root} for name in ("self", "root")]
+            links.append({"rel": "data", "href": f"{root}/collections"})
             for method in settings["methods"]:
                 link = {"rel": "search", "href": f"{root}/search", "method": method}
-                links.append(link)
+                links.append({**link, "type": "application/geo+json"})
             self.send_json({**_ROOT, "id": folder.name, "links": links})
         elif path == "collections":
             self.send_json({"collections": collections, "links": []})

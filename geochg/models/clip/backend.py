@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,7 @@ from geochg.records import (
 if TYPE_CHECKING:
     from geochg.models.clip.encoder import Encoder
     from geochg.models.clip.moves import TileMoves
+    from geochg.models.date_cover import DateCover
 
 
 class ClipModel(ChangeModel[ClipOptions]):
@@ -203,6 +204,12 @@ class ClipModel(ChangeModel[ClipOptions]):
     def describe(self, tiles: Sequence[Tile], questions: SceneQuestions) -> list[TileAnswers]:
         """Tells the labels of tiles of a single image; see `ChangeModel.describe`."""
         return SceneLabels(self.encoder, self.classes).answer(tiles, questions)
+
+    def date_covers(
+        self, facts: PairFacts, sample: Sequence[Tile], tiles: Iterable[Tile]
+    ) -> Iterator[DateCover]:
+        """Tells the land cover of tiles of one image; see `LandCoverModel.date_covers`."""
+        return map(self._dense.date_cover, tiles)
 
     def _answer(self, tile: Tile, moves: TileMoves, question: Question) -> Answer:
         outlines = moves.outlines(self.options.presence_threshold)

@@ -7,10 +7,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.errors import RunError
+from geochg.models.chat.dialogue import NUMBERLESS
 from geochg.models.clip.calibration import LogitSample, PairCalibration
 from geochg.models.clip.kinds import LandKinds
 from geochg.models.clip.moves import TileMoves
 from geochg.models.clip.windows import WindowBox, joined_map, window_boxes
+from geochg.models.date_cover import DateCover
 from geochg.models.images import filled
 from geochg.records import PixelWindow, Tile
 
@@ -99,6 +102,20 @@ class DenseTiles:
         new_tiles = [tile for tile, item in zip(tiles, survey_items, strict=True) if item is None]
         encodings = iter(self._encoded(new_tiles))
         return [self._moves(item or next(encodings)) for item in survey_items]
+
+    def date_cover(self, tile: Tile) -> DateCover:
+        """The land cover of a tile of one date, of the likeliest kind at each pixel.
+
+        Raises:
+            RunError: If the encoder gives no numbers.
+        """
+        boxes, shape = self._boxes(tile), tile.valid.shape
+        windows = [filled(tile.before[:, *box.slices], tile.valid[box.slices]) for box in boxes]
+        likenesses = self.encoder.likenesses(windows)
+        if not np.isfinite(likenesses).all():
+            raise RunError(f"no land cover: {NUMBERLESS}", "use another --dtype or --device")
+        logits = joined_map(likenesses, boxes, (shape[0], shape[1]))
+        return DateCover(self.kinds.covers[logits.argmax(axis=0)], np.zeros(shape, np.bool_))
 
     def _known(self, tile: Tile) -> _Encoded | None:
         """What the survey kept of a tile, which is let go."""

@@ -18,8 +18,14 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
+from geochg.models.deltavlm.date_cover import date_covers
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
-from geochg.models.deltavlm.loading import check_folder, export_fingerprint, open_model
+from geochg.models.deltavlm.loading import (
+    check_folder,
+    export_fingerprint,
+    open_model,
+    weights_dtype,
+)
 from geochg.models.deltavlm.options import DeltaVLMOptions, Precision
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.language import LanguageRunner, run_dialogues, turn_prompt
@@ -52,13 +58,9 @@ from geochg.records import (
 )
 
 if TYPE_CHECKING:
-    import torch
-
+    from geochg.models.date_cover import DateCover
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
-
-LARGE_PARAMETERS = 1_000_000_000
-"""Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
 
 
 class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
@@ -168,7 +170,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             return cls(vision, load_language, options, identity)
         device = torch_device(device)
         size_bytes = sum(path.stat().st_size for path in files)
-        model, processor = open_model(folder, _dtype(device, size_bytes), device)
+        model, processor = open_model(folder, weights_dtype(device, size_bytes), device)
         if options.adapter:
             model = apply_adapter(model, options.adapter, merge=True).eval()
             if sentence := read_sentence(adapter_folder(options.adapter)):
@@ -195,6 +197,13 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if self.detector is not None and tiles:
             with self._first_use.guard("survey"):
                 self.scene = self.detector.survey(tiles, self._resolution_m, self._infrared)
+
+    def date_covers(
+        self, facts: PairFacts, sample: Sequence[Tile], tiles: Iterable[Tile]
+    ) -> Iterator[DateCover]:
+        """Tells the land cover of tiles of one image; see `LandCoverModel.date_covers`."""
+        if self.detector is not None:
+            yield from date_covers(self.detector, facts, sample, tiles)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -389,12 +398,3 @@ def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> La
     from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
 
     return TorchLanguage(*open_model(folder, torch.float32, "cpu"), dict(settings))
-
-
-def _dtype(device: str, size_bytes: int) -> torch.dtype:
-    import torch
-
-    large = size_bytes > 2 * LARGE_PARAMETERS
-    if not (large and device.startswith("cuda")):
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -34,6 +34,9 @@ PARTS = ("vision_config", "qformer_config", "text_config")
 
 _CLASS = re.compile(r"[^\W\d_][\w -]{0,39}")
 
+LARGE_PARAMETERS = 1_000_000_000
+"""Models above this run in half precision on a GPU; smaller ones give the same everywhere."""
+
 HINT = "a model folder is made by `geochg models convert deltavlm` or by training"
 
 
@@ -170,3 +173,13 @@ def _check_stride(model: DeltaVLMForConditionalGeneration, folder: Path) -> None
             f"encoder's finest map has a pixel for {stride_px} pixels of an image",
             HINT,
         )
+
+
+def weights_dtype(device: str, size_bytes: int) -> torch.dtype:
+    """The number type in which weights of a size run on a device."""
+    import torch
+
+    large = size_bytes > 2 * LARGE_PARAMETERS
+    if not (large and device.startswith("cuda")):
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -1,0 +1,131 @@
+"""`geochg series`: many dates of one place in, the places that left their usual course out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from geochg.timeseries.options import SeriesOptions
+from geochg.writers.layers import LAYER_SUFFIXES
+
+from .pair_options import named_values
+from .shared_options import field_options, json_option, output_option, path_option
+from .terminal import echo
+from .tile_interrupts import stop_on_interrupt
+
+if TYPE_CHECKING:
+    from geochg.timeseries.series import SeriesResult
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@output_option(f"The layer of breaks: {', '.join(LAYER_SUFFIXES)}.")
+@path_option(
+    "--observations", "What was observed, a row for each place and date.", "FILE.csv|.parquet"
+)
+@path_option("--plots", "A plot of each zone, or of each feature, as PNG.", "FOLDER")
+@field_options(SeriesOptions)
+@json_option("what was done")
+@click.pass_context
+def series(
+    ctx: click.Context,
+    /,
+    images: tuple[str, ...],
+    output: Path | None,
+    observations: Path | None,
+    plots: Path | None,
+    as_json: bool,
+    **_: Any,  # noqa: ANN401
+) -> None:
+    """Find the places that left their usual course in a series of IMAGES, and when.
+
+    The images are of one place and may be given in any order; each date is read after the other.
+    Of each block of pixels, or of each zone, the course of its indices or bands over the years is
+    learnt, and a place breaks where several dates in a row leave it.
+
+    \b
+    Examples:
+      geochg series 2015/*.tif 2016/*.tif -o breaks.gpkg
+      geochg series *.tif -o breaks.geojson --zones parcels.gpkg --zone-name parcel
+      geochg series *.tif -o breaks.gpkg --block 1 --no-land-cover --observations ndvi.parquet
+      geochg series 1990.tif 2000.tif 2010.tif ... -o breaks.gpkg --bands red=1,nir=2 --watch ndvi
+    """
+    if output is None and observations is None and plots is None:
+        raise click.UsageError("nothing to write: add -o/--output, --observations or --plots")
+    options = _options(ctx)
+
+    from geochg.timeseries.outputs import SeriesOutputs
+    from geochg.timeseries.series import series as run
+
+    from .progress import showing_progress
+
+    outputs = SeriesOutputs(output, observations, plots)
+    with showing_progress() as listener, stop_on_interrupt() as cancel:
+        result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
+    echo(_as_json(result) if as_json else "\n".join(_in_words(result)))
+
+
+def _options(ctx: click.Context) -> SeriesOptions:
+    """The options that were given by hand."""
+    values = {}
+    for spec in SeriesOptions.specs():
+        if ctx.get_parameter_source(spec.name) is ParameterSource.COMMANDLINE:
+            value = ctx.params[spec.name]
+            values[spec.name] = named_values(value) if spec.type == "object" else value
+    return SeriesOptions.from_dict(values)
+
+
+def _as_json(result: SeriesResult) -> str:
+    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
+    features = {"count": len(result.features), "area_m2": _area_m2(result)}
+    facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    return json.dumps(facts, allow_nan=False)
+
+
+def _area_m2(result: SeriesResult) -> float:
+    """Area of the features that broke."""
+    from geochg.tasks.quantities import rounded_value
+
+    is_broken = result.features["status"] == "break"
+    return rounded_value(float(result.features["area_m2"][is_broken].sum()), 1)
+
+
+def _in_words(result: SeriesResult) -> Iterator[str]:
+    """What was found, and how good each date is."""
+    from geochg.tasks.quantities import listed_area
+
+    yield from map(str, result.outputs.paths())
+    facts = result.metadata["series"]
+    dates, status = facts["dates"], facts["status"]
+    watching = facts["watching"]
+    yield (
+        f"{len(dates)} dates, {dates[0]['date']} to {dates[-1]['date']}; {watching['count']:,} "
+        f"{watching['places']}, watched by {', '.join(facts['watched'])}"
+    )
+    broken = status.get("break", 0)
+    others = ", ".join(f"{count:,} {name}" for name, count in status.items() if name != "break")
+    yield (
+        f"{broken:,} left their usual course, on {listed_area(_area_m2(result))} in "
+        f"{int((result.features['status'] == 'break').sum()):,} features"
+        + (f"; {others}" if others else "")
+    )
+    coverage = facts["scores"]["coverage"]
+    if coverage is not None:
+        yield (
+            f"  {coverage:.1%} of {facts['scores']['forecasts']:,} held-out values lay in their "
+            "95 % interval"
+        )
+    for date in dates:
+        yield f"  {date['date']}: {_quality(date)}"
+
+
+def _quality(date: dict[str, Any]) -> str:
+    text = f"{date['valid_share']:.0%} seen"
+    if date["cloud_share"] is not None:
+        text += f", {date['cloud_share']:.0%} cloud, shadow or snow"
+    return f"{text}, no place counts" if date["empty"] else text

@@ -1,0 +1,86 @@
+"""The files that a series writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from geochg.errors import InputError, OptionError
+from geochg.extras import require_packages
+from geochg.files.new_files import check_file_name
+from geochg.timeseries.observation_table import TABLE_SUFFIXES
+from geochg.timeseries.options import BREAKS_LAYER, SeriesOptions
+from geochg.writers.checks import Output, check_existing, check_outputs
+from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
+
+
+@dataclass(frozen=True)
+class SeriesOutputs:
+    """The files that a series writes; each is optional.
+
+    Attributes:
+        features: The layer of breaks; its suffix chooses the format.
+        observations: The table of what was observed, CSV or Parquet.
+        plots: A folder of one PNG a zone, or a feature; it is new, or holds plots of geochg.
+
+    Raises:
+        OptionError: If an output is no path; texts are taken as paths.
+    """
+
+    features: Path | None = None
+    observations: Path | None = None
+    plots: Path | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            path = getattr(self, field.name)
+            if not isinstance(path, str | os.PathLike | None):
+                raise OptionError(
+                    f"the output {field.name} cannot be a {type(path).__name__}", "give a path"
+                )
+            object.__setattr__(self, field.name, None if path is None else Path(path))
+
+    def paths(self) -> list[Path]:
+        """The files and the folder that were asked for."""
+        paths = (self.features, self.observations, self.plots)
+        return [path for path in paths if path is not None]
+
+    def check(self, inputs: Iterable[str], options: SeriesOptions) -> None:
+        """Refuses outputs that could not be written at the end, or not without loss.
+
+        Args:
+            inputs: Names of all files that the run reads.
+            options: Options that name the layer, and say what may be replaced.
+
+        Raises:
+            InputError: As `check_outputs`, or if the plots cannot lie where they shall.
+            OptionError: If a suffix is not known, or a format has no place for a layer's name.
+        """
+        for path in self.paths():
+            check_file_name(path)
+        wanted_files = []
+        if self.features is not None:
+            wanted_files.append(Output(self.features, LAYER_SUFFIXES, options.layer))
+        if self.observations is not None:
+            wanted_files.append(Output(self.observations, TABLE_SUFFIXES))
+        check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
+        is_named = self.features is not None and self.features.suffix.lower() in NAMED_SUFFIXES
+        if options.layer != BREAKS_LAYER and not is_named:
+            raise OptionError(
+                f"there is no place for the layer name {options.layer!r}",
+                f"leave out --layer, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
+            )
+        if self.plots is not None:
+            _check_plots(self.plots, overwrite=options.overwrite)
+
+
+def _check_plots(folder: Path, *, overwrite: bool) -> None:
+    require_packages("series", "matplotlib")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file", "name a folder for the plots")
+    if not folder.resolve().parent.is_dir():
+        raise InputError(f"the folder {folder.resolve().parent} does not exist", "create it first")
+    for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.png")):
+        check_existing(Output(path, ()), overwrite=overwrite)
