@@ -15,7 +15,7 @@ from geochg.options import AnalyzeOptions
 from geochg.report.changes import REJECTED
 from geochg.report.contents import DatedPicture, ReportContents
 from geochg.report.metadata_text import sources_of
-from geochg.report.of_run import alignments_of, grid_of, options_of, title_of
+from geochg.report.of_run import alignments_of, options_of, title_of
 from geochg.report.page import report_page
 from geochg.report.pictures import picture_name, pictures_of
 from geochg.report.write import check_report
@@ -24,7 +24,7 @@ from geochg.tiling.footprints import lonlat_box
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.series_dates import with_given_dates
 from geochg.tiling.source import RasterSource, read_source
-from geochg.writers.layer_metadata import read_metadata
+from geochg.writers.layer_metadata import grid_of, read_metadata
 from geochg.writers.staging import write_output
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def report_layer(
     zones: DataFrame | None = None,
     overwrite: bool = False,
     step: Callable[[], None] = lambda: None,
+    may_read: Callable[[str], bool] = lambda name: True,
 ) -> LayerReport:
     """Writes the report of a layer.
 
@@ -71,6 +72,8 @@ def report_layer(
         zones: The table of zones that stands in the report; None for none.
         overwrite: Whether a file may be replaced that geochg did not write.
         step: Called between parts of the work; may raise to stop.
+        may_read: Whether an image that the layer names may be opened; of those in `images` it is
+            not asked.
 
     Raises:
         InputError: If the layer is none of geochg's, an image that was named cannot be used or
@@ -87,7 +90,7 @@ def report_layer(
         )
     check_report(path, [Path(name.file), *map(Path, (images or {}).values())], overwrite=overwrite)
     frame = _features(name, with_rejected=with_rejected)
-    images_found = _FoundImages(metadata, Path(name.file), grid, images or {})
+    images_found = _FoundImages(metadata, Path(name.file), grid, images or {}, may_read)
     contents = ReportContents(
         title=title or title_of(metadata),
         frames=lambda: [frame],
@@ -109,8 +112,9 @@ def _features(name: LayerName, *, with_rejected: bool) -> GeoDataFrame:
         InputError: If they cannot be read or are none of a map.
     """
     subset = f"|subset={name.subset}" if name.subset else ""
-    has_name = Path(name.file).suffix.lower() == ".gpkg"
-    frame = read_layer(f"{name.file}|layername={name.layer}{subset}" if has_name else name.file)
+    is_package = Path(name.file).suffix.lower() == ".gpkg"
+    layer_part = f"|layername={name.layer}" if is_package else ""
+    frame = read_layer(f"{name.file}{layer_part}{subset}")
     shown_name = without_secrets(name.file)
     if getattr(frame, "crs", None) is None:
         raise InputError(
@@ -134,6 +138,7 @@ class _FoundImages:
         layer: Its file.
         grid: The grid of its run.
         named_images: Images by the number of their date, as the user names them.
+        may_read: Whether one of the others may be opened.
     """
 
     def __init__(
@@ -142,7 +147,9 @@ class _FoundImages:
         layer: Path,
         grid: GeoBox,
         named_images: Mapping[int, str],
+        may_read: Callable[[str], bool],
     ) -> None:
+        self._may_read = may_read
         self._metadata, self._folder, self._grid = metadata, layer.resolve().parent, grid
         self._sources = [source for _, source in sources_of(metadata)]
         count = len(self._sources)
@@ -211,8 +218,9 @@ class _FoundImages:
         # What is no file here, such as a network share, is not asked because a layer names it.
         paths = [] if _leads_away(file) else [self._folder / file]
         for path in dict.fromkeys([*paths, self._folder / picture_name(file)]):
-            if file and _is_file(path):
-                yield name.replace(file, str(path))
+            candidate = name.replace(file, str(path))
+            if file and _is_file(path) and self._may_read(candidate):
+                yield candidate
 
     def _check_place(self, source: RasterSource) -> None:
         """Refuses an image of another place."""

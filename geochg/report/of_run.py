@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from affine import Affine
 from odc.geo.geobox import GeoBox
-from pyproj.exceptions import CRSError
 
 from geochg.errors import InputError, OptionError
 from geochg.options import AnalyzeOptions
@@ -20,8 +18,6 @@ from geochg.tiling.source import RasterSource
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from pandas import DataFrame
-
-_MOST_SIDE_PX = 10**8
 
 
 def contents_of_run(
@@ -95,20 +91,6 @@ def _sum_of_shifts(
         return first or second
     sums = {name: first[name] + second[name] for name in ("dx_px", "dy_px")}
     return {**second, **sums, "field": None}
-
-
-def grid_of(metadata: Mapping[str, Any]) -> GeoBox | None:
-    """The grid that metadata tells; None where it does not tell one."""
-    grid = metadata.get("grid")
-    try:
-        if not isinstance(grid, Mapping):
-            return None
-        shape = int(grid["height_px"]), int(grid["width_px"])
-        transform = Affine(*(float(value) for value in grid["transform"]))
-        is_usable = all(0 < side < _MOST_SIDE_PX for side in shape) and transform.determinant != 0
-        return GeoBox(shape, transform, str(grid["crs"])) if is_usable else None
-    except (KeyError, TypeError, ValueError, OverflowError, CRSError):
-        return None
 
 
 def options_of(metadata: Mapping[str, Any]) -> AnalyzeOptions:

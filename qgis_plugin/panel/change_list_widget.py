@@ -80,6 +80,7 @@ class ChangeListWidget(QWidget):
         self.table = ChangeTableWidget(self.model, self)
         self.detail = ChangeDetailWidget(self)
         self.count, self.tables = plain_label(self), QPushButton(tr("Tables…"), self)
+        self.report = QPushButton(tr("Report"), self)
         self.outlines = ChangeOutlines(iface.mapCanvas(), self)
         self.review = ReviewController(self)
         self.shapes = ShapeController(iface, self.review, show_error, self)
@@ -234,10 +235,11 @@ class ChangeListWidget(QWidget):
             form.addRow(label, row)
         self.buttons, grid = self.commands.buttons(self)
         filters = row_layout(self.filter, self.states)
-        items = (form, filters, self.table, self.detail, row_layout(self.count, self.tables), grid)
+        counts = row_layout(self.count, self.tables, self.report)
+        items = (form, filters, self.table, self.detail, counts, grid)
         column_layout(self, *items, tallest=self.table)
         above = (self.results, self.swipe, self.confidence.slider, self.filter, self.states)
-        widgets = (*above, self.table, self.tables, *self.buttons.values())
+        widgets = (*above, self.table, self.tables, self.report, *self.buttons.values())
         for former, widget in zip(widgets, widgets[1:]):
             QWidget.setTabOrder(former, widget)
 
@@ -250,6 +252,7 @@ class ChangeListWidget(QWidget):
             (self.states, "States", tr("Shown changes"), tr("List only changes of one state")),
             (self.table, "Table", tr("Changes"), tr("The changes; keys as in the menu")),
             (self.tables, "Tables", tr("Tables"), tr("Sums of the changes, also by zone")),
+            (self.report, "Report", tr("Report"), tr("Makes a page of the result and opens it")),
             (self.count, "Count", tr("Number of changes"), tr("How many changes are listed")),
         ):
             name_widget(widget, f"GeochgChanges{name}", label, tip)
@@ -358,7 +361,8 @@ class ChangeListWidget(QWidget):
         enabled |= {"next": has_layer, "draw": has_layer}
         enabled |= {"undo": self.review.stack.can_undo, "redo": self.review.stack.can_redo}
         self.commands.set_enabled(enabled)
-        self.tables.setEnabled(has_layer)
+        for button in (self.tables, self.report):
+            button.setEnabled(has_layer)
 
     def _open_menu(self, point: QPoint) -> None:
         self.commands.menu.popup(self.table.viewport().mapToGlobal(point))

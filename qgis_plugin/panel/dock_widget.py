@@ -33,6 +33,7 @@ from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_choice import PairChoice
 from geochg_qgis.panel.pair_widget import PairWidget
+from geochg_qgis.panel.report_controller import ReportController
 from geochg_qgis.panel.review_copier import ReviewCopier
 from geochg_qgis.panel.run_controller import RunController, result_summary
 from geochg_qgis.panel.run_plan import RunPlan
@@ -68,7 +69,7 @@ class GeochgDockWidget(QgsDockWidget):
         super().__init__("geochg", iface.mainWindow())
         self.setObjectName("GeochgDock")
         self._iface, self._connection = iface, connection
-        self.copier = ReviewCopier(self)
+        self.copier, self.reports = ReviewCopier(self), ReportController(connection, self)
         self.messages = MessageController(iface, self.open_setup, self.copier.copy)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
         self.options, self.run_widget = OptionsWidget(connection, self.pair, self), RunWidget(self)
@@ -196,6 +197,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.worker.close_down()
         self.runs.close_down()
         self.copier.close_down()
+        self.reports.close_down()
         self.interrupted.close_down()
         self.changes.close_down()
         self.ask.close_down()
@@ -281,6 +283,11 @@ class GeochgDockWidget(QgsDockWidget):
         self.changes.show_layer(layer)
         self._iface.setActiveLayer(layer)
 
+    def _show_report(self, path: str, notes: list[str]) -> None:
+        self.messages.show_success(tr("The report is {}").format(path))
+        for note in notes:
+            self.messages.show_warning(note)
+
     def _show_running(self, plan: RunPlan) -> None:
         # What was done before a run was resumed tells nothing of its time.
         self.estimates.begin(None if plan.options.get("resume") else plan.expectation)
@@ -337,6 +344,9 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
         self.changes.tables.clicked.connect(lambda _: self.open_tables())
+        self.changes.report.clicked.connect(lambda _: self.reports.make(self.changes.layer))
+        self.reports.done.connect(self._show_report)
+        self.reports.failed.connect(self._show_failure)
         self.copier.done.connect(self._show_copy)
         self.copier.failed.connect(self.messages.show_error)
         self.options.failed.connect(self.messages.show_error)

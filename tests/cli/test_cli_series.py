@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from drawn_series import DAYS, drawn_series
+from drawn_steps import DAYS, drawn_series
 
 pytestmark = pytest.mark.usefixtures("marker_plugin")
 FEW = ["--model", "marker", "--tile-size", "64", "--overlap", "16", "--align", "off"]

@@ -206,7 +206,12 @@ def test_what_makes_no_sense_is_said(provider, images, tmp_path, changed, names)
 
 def test_every_algorithm_has_help_and_so_has_each_of_its_parameters(provider):
     algorithms = provider.algorithms()
-    assert sorted(each.name() for each in algorithms) == ["analyze", "info", "tiles"]
+    assert sorted(each.name() for each in algorithms) == [
+        "analyze",
+        "analyze_area",
+        "info",
+        "tiles",
+    ]
     for algorithm in algorithms:
         assert algorithm.displayName()
         help_text = algorithm.shortHelpString()
