@@ -6,7 +6,7 @@ DATES = np.datetime64("2020-01-05") + 15 * np.arange(73)
 YEARS = (DATES - DATES[0]).astype(float) / 365.25
 
 
-def drawn_series(
+def seasonal_places(
     places=200, features=1, *, noise=0.05, amplitude=0.2, correlation=0.0, seen=1.0, seed=0
 ):
     """Three years of two weeks each, (places, 73, features), with a season of its own for each.
