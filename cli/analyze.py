@@ -21,6 +21,9 @@ from .tile_interrupts import stop_on_interrupt
 if TYPE_CHECKING:
     from geochg.pipeline.analyze import ChangeResult
 
+_NOTHING_TO_WRITE = (
+    "nothing to write: add -o/--output, --tiles, --heatmap, --table, --zones-table or --report"
+)
 _MOST_ZONES = 10
 """Most zones that are told in words."""
 
@@ -35,6 +38,9 @@ _MOST_ZONES = 10
     "PATH.csv",
 )
 @path_option("--zones-table", "Numbers and areas of changes by zone; see --zones.", "PATH.csv")
+@path_option(
+    "--report", "A page that shows the changes on both images, to open in a browser.", "PATH.html"
+)
 @pair_options("analyze")
 @area_options
 @path_option(
@@ -53,6 +59,7 @@ def analyze(
     heatmap: Path | None,
     table: Path | None,
     zones_table: Path | None,
+    report: Path | None,
     save_options: Path | None,
     as_json: bool,
     **_: Any,  # noqa: ANN401
@@ -66,6 +73,7 @@ def analyze(
     Examples:
       geochg analyze before.tif after.tif -o changes.geojson
       geochg analyze before.tif after.tif -o changes.gpkg --min-area 100 --heatmap change.tif
+      geochg analyze before.tif after.tif -o changes.gpkg --report changes.html
       geochg analyze before.tif after.tif -o water.geojson --classes water --aoi district.gpkg
       geochg analyze before.tif after.tif -o project.gpkg --layer changes_2024 --tiles project.gpkg
       geochg analyze before.tif after.tif -o changes.gpkg --zones parcels.gpkg --zones-table z.csv
@@ -79,11 +87,9 @@ def analyze(
       geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 \\
           --collection sentinel-2-l2a -o changes.geojson
     """
-    wanted_files = (output, tiles, heatmap, table, zones_table)
+    wanted_files = (output, tiles, heatmap, table, zones_table, report)
     if all(path is None for path in wanted_files):
-        raise click.UsageError(
-            "nothing to write: add -o/--output, --tiles, --heatmap, --table or --zones-table"
-        )
+        raise click.UsageError(_NOTHING_TO_WRITE)
     options = options_of(ctx)
     request = area_request(ctx, images, options)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @output_option(f"The layer of labelled ground: {', '.join(LAYER_SUFFIXES)}.")
 @path_option("--tiles", "A layer of one feature a tile; may be the same GeoPackage.")
+@path_option("--report", "A page that shows the result on the image, for a browser.", "PATH.html")
 @click.option(
     "--labels",
     metavar="FILE.toml",
@@ -40,6 +41,7 @@ def describe(
     image: str,
     output: Path | None,
     tiles: Path | None,
+    report: Path | None,
     labels: str | None,
     as_json: bool,
     **_: Any,  # noqa: ANN401
@@ -55,8 +57,8 @@ def describe(
       geochg describe image.tif -o scene.gpkg --tiles scene.gpkg --model vlm:FOLDER --labels mai
       geochg describe image.tif -o scene.geojson --model clip:FOLDER --labels my_labels.toml
     """
-    if output is None and tiles is None:
-        raise click.UsageError("nothing to write: add -o/--output or --tiles")
+    if output is None and tiles is None and report is None:
+        raise click.UsageError("nothing to write: add -o/--output, --tiles or --report")
     options = with_labels(options_of(ctx), labels)
 
     from geochg.pipeline.outputs import Outputs
@@ -64,7 +66,7 @@ def describe(
 
     from .progress import showing_progress
 
-    outputs = Outputs(output, tiles)
+    outputs = Outputs(output, tiles, report=report)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
         scene = run(image, options, outputs=outputs, listener=listener, cancel=cancel)
     echo(_as_json(scene) if as_json else "\n".join(_in_words(scene)))

@@ -15,6 +15,7 @@ COMMANDS = {
     "describe": "Map what a single raster shows: labels, counts and captions, tile by tile.",
     "ask": "Talk about what changed, in the whole pair or at one place, or about one raster.",
     "scenes": "Find satellite scenes of a place and a time, and fetch them.",
+    "report": "Make a page of a layer: a map to swipe, a list, areas and where it came from.",
     "evaluate": "Score a model on pairs whose answers are known, and fit its threshold.",
     "table": "Sum up a change layer by class, land cover and zone, as it was reviewed.",
     "info": "Tell what a pair of rasters is before running it.",

@@ -27,6 +27,12 @@ from .shared_options import PATH, path_option
     help="Let calls read this raster too, named exactly so: an address, or any name of GDAL's; may "
     "be given several times.",
 )
+@click.option(
+    "--allow-network",
+    "network",
+    is_flag=True,
+    help="Let calls fetch scenes from the catalogues that `geochg scenes collections` lists.",
+)
 @path_option(
     "--options",
     "Options that every run starts from, such as the model.",
@@ -37,6 +43,7 @@ def mcp(
     folders: tuple[Path, ...],
     models: tuple[str, ...],
     rasters: tuple[str, ...],
+    network: bool,
     options_file: Path | None,
 ) -> None:
     """Serve an assistant over stdin and stdout by the Model Context Protocol.
@@ -55,6 +62,6 @@ def mcp(
     from geochg.options import AnalyzeOptions
 
     options = AnalyzeOptions.from_toml(options_file) if options_file else AnalyzeOptions()
-    grants = Grants.of(folders, options, models, rasters)
+    grants = Grants.of(folders, options, models, rasters, network=network)
     with interrupts_raised():
         serve_process(grants)

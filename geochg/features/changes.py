@@ -31,7 +31,7 @@ from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.lattice import Steps, first_pixels, outline_polygons, united_steps
 from geochg.geometry.objects import objects_within, points_within
-from geochg.geometry.placement import crs_of, on_ground
+from geochg.geometry.placement import crs_of, height_per_width, on_ground
 from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
 from geochg.tasks.quantities import rounded_value
@@ -315,18 +315,8 @@ def _shapes(batch: _Batch, grid: GeoBox, settings: FeatureSettings) -> NDArray[n
         return smooth
     buildings = np.array([name == "building" for name, _ in batch.kinds])
     return straightened_polygons(
-        batch.pixels, smooth, buildings & ~batch.touches, _height_per_width(grid)
+        batch.pixels, smooth, buildings & ~batch.touches, height_per_width(grid)
     )
-
-
-def _height_per_width(grid: GeoBox) -> float:
-    """Height of a pixel on the ground by its width."""
-    a, b, _, d, e, _ = grid.affine[:6]
-    width, height = math.hypot(a, d), math.hypot(b, e)
-    if crs_of(grid).geographic:
-        _, south, _, north = grid.boundingbox.bbox
-        width *= max(math.cos(math.radians((south + north) / 2)), 0.01)
-    return height / width
 
 
 def _of_wanted_size(

@@ -122,7 +122,7 @@ def read_zones(
         )
     pairs = overlapping_pairs(zones)
     zones.facts["overlapping"] = len(pairs)
-    remarks = (note, *_remarks(zones, pairs))
+    remarks = (note, _numbering_remark(frame, column), *_remarks(zones, pairs))
     return replace(zones, remarks=tuple(filter(None, remarks)))
 
 
@@ -166,6 +166,8 @@ def overlapping_pairs(zones: Zones) -> list[tuple[str, str]]:
     """Names of zones of which each two share more ground than drawing leaves to chance."""
     import shapely
 
+    if shapely.coverage_is_valid(zones.polygons):  # told much sooner than pair by pair
+        return []
     left, right = zones.tree.query(zones.polygons)
     left, right = left[left < right], right[left < right]
     touches = shapely.intersects(zones.polygons[left], zones.polygons[right])
@@ -246,6 +248,17 @@ def _names(
             "name another column with --zone-name, or dissolve the zones by it in QGIS",
         )
     return column, names
+
+
+def _numbering_remark(frame: gpd.GeoDataFrame, column: str | None) -> str:
+    """That zones are numbered although there is a column of names; empty where that is not so."""
+    usual = [name for name in map(str, frame.columns) if name.lower() in USUAL_NAMES]
+    if column is not None or not usual:
+        return ""
+    return (
+        f"the column {usual[0]!r} does not tell the zones apart: they are called by their numbers "
+        "in the file"
+    )
 
 
 def _column_of(columns: Sequence[str], wanted_name: str, label: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,16 @@ def on_ground(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_
     )
     oriented: NDArray[np.object_] = shapely.orient_polygons(placed_shapes, exterior_cw=False)
     return oriented
+
+
+def height_per_width(grid: GeoBox) -> float:
+    """Height of a pixel on the ground by its width."""
+    a, b, _, d, e, _ = grid.affine[:6]
+    width, height = math.hypot(a, d), math.hypot(b, e)
+    if crs_of(grid).geographic:
+        _, south, _, north = grid.boundingbox.bbox
+        width *= max(math.cos(math.radians((south + north) / 2)), 0.01)
+    return height / width
 
 
 def table_column(values: Iterable[Any], dtype: str) -> Series[Any]:

@@ -125,6 +125,8 @@ def _totals(layer: FeatureLayer, period: int) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
     """A cell of a table as a plain JSON value; missing ones as null."""
-    if value is None or value != value or str(value) == "<NA>":
+    import pandas as pd
+
+    if pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value

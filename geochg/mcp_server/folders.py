@@ -89,6 +89,17 @@ class AllowedFolders:
                 raise InputError(f"{neighbour} leads out of the folders of the server", "remove it")
         return path
 
+    def folder(self, name: str) -> Path:
+        """A folder that is there, by its path without links.
+
+        Raises:
+            InputError: If it is no plain path, lies outside, or is no folder.
+        """
+        for path in self._candidates(name):
+            if path.is_dir():
+                return path
+        raise InputError(f"the folders of the server have no folder {_quoted_name(name)}", _FORM)
+
     def holds(self, path: str | Path) -> bool:
         """Whether a path, with all links followed, lies within the folders."""
         real_path = Path(os.path.realpath(path))
@@ -101,7 +112,9 @@ class AllowedFolders:
                 return Path(path).relative_to(folder).as_posix()
         return str(path)
 
-    def files(self, suffixes: Sequence[str], limit: int) -> Iterator[Path]:
+    def files(
+        self, suffixes: Sequence[str], limit: int, folder: Path | None = None
+    ) -> Iterator[Path]:
         """Files with some suffixes, in order of their names; hidden ones and links are left out.
 
         Of folders with very many files not all are looked at.
@@ -109,10 +122,11 @@ class AllowedFolders:
         Args:
             suffixes: Suffixes in lower case.
             limit: Most files.
+            folder: One that `folder` gave; None for all.
         """
         visited_count = 0
-        for folder in self.paths:
-            for parent, names, file_names in os.walk(folder):
+        for root in self.paths if folder is None else (folder,):
+            for parent, names, file_names in os.walk(root):
                 visited_count += len(file_names)
                 names[:] = sorted(name for name in names if not name.startswith("."))
                 for name in sorted(file_names):

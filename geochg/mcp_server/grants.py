@@ -25,12 +25,14 @@ class Grants:
         options: The options that every run starts from.
         models: Models by the names that calls use, which hold no secrets.
         rasters: Names of GDAL's that may be given as a raster, exactly so.
+        network: Whether calls may ask the known catalogues of scenes.
     """
 
     folders: AllowedFolders
     options: AnalyzeOptions
     models: dict[str, str]
     rasters: frozenset[str]
+    network: bool = False
 
     @classmethod
     def of(
@@ -39,6 +41,8 @@ class Grants:
         options: AnalyzeOptions,
         models: Sequence[str] = (),
         rasters: Sequence[str] = (),
+        *,
+        network: bool = False,
     ) -> Grants:
         """The grants of a server.
 
@@ -47,6 +51,7 @@ class Grants:
             options: The options that every run starts from; their model may be named too.
             models: Further models, as `--model` takes them.
             rasters: Names of GDAL's, such as addresses.
+            network: Whether calls may ask the known catalogues of scenes.
 
         Raises:
             InputError: If a folder is none.
@@ -58,6 +63,7 @@ class Grants:
             replace(options, overwrite=False, resume=False),
             {without_secrets(name): name for name in names},
             frozenset(rasters),
+            network,
         )
 
     def raster(self, name: str) -> str:

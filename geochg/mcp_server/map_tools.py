@@ -37,8 +37,10 @@ from geochg.safety.untrusted_text import cleaned
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
+    from geochg.pipeline.outputs import Outputs
+
 _OUTPUTS = {
-    **{name: name for name in ("tiles", "heatmap", "table", "zones_table")},
+    **{name: name for name in ("tiles", "heatmap", "table", "zones_table", "report")},
     "features": "output",
 }
 """Arguments by the outputs that they name."""
@@ -46,7 +48,7 @@ _OUTPUTS = {
 MOST_LISTED = 200
 """Files that `info` lists."""
 
-_PICTURE: Schema = {
+PICTURE: Schema = {
     "type": "boolean",
     "default": True,
     "description": "Answer with a picture of both dates too.",
@@ -59,7 +61,11 @@ def info_tool(grants: Grants) -> Tool:
         "before": BEFORE,
         "after": AFTER,
         "later": LATER,
-        "picture": _PICTURE,
+        "folder": {
+            "type": "string",
+            "description": "Without before and after: list only what lies in this folder.",
+        },
+        "picture": PICTURE,
         **map_options("info").schemas(grants),
     }
     return Tool(
@@ -80,12 +86,8 @@ def analyze_tool(grants: Grants) -> Tool:
         "before": BEFORE,
         "after": AFTER,
         "later": LATER,
-        "output": output_argument("The change layer to write: .geojson, .gpkg, .fgb or .parquet"),
-        "tiles": output_argument("Also write a layer of one feature a tile"),
-        "heatmap": output_argument("Also write the probability of change as a GeoTIFF (.tif)"),
-        "table": output_argument("Also write numbers and areas by class and land cover (.csv)"),
-        "zones_table": output_argument("Also write numbers and areas by zone (.csv), with zones"),
-        "picture": _PICTURE,
+        **writing_arguments(),
+        "picture": PICTURE,
         **map_options("analyze").schemas(grants),
     }
     return Tool(
@@ -108,6 +110,18 @@ def analyze_tool(grants: Grants) -> Tool:
         _answer_analyze,
         writes=True,
     )
+
+
+def writing_arguments() -> Schema:
+    """The schemas of the arguments that name the files of an analysis."""
+    return {
+        "output": output_argument("The change layer to write: .geojson, .gpkg, .fgb or .parquet"),
+        "tiles": output_argument("Also write a layer of one feature a tile"),
+        "heatmap": output_argument("Also write the probability of change as a GeoTIFF (.tif)"),
+        "table": output_argument("Also write numbers and areas by class and land cover (.csv)"),
+        "report": output_argument("Also write a page that shows the changes (.html)"),
+        "zones_table": output_argument("Also write numbers and areas by zone (.csv), with zones"),
+    }
 
 
 def ask_tool(grants: Grants) -> Tool:
@@ -140,7 +154,8 @@ def ask_tool(grants: Grants) -> Tool:
 
 def _answer_info(session: Session, call: ToolCall, arguments: Mapping[str, Any]) -> ToolAnswer:
     if "before" not in arguments and "after" not in arguments:
-        return _listing(session.grants)
+        folder = text_of(arguments, "folder") if "folder" in arguments else None
+        return _listing(session.grants, folder)
     images = _series_of(arguments, session.grants)
     options = options_of(arguments, "info", session.grants)
     has_picture = flag_of(arguments, "picture", default=True)
@@ -148,15 +163,18 @@ def _answer_info(session: Session, call: ToolCall, arguments: Mapping[str, Any])
 
     model = session.model.model_for(options)
     facts = describe_series(images, options, cancel=call.cancel, model=model).to_dict()
-    pictures = list(_pictures(images, options)) if has_picture else []
+    pictures = list(pictures_of(images, options)) if has_picture else []
     return ToolAnswer("\n".join(_description(facts)), facts, pictures)
 
 
-def _listing(grants: Grants) -> ToolAnswer:
-    """What calls may use."""
+def _listing(grants: Grants, folder_name: str | None) -> ToolAnswer:
+    """What calls may use, of all folders or of one."""
     folders = grants.folders
-    rasters = [folders.path_in_folder(path) for path in folders.files(RASTER_SUFFIXES, MOST_LISTED)]
-    shapes = [folders.path_in_folder(path) for path in folders.files(SHAPE_SUFFIXES, MOST_LISTED)]
+    folder = None if folder_name is None else folders.folder(folder_name)
+    rasters, shapes = (
+        [folders.path_in_folder(path) for path in folders.files(suffixes, MOST_LISTED, folder)]
+        for suffixes in (RASTER_SUFFIXES, SHAPE_SUFFIXES)
+    )
     names = [*sorted(grants.rasters), *rasters]
     values = {
         "folders": [str(path) for path in folders.paths],
@@ -165,10 +183,11 @@ def _listing(grants: Grants) -> ToolAnswer:
         "models": list(grants.models),
         "all_listed": max(len(rasters), len(shapes)) < MOST_LISTED,
     }
+    is_cut = "" if values["all_listed"] else "\nthere are more: name a folder to list"
     return ToolAnswer(
         f"rasters: {', '.join(names) or 'none'}\n"
         f"vector files: {', '.join(shapes) or 'none'}\n"
-        f"models: {', '.join(grants.models)}",
+        f"models: {', '.join(grants.models)}{is_cut}",
         values,
     )
 
@@ -202,15 +221,9 @@ def _answer_analyze(session: Session, call: ToolCall, arguments: Mapping[str, An
     images = _series_of(arguments, grants)
     options = options_of(arguments, "analyze", grants)
     has_picture = flag_of(arguments, "picture", default=True)
-    paths = {
-        kind: grants.folders.new_file(text_of(arguments, name))
-        for kind, name in _OUTPUTS.items()
-        if name in arguments
-    }
     from geochg.pipeline.analyze import analyze_series
-    from geochg.pipeline.outputs import Outputs
 
-    outputs = Outputs(**paths)
+    outputs = outputs_of(arguments, grants)
     # What is wrong with the outputs is said before a model is loaded.
     outputs.check(images, options)
     result = analyze_series(
@@ -226,11 +239,28 @@ def _answer_analyze(session: Session, call: ToolCall, arguments: Mapping[str, An
         "largest": largest_changes(result.layer.frames()),
         "notices": call.notices,
     }
-    pictures = list(_pictures(images, options, result.layer.frames())) if has_picture else []
+    pictures = list(pictures_of(images, options, result.layer.frames())) if has_picture else []
     return ToolAnswer(change_text(values), values, pictures)
 
 
-def _pictures(
+def outputs_of(arguments: Mapping[str, Any], grants: Grants) -> Outputs:
+    """The files that a call wants written.
+
+    Raises:
+        OptionError: If one is no text.
+        InputError: If calls may not write one.
+    """
+    from geochg.pipeline.outputs import Outputs
+
+    paths = {
+        kind: grants.folders.new_file(text_of(arguments, name))
+        for kind, name in _OUTPUTS.items()
+        if name in arguments
+    }
+    return Outputs(**paths)
+
+
+def pictures_of(
     images: list[str], options: AnalyzeOptions, frames: Iterable[GeoDataFrame] = ()
 ) -> Iterator[bytes]:
     """The picture of the first and the last date; none where they make none."""

@@ -17,10 +17,13 @@ from geochg import __version__
 from geochg.errors import GeochgError
 from geochg.extras import extras_named, require_packages
 from geochg.files.pipes import Pipes, claim_pipes, lines_of
+from geochg.mcp_server.area_tool import area_tool
 from geochg.mcp_server.arguments import check_arguments, in_argument_names
 from geochg.mcp_server.calls import CallQueue
 from geochg.mcp_server.grants import Grants
 from geochg.mcp_server.map_tools import analyze_tool, ask_tool, info_tool
+from geochg.mcp_server.report_tool import report_tool
+from geochg.mcp_server.series_tool import series_tool
 from geochg.mcp_server.tool import Session, Tool, ToolAnswer
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned, printable, storable
 
@@ -78,7 +81,8 @@ def serve_process(grants: Grants) -> None:
 
 def tools_of(grants: Grants) -> list[Tool]:
     """The tools of a server."""
-    return [make(grants) for make in (info_tool, analyze_tool, ask_tool)]
+    tools = [make(grants) for make in (info_tool, analyze_tool, ask_tool, series_tool, report_tool)]
+    return [*tools, area_tool(grants)] if grants.network else tools
 
 
 async def _serve(pipes: Pipes, grants: Grants, queue: CallQueue) -> None:

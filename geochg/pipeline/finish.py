@@ -26,6 +26,8 @@ from geochg.pipeline.run import Run, kept_preparation
 from geochg.pipeline.tokens import token_facts
 from geochg.pipeline.zones import zones_seen
 from geochg.records import Span, TileFailure
+from geochg.report.of_run import contents_of_run
+from geochg.report.page import report_page
 from geochg.tiling.pair import RasterPair, nothing_valid
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.series_dates import date_of
@@ -37,6 +39,8 @@ from geochg.writers.tables import write_table
 
 if TYPE_CHECKING:
     import geopandas as gpd
+
+    from geochg.report.contents import ReportContents
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,14 @@ def finish(
         layer.frames(),
         lambda: _tiles(spans, changes),
         lambda path: _write_heatmap(run, spans[-1].journal, path, facts),
+        lambda: contents_of_run(
+            layer.frames,
+            facts,
+            sources,
+            run.pair.grid,
+            run.options,
+            None if zones is None else result.sums.rows(),
+        ),
         lambda: result.sums,
     )
     run.listener(Progress("write", 1, 1))
@@ -259,6 +271,7 @@ def write_outputs(
     frames: Iterable[gpd.GeoDataFrame],
     tiles: Callable[[], gpd.GeoDataFrame],
     write_heat: Callable[[Path], None] | None = None,
+    report: Callable[[], ReportContents] | None = None,
     sums: Callable[[], ZoneTable] | None = None,
 ) -> None:
     """Writes the files of a run, all or none.
@@ -269,6 +282,7 @@ def write_outputs(
         frames: The layer of features, table by table.
         tiles: A function that makes the layer of tiles.
         write_heat: A function that writes the heatmap, if there is one.
+        report: A function that puts together what the report shows.
         sums: A function that sums the features up, if tables may be wanted.
 
     Raises:
@@ -286,6 +300,10 @@ def write_outputs(
         if outputs.heatmap is not None and write_heat is not None:
             with staging.write(outputs.heatmap) as path:
                 write_heat(path)
+        if outputs.report is not None and report is not None:
+            page = report_page(report(), run.stop_if_cancelled)
+            with staging.write(outputs.report) as path:
+                path.write_bytes(page)
         if sums is not None:
             _write_tables(run, staging, sums)
         run.stop_if_cancelled()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,34 +10,25 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import shapely
-from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from geochg.errors import InputError, OptionError
 from geochg.features.zone_table import ZoneTable
 from geochg.features.zones import Zones, ground_areas, read_zones
 from geochg.files.sidecars import files_behind
-from geochg.geometry.placement import crs_of, table_column
+from geochg.geometry.placement import crs_of
 from geochg.geometry.polygons_only import areas
 from geochg.geometry.reprojected_areas import Bounds, areas_in_crs
-from geochg.geometry.vector_file import LayerName, file_of, read_layer
-from geochg.land_cover import agrees
+from geochg.geometry.vector_file import file_of
+from geochg.pipeline.reviewed_layer import as_reviewed, read_changes
 from geochg.pipeline.zones import ground_of
-from geochg.safety.untrusted_text import without_secrets
 from geochg.writers.checks import Output, check_outputs
-from geochg.writers.layer_metadata import read_metadata
-from geochg.writers.layers import NAMED_SUFFIXES
 from geochg.writers.staging import Staging
 from geochg.writers.tables import TABLE_SUFFIXES, write_table
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-_REQUIRED = ("class", "change")
-_REVIEW, _REVIEW_CLASS, _REJECTED = "review", "review_class", "rejected"
-"""The fields of a review, as the QGIS plugin writes them."""
 
 _LEAST_M2, _LEAST_SHARE = 0.5, 0.01
 """By how much the area of a shape differs from the one that is told, where it was edited."""
@@ -102,9 +92,9 @@ def layer_tables(
     """
     if zone_name and not zones:
         raise OptionError("a name of zones needs zones", "name their file with --zones")
-    frame, grid = _read_changes(layer)
+    frame, grid = read_changes(layer)
     count = len(frame)
-    frame, note = _measured(_as_reviewed(frame))
+    frame, note = _measured(as_reviewed(frame))
     if grid is not None:
         frame = _on_grid(frame, grid)
     zones_read = _zones(frame, grid, zones, zone_name, allow_remote=allow_remote)
@@ -157,77 +147,6 @@ def _plain(frame: pd.DataFrame, orient: Literal["records", "split"]) -> Any:  # 
     if orient == "split":
         values.pop("index", None)
     return values
-
-
-def _read_changes(layer: str) -> tuple[gpd.GeoDataFrame, GeoBox | None]:
-    """The changes of a layer, and the grid of the run that found them as far as it is told."""
-    label = without_secrets(layer)
-    grid = None
-    try:
-        name, metadata = read_metadata(layer)
-        grid = _grid(metadata)
-    except InputError:  # saved by another program, or none of ours: its columns tell
-        name = None
-    frame = read_layer(layer if name is None else _text_of(name))
-    for column in _REQUIRED:
-        if column not in frame.columns:
-            raise InputError(
-                f"{label} has no field {column!r}", "give a change layer that geochg wrote"
-            )
-    if getattr(frame, "crs", None) is None:
-        raise InputError(
-            f"{label} has no coordinate reference system", "give the layer as geochg wrote it"
-        )
-    return frame, grid
-
-
-def _text_of(name: LayerName) -> str:
-    """A layer as `read_layer` takes it."""
-    has_name = bool(name.layer) and Path(name.file).suffix.lower() in NAMED_SUFFIXES
-    layer = f"|layername={name.layer}" if has_name else ""
-    number = f"|layerid={name.number}" if name.number is not None and not layer else ""
-    subset = f"|subset={name.subset}" if name.subset else ""
-    return f"{name.file}{layer}{number}{subset}"
-
-
-def _grid(metadata: Mapping[str, Any]) -> GeoBox | None:
-    """The grid that metadata tells; None where it does not tell one."""
-    grid = metadata.get("grid")
-    try:
-        if not isinstance(grid, Mapping):
-            return None
-        shape = int(grid["height_px"]), int(grid["width_px"])
-        transform = Affine(*(float(value) for value in grid["transform"]))
-        is_usable = min(shape) > 0 and transform.determinant != 0
-        return GeoBox(shape, transform, str(grid["crs"])) if is_usable else None
-    except (KeyError, TypeError, ValueError, OverflowError, CRSError):
-        return None
-
-
-def _as_reviewed(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """The changes that were not rejected, as the classes that a reviewer gave them."""
-    if _REVIEW in frame:
-        frame = frame[frame[_REVIEW].ne(_REJECTED).fillna(True)]
-    frame = frame.reset_index(drop=True)
-    if _REVIEW_CLASS not in frame:
-        return frame
-    new_classes = frame[_REVIEW_CLASS]
-    is_given = np.array([isinstance(name, str) and bool(name.strip()) for name in new_classes])
-    frame = frame.assign(**{"class": new_classes.where(is_given, frame["class"])})
-    covers = {name: _values(frame, name) for name in ("before_class", "after_class")}
-    # What the model took the ground for may contradict the class that a person sees.
-    for row in np.flatnonzero(is_given).tolist():
-        kind = (str(frame["class"][row]), str(frame["change"][row]))
-        before, after = covers["before_class"][row], covers["after_class"][row]
-        pairs = ((before, after), (before, None), (None, after), (None, None))
-        fitting = next((pair for pair in pairs if agrees(*kind, *pair)), (None, None))
-        covers["before_class"][row], covers["after_class"][row] = fitting
-    return frame.assign(**{name: table_column(values, "string") for name, values in covers.items()})
-
-
-def _values(frame: gpd.GeoDataFrame, name: str) -> list[str | None]:
-    values = frame[name].tolist() if name in frame else [None] * len(frame)
-    return [value if isinstance(value, str) else None for value in values]
 
 
 def _measured(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, str]:

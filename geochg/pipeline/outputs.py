@@ -10,6 +10,7 @@ from pathlib import Path
 from geochg.errors import OptionError
 from geochg.files.new_files import check_file_name
 from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
+from geochg.report.contents import REPORT_SUFFIXES
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.heatmap import HEATMAP_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
@@ -31,6 +32,7 @@ class Outputs:
         table: Numbers and areas of changes by class, direction and land cover at both dates, and
             by zone where there are zones, `.csv`.
         zones_table: Numbers and areas of changes by zone, class and direction, `.csv`.
+        report: A page that shows the result, `.html`.
 
     Raises:
         OptionError: If an output is no path; texts are taken as paths.
@@ -41,6 +43,7 @@ class Outputs:
     heatmap: Path | None = None
     table: Path | None = None
     zones_table: Path | None = None
+    report: Path | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -53,7 +56,7 @@ class Outputs:
 
     def paths(self) -> list[Path]:
         """The files that were asked for, each once."""
-        paths = (self.features, self.tiles, self.heatmap, self.table, self.zones_table)
+        paths = [getattr(self, field.name) for field in fields(self)]
         return list(dict.fromkeys(path for path in paths if path is not None))
 
     def check(
@@ -85,6 +88,8 @@ class Outputs:
         for table in (self.table, self.zones_table):
             if table is not None:
                 wanted_files.append(Output(table, TABLE_SUFFIXES))
+        if self.report is not None:
+            wanted_files.append(Output(self.report, REPORT_SUFFIXES))
         check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
         if self.zones_table is not None and not options.zones:
             raise OptionError("a table of zones needs zones", "name their file with --zones")

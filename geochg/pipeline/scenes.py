@@ -29,6 +29,7 @@ from geochg.pipeline.run import Run, kept_preparation
 from geochg.pipeline.scene_records import SCENES
 from geochg.pipeline.tokens import token_facts
 from geochg.records import SceneAnswers, SceneQuestions, Task, Tile, TileAnswers, TileFailure
+from geochg.report.of_run import contents_of_run
 from geochg.tasks.scene import scene_questions, usual_labels
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.image import place_image
@@ -196,7 +197,15 @@ def _finish(
     results = run.until_cancelled(journal.results())
     merge_scenes(results, run.pair.grid, layer, run.options.min_area_m2 or 0.0)
     facts = _facts(run, journal, tallies, failures)
-    write_outputs(run, facts, layer.frames(), lambda: _tiles(run, journal, failures))
+    write_outputs(
+        run,
+        facts,
+        layer.frames(),
+        lambda: _tiles(run, journal, failures),
+        report=lambda: contents_of_run(
+            layer.frames, facts, [run.pair.before], run.pair.grid, run.options
+        ),
+    )
     run.listener(Progress("write", 1, 1))
     return LabelledScene(layer, facts, run.outputs)
 

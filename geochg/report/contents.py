@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from geochg.tiling.date_reader import DatePlan
 
-ZONE_COLUMNS = ("zone", "class", "change", "count", "area_m2")
-"""Columns of the table of zones: text, text, text, a number that may be a fraction, m²."""
+REPORT_SUFFIXES = (".html", ".htm")
+"""Suffixes of a report."""
 
 
 class Figure(NamedTuple):
@@ -67,7 +67,8 @@ class ReportContents:
         grid: The grid that the pictures are shown on, with a CRS and the north on top.
         pictures: The dates, the earliest first: one is shown as it is, two are swiped, of more a
             slider chooses two. Without any the outlines stand on a blank sheet.
-        zones: The table of zones, with the columns `ZONE_COLUMNS`; None for no such table.
+        zones: The table of zones, with the columns `ZONE_COLUMNS` of `geochg.files.table_columns`;
+            None for no such table. Of a series, rows without a `step` are shown.
         figures: Drawings, in their order.
         notes: Sentences on what the reader must know of the report itself, such as that an image
             is gone.

@@ -141,6 +141,25 @@ class DateReader:
             return self._plan.match.apply(values), valid
         return values.astype(np.float32), valid
 
+    def read_picture(self, window: PixelWindow, shape_px: tuple[int, int]) -> Pixels | None:
+        """A window in display values, decimated where that is asked for.
+
+        Args:
+            window: In grid pixels; what lies off the grid is not valid.
+            shape_px: Rows and columns; others than those of the window only within the grid.
+
+        Returns:
+            As `read_finished`; None where the raster cannot be read there.
+        """
+        try:
+            if shape_px == (window.height_px, window.width_px):
+                return self.read_finished(window)
+            values, valid = self.read(window, shape_px)
+        except RasterioError:
+            return None
+        stretch = self._plan.stretch
+        return (values if stretch is None else stretch.apply(values)), valid
+
     def read(self, window: PixelWindow, shape_px: tuple[int, int] | None = None) -> Pixels:
         """A window in source values.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -80,13 +80,25 @@ def zone_features(
     return _frame(rows, places.zones.polygons, areas, places.grid)
 
 
+class BlockFeatures(NamedTuple):
+    """Features that blocks make.
+
+    Attributes:
+        frame: One row a feature, see `COLUMNS`.
+        members: The numbers of the blocks of each.
+    """
+
+    frame: GeoDataFrame
+    members: list[NDArray[np.intp]]
+
+
 def block_features(
     table: PlaceTable,
     places: Blocks,
     dates: Sequence[SeriesDate],
     watched: Sequence[str],
     least_area_m2: float = 0.0,
-) -> GeoDataFrame:
+) -> BlockFeatures:
     """One row for neighbouring blocks that broke at the same time; see `COLUMNS`.
 
     Args:
@@ -99,20 +111,21 @@ def block_features(
     labels = joined_blocks(table, places.shape)
     members = _members(labels)
     if not members:
-        return _frame([], np.empty(0, dtype=object), np.empty(0), places.grid)
+        return BlockFeatures(_frame([], np.empty(0, dtype=object), np.empty(0), places.grid), [])
     polygons = on_ground(block_polygons(labels, places), places.grid)
     areas = ground_areas(polygons, crs_of(places.grid).proj)
     rows = [
         {**_row(table, blocks, dates, watched), "zone": None, "blocks": len(blocks)}
         for blocks in members
     ]
-    large_features = np.flatnonzero((areas >= least_area_m2) & (areas > 0))
-    return _frame(
+    large_features = np.flatnonzero((areas >= least_area_m2) & (areas > 0)).tolist()
+    frame = _frame(
         [rows[number] for number in large_features],
         polygons[large_features],
         areas[large_features],
         places.grid,
     )
+    return BlockFeatures(frame, [members[number] for number in large_features])
 
 
 def _members(labels: NDArray[np.int32]) -> list[NDArray[np.intp]]:
@@ -132,6 +145,8 @@ def _row(
     """What is told of one place, or of several blocks that broke together."""
     is_broken = table.status[places[0]] == BREAK
     column = _commonest(table.column[places])
+    # Scores of other columns have other units and signs.
+    same_column = places[table.column[places] == column]
     values: dict[str, Any] = {
         "status": str(table.status[places[0]]),
         "watched": watched[column],
@@ -140,7 +155,7 @@ def _row(
         "coverage": _coverage(table, places),
         "before_class": cover_name(_commonest(table.before_class[places])),
         "after_class": cover_name(_commonest(table.after_class[places])),
-        **{name: _median(getattr(table, name)[places]) for name in _MEDIANS},
+        **{name: _median(getattr(table, name)[same_column]) for name in _MEDIANS},
         **{name: _mean(getattr(table, name)[places]) for name in _MEANS},
     }
     values["class"], values["change"] = _kind(values) if is_broken else (None, None)

@@ -146,6 +146,8 @@ def open_images(
             bands are others, or the images do not overlap.
         OptionError: If an option does not fit.
     """
+    if not images:
+        raise InputError("no image is given", "give images of one place, one for each date")
     reading = options.reading()
     inputs = [raster_input(i, geobox if isinstance(i, np.ndarray) else None) for i in images]
     sources = with_given_dates(

@@ -97,22 +97,7 @@ class PlaceObservations:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of all that is observed: bands, indices, land covers."""
-        covers = LAND_COVER if self.covers is not None else ()
-        return (*self.bands, *known_indices(self.bands), *covers)
-
-    def watched_columns(self, options: SeriesOptions) -> tuple[str, ...]:
-        """The columns whose course is watched.
-
-        Raises:
-            OptionError: If one that is asked for is not observed.
-        """
-        if unknown := [name for name in options.watch if name not in self.columns]:
-            raise OptionError(
-                f"nothing is observed that is called {unknown[0]!r}",
-                f"columns to watch: {', '.join(self.columns)}",
-            )
-        usual = tuple(name for name in WATCHED if name in self.columns)
-        return tuple(dict.fromkeys(options.watch)) or usual or self.bands
+        return observed_columns(self.bands, covers=self.covers is not None)
 
     def column(self, name: str, places: slice = slice(None)) -> NDArray[np.float64]:
         """`(n, T)` float64: a column of some places; NaN where nothing is seen."""
@@ -131,6 +116,29 @@ class PlaceObservations:
         columns = np.stack([self.column(name, places) for name in names], axis=-1)
         columns[(self.seen[:, places] < least_valid).T] = np.nan
         return columns
+
+
+def observed_columns(bands: Sequence[str], *, covers: bool) -> tuple[str, ...]:
+    """Names of all that is observed of places with some bands, with land covers or without."""
+    return (*bands, *known_indices(bands), *(LAND_COVER if covers else ()))
+
+
+def watched_columns(
+    bands: Sequence[str], options: SeriesOptions, *, covers: bool
+) -> tuple[str, ...]:
+    """The columns whose course is watched.
+
+    Raises:
+        OptionError: If one that is asked for is not observed.
+    """
+    columns = observed_columns(bands, covers=covers)
+    if unknown := [name for name in options.watch if name not in columns]:
+        raise OptionError(
+            f"nothing is observed that is called {unknown[0]!r}",
+            f"columns to watch: {', '.join(columns)}",
+        )
+    usual = tuple(name for name in WATCHED if name in columns)
+    return tuple(dict.fromkeys(options.watch)) or usual or tuple(bands)
 
 
 def room(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:

@@ -32,7 +32,7 @@ def fit_seasonal_trend(
 
     Months without an observation are interpolated. Beyond the history, the trend stays at its last
     value and the season repeats that of the last year; the variance grows in proportion to the
-    years that have passed, by what the trend yearly_change within one. The season counts as twelve
+    years that have passed, by what the trend changes within one. The season counts as twelve
     parameters and the trend as two a year, together as half of the observations at most. The noise
     is that of the residuals or of the differences between years, whichever is larger: a
     decomposition of two years follows slow deviations, which its residuals then lack.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +18,36 @@ from geochg.errors import CancelledRunError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.geometry.placement import crs_of
 from geochg.geometry.vector_file import file_of
+from geochg.report.contents import ReportContents
+from geochg.report.of_run import contents_of_run
+from geochg.report.page import report_page
 from geochg.safety.untrusted_text import storable
 from geochg.tiling.gdal import gdal_settings
-from geochg.timeseries.break_features import block_features, zone_features
-from geochg.timeseries.break_table import Breaks
+from geochg.timeseries.break_features import BlockFeatures, block_features, zone_features
+from geochg.timeseries.break_table import BREAK, Breaks
 from geochg.timeseries.breaks import find_breaks
+from geochg.timeseries.charts import PlaceChart, charted_features, place_charts
 from geochg.timeseries.date_covers import DateCovers, open_covers
 from geochg.timeseries.images import SeriesImages, open_images
 from geochg.timeseries.observation_table import write_observations
 from geochg.timeseries.observe import Observed, Observer
 from geochg.timeseries.options import SeriesOptions
 from geochg.timeseries.outputs import SeriesOutputs
-from geochg.timeseries.place_observations import DateQuality, PlaceObservations, room
+from geochg.timeseries.place_observations import (
+    DateQuality,
+    PlaceObservations,
+    room,
+    watched_columns,
+)
 from geochg.timeseries.place_table import PlaceTable, place_table, status_counts
 from geochg.timeseries.places import Blocks, ZonePlaces, places_of, unseen_zones
+from geochg.timeseries.report_parts import figures_of, report_title, shown_sources
 from geochg.writers.layers import write_frames
 from geochg.writers.staging import Staging
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
+    from numpy.typing import NDArray
 
     from geochg.tiling.raster_input import RasterLike
 
@@ -52,9 +64,11 @@ class SeriesResult:
         places: The places: blocks or zones.
         table: The breaks and scores of each place.
         features: The layer, see `break_features.COLUMNS`.
+        members: Numbers of the places of each feature.
         watched: Names of the columns whose course was watched.
         metadata: The `geochg` member that goes into the outputs.
         outputs: The files written.
+        options: The options of the run.
     """
 
     observations: PlaceObservations
@@ -62,9 +76,23 @@ class SeriesResult:
     places: Blocks | ZonePlaces
     table: PlaceTable
     features: GeoDataFrame
+    members: list[NDArray[np.intp]]
     watched: tuple[str, ...]
     metadata: dict[str, Any]
     outputs: SeriesOutputs
+    options: SeriesOptions
+
+    def charts(self) -> Iterator[PlaceChart]:
+        """A chart of each zone, or of a block of each feature; the strongest breaks of many."""
+        charted_places = charted_features(self.features, self.members, self.places, self.table)
+        return place_charts(
+            charted_places,
+            self.observations,
+            self.table,
+            self.watched,
+            self.options.rules,
+            self.options.least_valid,
+        )
 
 
 def series(
@@ -128,6 +156,7 @@ class WatchRun:
         """Reads, watches and writes."""
         self._check_dates()
         places, covers = self.places, self._covers()
+        watched = watched_columns(self.images.bands, self.options, covers=covers is not None)
         for remark in self.images.remarks:
             self.listener(remark.notice())
         observed = Observer(
@@ -135,10 +164,9 @@ class WatchRun:
         ).observe()
         self._tell_quality(observed)
         observations = observed.observations
-        watched = observations.watched_columns(self.options)
         breaks = self._breaks(observations, watched)
         table = place_table(breaks, observations, self.options.least_valid)
-        features = self._features(table, watched)
+        features, members = self._features(table, watched)
         metadata = self._metadata(observed, breaks, table, watched, covers)
         result = SeriesResult(
             observations,
@@ -146,9 +174,11 @@ class WatchRun:
             places,
             table,
             features,
+            members,
             watched,
             metadata | {"features": len(features)},
             outputs,
+            self.options,
         )
         self._write(result)
         return result
@@ -190,8 +220,9 @@ class WatchRun:
             self.listener(remark.notice())
         empty = [quality.date for quality in observed.quality if quality.is_empty]
         if empty:
-            dates = "date shows" if len(empty) == 1 else "dates show"
-            text = f"{len(empty)} of {len(observed.quality)} {dates} no place: {', '.join(empty)}"
+            verb = "shows" if len(empty) == 1 else "show"
+            text = f"{len(empty)} of {len(observed.quality)} dates {verb} no place: "
+            text += ", ".join(empty)
             self.listener(Notice(text, warning=True))
         if isinstance(self.places, ZonePlaces):
             for text in self.places.zones.remarks:
@@ -214,10 +245,11 @@ class WatchRun:
 
         return find_breaks(self.images.days, values, self.options.rules, progress=tell_progress)
 
-    def _features(self, table: PlaceTable, watched: Sequence[str]) -> GeoDataFrame:
+    def _features(self, table: PlaceTable, watched: Sequence[str]) -> BlockFeatures:
         places, dates = self.places, self.images.dates
         if isinstance(places, ZonePlaces):
-            return zone_features(table, places, dates, watched)
+            members = [np.array([number]) for number in range(len(places))]
+            return BlockFeatures(zone_features(table, places, dates, watched), members)
         return block_features(table, places, dates, watched, self.options.min_area_m2)
 
     def _metadata(
@@ -229,7 +261,7 @@ class WatchRun:
         covers: DateCovers | None,
     ) -> dict[str, Any]:
         """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-        grid, places = self.images.grid, self.places
+        grid, places, images = self.images.grid, self.places, list(self.images.facts())
         watching: dict[str, Any] = {"places": "blocks", "count": len(places)}
         if isinstance(places, ZonePlaces):
             watching = {"places": "zones", "count": len(places), **places.zones.facts}
@@ -239,7 +271,7 @@ class WatchRun:
             {
                 "version": __version__,
                 "model": None if covers is None else asdict(covers.model.identity),
-                "sources": list(self.images.facts()),
+                "sources": {"before": images[0], "after": images[-1]},
                 "options": self.options.shaping(),
                 "grid": {
                     "crs": str(crs_of(grid)),
@@ -252,7 +284,10 @@ class WatchRun:
                     "method": self.options.method,
                     "watched": list(watched),
                     "watching": watching,
-                    "dates": [quality.to_dict() for quality in observed.quality],
+                    "dates": [
+                        {**image, **quality.to_dict()}
+                        for image, quality in zip(images, observed.quality, strict=True)
+                    ],
                     "status": status_counts(table, observed.observations.pixels),
                     "scores": _scores(breaks, watched),
                 },
@@ -273,9 +308,36 @@ class WatchRun:
             if outputs.observations is not None:
                 with staging.write(outputs.observations) as path:
                     write_observations(path, result.observations, result.places, result.metadata)
+            if outputs.plots is not None:
+                self._write_plots(result, outputs.plots, staging)
+            if outputs.report is not None:
+                with staging.write(outputs.report) as path:
+                    path.write_bytes(report_page(self._report_contents(result)))
             self.stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
+
+    def _report_contents(self, result: SeriesResult) -> ReportContents:
+        """What the report shows: the features, the dates that show something, the charts."""
+        sources = shown_sources(self.images.sources, result.quality)
+        broken_features = result.features[result.features["status"] == BREAK]
+        contents = contents_of_run(
+            lambda: [broken_features],
+            result.metadata,
+            sources,
+            self.images.grid,
+            self.options.reading(),
+        )
+        return replace(contents, title=report_title(result.quality), figures=figures_of(result))
+
+    def _write_plots(self, result: SeriesResult, folder: Path, staging: Staging) -> None:
+        from geochg.timeseries.chart_png import chart_file, write_chart
+
+        folder.mkdir(exist_ok=True)
+        for number, chart in enumerate(result.charts(), start=1):
+            self.stop_if_cancelled()
+            with staging.write(folder / chart_file(number, chart)) as path:
+                write_chart(path, chart, __version__)
 
 
 def _scores(breaks: Breaks, watched: Sequence[str]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def methods() -> dict[str, Method]:
         "analyze": lambda call: analyze(call, turn),
         "ask": lambda call: ask(call, dialogues),
         "tables": tables,
+        "report": report,
         "scene_collections": scene_collections,
         "fetch_pair": lambda call: fetch_pair(call, listener_of(call)),
         "analyze_area": lambda call: analyze_area(call, turn),
@@ -216,6 +217,41 @@ def tables(call: Call) -> Mapping[str, Any]:
     paths = {name: getattr(outputs, name) for name in TABLES}
     write_layer_tables(sums, layer, zones, **paths, overwrite=overwrite)
     return sums.to_dict("split")
+
+
+def report(call: Call) -> Mapping[str, Any]:
+    """Writes a page that shows a layer, as it was reviewed."""
+    parameters = call.parameters
+    known_names = ("features", "output", "before", "after", "title", "rejected", "overwrite")
+    check_known(parameters, (*known_names, "folder"))
+    folder = RequestFolder.of(parameters)
+    layer = _layer_of({**parameters, "features": text_of(parameters, "features")}) or ""
+    output = Path(folder.file(text_of(parameters, "output")))
+    images = {
+        number: folder.raster(text_of(parameters, name))
+        for number, name in ((0, "before"), (-1, "after"))
+        if parameters.get(name) is not None
+    }
+    title = text_of(parameters, "title") if parameters.get("title") else ""
+    with_rejected = flag_of({"rejected": True, **parameters}, "rejected")
+    overwrite = flag_of(parameters, "overwrite")
+    from geochg.report.of_layer import report_layer
+
+    result = report_layer(
+        layer,
+        output,
+        images=images,
+        title=title,
+        with_rejected=with_rejected,
+        overwrite=overwrite,
+        step=call.stop_if_cancelled,
+    )
+    return {
+        "report": str(result.path),
+        "features": result.features,
+        "pictures": result.pictures,
+        "notes": list(result.notes),
+    }
 
 
 def _layer_of(parameters: Mapping[str, Any]) -> str | None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj.exceptions import CRSError
 
 from geochg.errors import InputError
 from geochg.extras import require_packages
@@ -17,6 +22,7 @@ from geochg.writers.recognition import METADATA_KEY, PARQUET_SUFFIXES
 _OPENING = re.compile(r"\s*\{")
 _MEMBER = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 _HEAD_BYTES = 1 << 20
+_MOST_SIDE_PX = 10**8
 _TILE = "tile"
 """A column that only layers of tiles have."""
 
@@ -44,6 +50,20 @@ def read_metadata(text: str) -> tuple[LayerName, dict[str, Any]]:
     if suffix in PARQUET_SUFFIXES:
         return name, _checked(_of_parquet(path), text)
     return _of_named_layers(name, text)
+
+
+def grid_of(metadata: Mapping[str, Any]) -> GeoBox | None:
+    """The grid that metadata tells; None where it does not tell one."""
+    grid = metadata.get("grid")
+    try:
+        if not isinstance(grid, Mapping):
+            return None
+        shape = int(grid["height_px"]), int(grid["width_px"])
+        transform = Affine(*(float(value) for value in grid["transform"]))
+        is_usable = all(0 < side < _MOST_SIDE_PX for side in shape) and transform.determinant != 0
+        return GeoBox(shape, transform, str(grid["crs"])) if is_usable else None
+    except (KeyError, TypeError, ValueError, OverflowError, CRSError):
+        return None
 
 
 def _of_geojson(path: Path) -> object:

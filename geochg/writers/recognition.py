@@ -29,6 +29,7 @@ OBSERVATION_COLUMNS = ("place", "zone", "x", "y", "date", "valid_share")
 
 _HEAD_BYTES = 1 << 20
 _SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
+_PAGE = re.compile(r'<meta name="generator" content="geochg [^"<>]*">')
 _TABLE = re.compile(r"\A\| run \|")
 
 
@@ -138,6 +139,10 @@ def _has_tables_mark(path: Path) -> bool:
     return bool(_SCORES.match(head) or _TABLE.match(head))
 
 
+def _has_page_mark(path: Path) -> bool:
+    return _PAGE.search(_head(path)) is not None
+
+
 def _has_table_head(path: Path) -> bool:
     """Whether the first line of a table names the columns of one of ours.
 
@@ -173,4 +178,6 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     ".jsonl": _has_lines_mark,
     ".csv": _has_table_head,
     ".md": _has_tables_mark,
+    ".html": _has_page_mark,
+    ".htm": _has_page_mark,
 }

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from qgis.core import (
     QgsMapLayer,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputDefinition,
@@ -22,12 +23,20 @@ from qgis.core import (
 from geochg_qgis.algorithms.base import RunAlgorithm
 from geochg_qgis.algorithms.layer_destination import load_from
 from geochg_qgis.algorithms.pair_parameters import OUTPUT, documented_parameter, layer_parameter
+from geochg_qgis.algorithms.table_parameters import (
+    chosen_zones,
+    outputs_of_tables,
+    table_files,
+    table_parameters,
+)
+from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.interrupted_runs import InterruptedRun, active_run, forget_run, time_now
 from geochg_qgis.layers.class_colors import colors_of_result
 from geochg_qgis.layers.raster_export import EXPORTS
 from geochg_qgis.layers.result_layers import ResultOrigin, open_result
 from geochg_qgis.layers.temporal import pair_times
+from geochg_qgis.layers.zone_source import ZoneSource
 from geochg_qgis.link.absolute_paths import absolute_path
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import has_journal
@@ -41,6 +50,11 @@ class AnalyzeAlgorithm(RunAlgorithm):
     algorithm_name = command = "analyze"
     file_key, layer_option, default_layer = "features", "layer", "changes"
     _heatmap = ""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._zones: ZoneSource | None = None
+        self._tables: dict[str, str] = {}
 
     def title_and_help(self) -> tuple[str, str]:
         """Title and help of the algorithm."""
@@ -60,11 +74,31 @@ class AnalyzeAlgorithm(RunAlgorithm):
             ),
             tr("A raster to write as well: the probability of change at each pixel."),
         )
+        yield from table_parameters()
 
     def output_definitions(self) -> Iterable[QgsProcessingOutputDefinition]:
         """Number of changes and the area that they cover together."""
         yield QgsProcessingOutputNumber(COUNT, tr("Number of changes"))
         yield QgsProcessingOutputNumber(AREA, tr("Changed area, m²"))
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        """Reads the layers of the pair and of the zones, which belong to the main thread."""
+        is_ready = super().prepareAlgorithm(parameters, context, feedback)
+        try:
+            self._zones = chosen_zones(self, parameters, context)
+        except LinkError as error:
+            raise QgsProcessingException(str(error)) from error
+        return is_ready
+
+    def options(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """The worker's options, with the zones."""
+        zones = {} if self._zones is None else self._zones.parameters(bool)
+        return {**super().options(parameters, context), **zones}
 
     def files(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
         """The layer's file, and that of the heatmap where it is wanted."""
@@ -73,7 +107,9 @@ class AnalyzeAlgorithm(RunAlgorithm):
         self._heatmap = absolute_path(destination)
         load_from(self._heatmap, destination, context)
         heatmap = {"heatmap": self._heatmap} if self._heatmap else {}
-        return {**super().files(parameters, context), **heatmap}
+        self._tables = table_files(self, parameters, context)
+        tables = outputs_of_tables(self._tables)
+        return {**super().files(parameters, context), **heatmap, **tables}
 
     @contextmanager
     def recording(self, request: Mapping[str, Any]) -> Iterator[None]:
@@ -93,7 +129,9 @@ class AnalyzeAlgorithm(RunAlgorithm):
 
     def _run_to_record(self, request: Mapping[str, Any], output: Path) -> InterruptedRun | None:
         """The run of a request; None where the journal is another one's, or is recorded."""
-        options = {key: value for key, value in request["options"].items() if key != "resume"}
+        # What goes on with it in the panel writes no tables.
+        omitted_keys = ("resume", "zones", "zone_name")
+        options = {k: value for k, value in request["options"].items() if k not in omitted_keys}
         is_resumed = request["options"].get("resume") is True
         is_foreign = has_journal(output) and not is_resumed
         if self._images is None or self._sources is None or is_foreign:
@@ -119,7 +157,13 @@ class AnalyzeAlgorithm(RunAlgorithm):
         self._make_reviewable(layer[OUTPUT], answer, context)
         features = answer["features"]
         heatmap = {HEATMAP: self._heatmap} if self._heatmap else {}
-        return {**layer, COUNT: features["count"], AREA: features["area_m2"], **heatmap}
+        return {
+            **layer,
+            COUNT: features["count"],
+            AREA: features["area_m2"],
+            **heatmap,
+            **self._tables,
+        }
 
     def _make_reviewable(
         self, source: str, answer: Mapping[str, Any], context: QgsProcessingContext

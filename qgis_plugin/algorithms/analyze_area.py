@@ -58,7 +58,7 @@ class AnalyzeAreaAlgorithm(AnalyzeAlgorithm):
             "Asks a catalogue of satellite scenes, on the network, for a scene of each month, "
             "without clouds, and maps what changed between them. The scenes are kept, so that the "
             "same run again fetches nothing. COUNT is the number of changes, AREA_M2 the area "
-            "they cover."
+            "they cover, BEFORE_SCENE and AFTER_SCENE the files of the scenes."
         )
 
     def input_help(self) -> str:

@@ -175,7 +175,7 @@ def drawn_features(
         File and layer, with the layer's filter; empty where there is no such result.
     """
     sources = (
-        _result_source(result)
+        result_source(result)
         for result in results
         if result is not None and _is_of(result, before, after, model)
     )
@@ -196,7 +196,8 @@ def _is_of(
     )
 
 
-def _result_source(result: QgsVectorLayer) -> str:
+def result_source(result: QgsVectorLayer) -> str:
+    """A result with its filter, as the worker takes layers; empty where it is no file."""
     if result.providerType() != "ogr":
         return ""
     parts = QgsProviderRegistry.instance().decodeUri("ogr", result.source())

@@ -9,7 +9,7 @@ from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QItemSelection, QPoint, Qt
 from qgis.PyQt.QtGui import QHideEvent, QKeyEvent, QShowEvent
-from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.changes import ChangeReader, ChangeRecord, changes_of, shapes_of
@@ -79,7 +79,8 @@ class ChangeListWidget(QWidget):
         self.model = ChangeTableModel(self)
         self.table = ChangeTableWidget(self.model, self)
         self.detail = ChangeDetailWidget(self)
-        self.count = plain_label(self)
+        self.count, self.tables = plain_label(self), QPushButton(tr("Tables…"), self)
+        self.report = QPushButton(tr("Report"), self)
         self.outlines = ChangeOutlines(iface.mapCanvas(), self)
         self.review = ReviewController(self)
         self.shapes = ShapeController(iface, self.review, show_error, self)
@@ -234,10 +235,11 @@ class ChangeListWidget(QWidget):
             form.addRow(label, row)
         self.buttons, grid = self.commands.buttons(self)
         filters = row_layout(self.filter, self.states)
-        items = (form, filters, self.table, self.detail, self.count, grid)
+        counts = row_layout(self.count, self.tables, self.report)
+        items = (form, filters, self.table, self.detail, counts, grid)
         column_layout(self, *items, tallest=self.table)
         above = (self.results, self.swipe, self.confidence.slider, self.filter, self.states)
-        widgets = (*above, self.table, *self.buttons.values())
+        widgets = (*above, self.table, self.tables, self.report, *self.buttons.values())
         for former, widget in zip(widgets, widgets[1:]):
             QWidget.setTabOrder(former, widget)
 
@@ -249,6 +251,8 @@ class ChangeListWidget(QWidget):
             (self.filter, "Filter", tr("Filter"), tr("List only changes that have these words")),
             (self.states, "States", tr("Shown changes"), tr("List only changes of one state")),
             (self.table, "Table", tr("Changes"), tr("The changes; keys as in the menu")),
+            (self.tables, "Tables", tr("Tables"), tr("Sums of the changes, also by zone")),
+            (self.report, "Report", tr("Report"), tr("Makes a page of the result and opens it")),
             (self.count, "Count", tr("Number of changes"), tr("How many changes are listed")),
         ):
             name_widget(widget, f"GeochgChanges{name}", label, tip)
@@ -354,10 +358,11 @@ class ChangeListWidget(QWidget):
     def _enable(self) -> None:
         has_layer, has_choice = self.layer is not None, self.table.selectionModel().hasSelection()
         enabled = dict.fromkeys(_NEEDS_CHOICE, has_layer and has_choice)
-        stack = self.review.stack
         enabled |= {"next": has_layer, "draw": has_layer}
-        enabled |= {"undo": stack.can_undo, "redo": stack.can_redo}
+        enabled |= {"undo": self.review.stack.can_undo, "redo": self.review.stack.can_redo}
         self.commands.set_enabled(enabled)
+        for button in (self.tables, self.report):
+            button.setEnabled(has_layer)
 
     def _open_menu(self, point: QPoint) -> None:
         self.commands.menu.popup(self.table.viewport().mapToGlobal(point))

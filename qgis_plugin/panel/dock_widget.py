@@ -33,6 +33,7 @@ from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.options_widget import OptionsWidget
 from geochg_qgis.panel.pair_choice import PairChoice
 from geochg_qgis.panel.pair_widget import PairWidget
+from geochg_qgis.panel.report_controller import ReportController
 from geochg_qgis.panel.review_copier import ReviewCopier
 from geochg_qgis.panel.run_controller import RunController, result_summary
 from geochg_qgis.panel.run_plan import RunPlan
@@ -40,6 +41,7 @@ from geochg_qgis.panel.run_widget import RunWidget
 from geochg_qgis.panel.scenes_dialog import ScenesDialog
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
+from geochg_qgis.panel.tables_dialog import TablesDialog
 from geochg_qgis.panel.waiting_runs_widget import WaitingRunsWidget
 from geochg_qgis.panel.widget_names import name_widgets
 from geochg_qgis.panel.worker_widget import WorkerWidget
@@ -67,7 +69,7 @@ class GeochgDockWidget(QgsDockWidget):
         super().__init__("geochg", iface.mainWindow())
         self.setObjectName("GeochgDock")
         self._iface, self._connection = iface, connection
-        self.copier = ReviewCopier(self)
+        self.copier, self.reports = ReviewCopier(self), ReportController(connection, self)
         self.messages = MessageController(iface, self.open_setup, self.copier.copy)
         self.pair, self.area = PairWidget(self), AreaWidget(iface, self)
         self.options, self.run_widget = OptionsWidget(connection, self.pair, self), RunWidget(self)
@@ -89,6 +91,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.worker = WorkerWidget(connection, self.setup_note, self)
         self.tabs = QTabWidget(self)
         self.setup: SetupDialog | None = None
+        self.tables: TablesDialog | None = None
         self.scenes: ScenesDialog | None = None
         self._describe_task: BackgroundTask | None = None
         self.estimates = RunEstimates()
@@ -162,6 +165,14 @@ class GeochgDockWidget(QgsDockWidget):
         self.setup.raise_()
         return self.setup
 
+    def open_tables(self) -> TablesDialog:
+        """Opens the sums of the result whose changes are listed."""
+        if self.tables is None:
+            window = self._iface.mainWindow()
+            self.tables = TablesDialog(self._connection, lambda: self.changes.layer, window)
+        self.tables.open_result()
+        return self.tables
+
     def open_scenes(self) -> ScenesDialog:
         """Opens the dialog that fetches scenes of a place and two months."""
         if self.scenes is None:
@@ -186,13 +197,19 @@ class GeochgDockWidget(QgsDockWidget):
         self.worker.close_down()
         self.runs.close_down()
         self.copier.close_down()
+        self.reports.close_down()
         self.interrupted.close_down()
         self.changes.close_down()
         self.ask.close_down()
         # They belong to the window, which goes on without the panel.
         if self.scenes is not None:
             self.scenes.close_down()
-        for dialog in (self.setup, self.options.model_choice.dialog, self.scenes):
+        for dialog in (
+            self.setup,
+            self.tables,
+            self.options.model_choice.dialog,
+            self.scenes,
+        ):
             if dialog is not None:
                 dialog.reject()
                 dialog.deleteLater()
@@ -266,6 +283,11 @@ class GeochgDockWidget(QgsDockWidget):
         self.changes.show_layer(layer)
         self._iface.setActiveLayer(layer)
 
+    def _show_report(self, path: str, notes: list[str]) -> None:
+        self.messages.show_success(tr("The report is {}").format(path))
+        for note in notes:
+            self.messages.show_warning(note)
+
     def _show_running(self, plan: RunPlan) -> None:
         # What was done before a run was resumed tells nothing of its time.
         self.estimates.begin(None if plan.options.get("resume") else plan.expectation)
@@ -321,6 +343,10 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
+        self.changes.tables.clicked.connect(lambda _: self.open_tables())
+        self.changes.report.clicked.connect(lambda _: self.reports.make(self.changes.layer))
+        self.reports.done.connect(self._show_report)
+        self.reports.failed.connect(self._show_failure)
         self.copier.done.connect(self._show_copy)
         self.copier.failed.connect(self.messages.show_error)
         self.options.failed.connect(self.messages.show_error)

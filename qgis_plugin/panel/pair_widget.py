@@ -38,7 +38,7 @@ class PairWidget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addRow(tr("&Before"), self.before)
         layout.addRow(tr("A&fter"), self.after)
-        fetch = QPushButton(tr("Place and &two months") + "…", self)
+        fetch = QPushButton(tr("Place and two months") + "…", self)
         tip = tr("Fetch satellite scenes of a place and two months, and run")
         name_widget(fetch, "GeochgPlace", tr("Place and two months"), tip)
         buttons = QHBoxLayout()

@@ -208,10 +208,11 @@ class ScenesDialog(QDialog):
     def _check(self, *_: object) -> None:
         is_ordered = self.before.date() < self.after.date()
         is_named = bool(self.collection.currentText().strip() and self.catalog.currentText())
-        if self._task is None:
-            self.status.setText(
-                "" if is_ordered else tr("The month before must be the earlier one")
-            )
+        wrong_order = tr("The month before must be the earlier one")
+        if not is_ordered:
+            self.status.setText(wrong_order)
+        elif self.status.text() == wrong_order:
+            self.status.setText("")
         self.fetch_button.setEnabled(is_ordered and is_named and self._task is None)
 
     def _show_event(self, event: Mapping[str, Any], meter: ProgressMeter) -> None:
@@ -230,6 +231,7 @@ class ScenesDialog(QDialog):
         except LinkError as error:
             self._show_error(error)
             return
+        self.status.setText("")
         super().accept()
         self.fetched.emit(before, after, kind)
 

@@ -252,7 +252,16 @@ def test_zones_off_the_ground_are_left_out_and_those_half_on_it_are_told(tmp_pat
 def test_the_names_of_zones(tmp_path, columns, wanted, names):
     pair = [square(0, 0, 100), square(100, 0, 100)]
     file = write_zones(tmp_path / "zones.gpkg", pair, **columns)
-    assert read_zones(file, UTM, GROUND, wanted).names == names
+    zones = read_zones(file, UTM, GROUND, wanted)
+    assert zones.names == names
+
+
+def test_names_that_do_not_tell_zones_apart_are_passed_over_and_told(tmp_path):
+    pair = [square(0, 0, 100), square(100, 0, 100)]
+    file = write_zones(tmp_path / "zones.gpkg", pair, name=["a", "a"])
+    zones = read_zones(file, UTM, GROUND)
+    assert zones.names == ("1", "2")
+    assert "'name' does not tell the zones apart" in zones.remarks[0]
 
 
 def test_numbers_are_those_of_the_file_where_a_shape_is_left_out(tmp_path):

@@ -9,7 +9,7 @@ from pairs import planted_pair
 from rasters import ORIGIN, UTM
 
 FAST = 'model = "marker"\ntile_size_px = 64\noverlap_px = 16\nalign = "off"\n'
-SLOW = FAST + "batch_size = 1\n[model_options]\ndelay_s = 0.3\n"
+SLOW = FAST + "batch_size = 1\n[model_options]\ndelay_s = 0.15\n"
 
 
 def _write_pair(folder: Path) -> None:

@@ -16,7 +16,7 @@ from geochg.files.pipes import LONGEST_LINE_BYTES
 
 SLOW = (
     'model = "marker"\ntile_size_px = 64\noverlap_px = 16\nalign = "off"\nbatch_size = 1\n'
-    "[model_options]\ndelay_s = 0.5\n"
+    "[model_options]\ndelay_s = 0.25\n"
 )
 HELLO = {
     "protocolVersion": "2025-06-18",

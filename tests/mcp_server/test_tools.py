@@ -55,6 +55,16 @@ def test_info_without_arguments_lists_files_and_models(server):
     assert facts["models"][0] == "marker"
 
 
+def test_info_lists_one_folder_where_it_is_told_to(server):
+    (server.folder / "inner").mkdir()
+    (server.folder / "inner" / "c.tif").write_bytes(b"II*\0")
+    facts = server.answer("info", folder="inner")
+    assert facts["rasters"] == ["inner/c.tif"]
+    assert "leads upwards" in server.refusal("info", folder="../")
+    assert "have no folder" in server.refusal("info", folder="before.tif")
+    assert "outside the folders" in server.refusal("info", folder="/etc")
+
+
 def test_info_tells_what_a_pair_is_and_shows_it(server):
     result = server.call("info", **PAIR)
     assert result.structured_content["tiles"] == 24

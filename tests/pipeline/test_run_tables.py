@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from drawn_series import DAYS, drawn_series
+from drawn_steps import DAYS, drawn_series
 from pairs import planted_pair
 from pyproj import Geod
 from rasters import ORIGIN
@@ -116,6 +116,16 @@ def test_the_tables_of_a_series_tell_steps_apart(make_raster, zones, tmp_path):
             assert rows["area_m2"].sum() == pytest.approx(area_m2, abs=0.5)
     # Also where nothing changed: three zones at two steps and over the whole.
     assert len(table[["step", "zone"]].dropna(subset="zone").drop_duplicates()) == 9
+
+
+def test_the_report_has_the_zones(pair, zones, tmp_path):
+    outputs = Outputs(tmp_path / "c.gpkg", report=tmp_path / "r.html")
+    settings = options(zones=str(tmp_path / "z.gpkg"))
+    result = geochg.analyze(*pair, settings, outputs=outputs)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert set(result.sums.rows()["zone"]) == {"west", "east", "south", ""}
+    for name in ("west", "east", "south"):
+        assert f'<th scope="row">{name}</th>' in page
 
 
 def test_the_same_run_writes_its_tables_again_and_over_nothing_else(pair, zones, tmp_path):

@@ -15,7 +15,7 @@ import pandas as pd
 import pyogrio
 import pytest
 import rasterio
-from drawn_series import DAYS, HEIGHT, LASTING, TRUTH, WIDTH, area_m2, drawn_series
+from drawn_steps import DAYS, HEIGHT, LASTING, TRUTH, WIDTH, area_m2, drawn_series
 from rasters import ORIGIN
 
 import geochg

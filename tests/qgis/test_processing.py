@@ -1,11 +1,14 @@
 """The provider, with the real worker."""
 
+import csv
 import json
 from threading import get_ident
 
 import pytest
 from processing_models import context_of_project
 from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
@@ -41,6 +44,30 @@ def test_analyze_gives_the_layer_and_counts(provider, images, tmp_path):
     assert results["COUNT"] == layer.featureCount() > 1
     assert results["AREA_M2"] > 0
     assert min(feature["area_m2"] for feature in layer.getFeatures()) >= 5000
+
+
+def test_tables_by_zones_of_a_layer(provider, images, pair, tmp_path):
+    zones = QgsVectorLayer("Polygon?crs=EPSG:4326&field=label:string", "zones", "memory")
+    box = pair[0].extent()
+    box.setXMaximum(box.center().x())
+    feature = QgsFeature(zones.fields())
+    feature.setAttributes(["west"])
+    feature.setGeometry(QgsGeometry.fromRect(box))
+    zones.dataProvider().addFeature(feature)
+    QgsProject.instance().addMapLayer(zones)
+    files = {name: str(tmp_path / f"{name.lower()}.csv") for name in ("TABLE", "ZONES_TABLE")}
+    output = str(tmp_path / "c.gpkg")
+    wanted = {**images, "MIN_AREA": 5000, "OUTPUT": output, "ZONES": zones, "ZONE_NAME": "label"}
+    results = run("analyze", {**wanted, **files})
+    assert {name: results[name] for name in files} == files
+    rows = list(csv.DictReader(open(files["ZONES_TABLE"], encoding="utf-8")))
+    assert {row["zone"] for row in rows} == {"west", ""}
+    assert sum(float(row["area_m2"]) for row in rows) == pytest.approx(results["AREA_M2"], abs=1)
+    rows = list(csv.DictReader(open(files["TABLE"], encoding="utf-8")))
+    assert sum(float(row["area_m2"]) for row in rows) == pytest.approx(results["AREA_M2"], abs=1)
+    without = {name: value for name, value in wanted.items() if not name.startswith("ZONE")}
+    with pytest.raises(QgsProcessingException, match="needs zones"):
+        run("analyze", {**without, "ZONES_TABLE": files["ZONES_TABLE"]})
 
 
 def test_the_area_and_other_options_go_along(provider, images, pair, tmp_path):
@@ -179,7 +206,12 @@ def test_what_makes_no_sense_is_said(provider, images, tmp_path, changed, names)
 
 def test_every_algorithm_has_help_and_so_has_each_of_its_parameters(provider):
     algorithms = provider.algorithms()
-    assert sorted(each.name() for each in algorithms) == ["analyze", "info", "tiles"]
+    assert sorted(each.name() for each in algorithms) == [
+        "analyze",
+        "analyze_area",
+        "info",
+        "tiles",
+    ]
     for algorithm in algorithms:
         assert algorithm.displayName()
         help_text = algorithm.shortHelpString()

@@ -48,7 +48,9 @@ def dialogs_of(dock):
         dock.options.model_choice.open_dialog(),
         BandsDialog([("a", names), ("b", names)], "", window),
         NewChangeDialog(window),
+        dock.open_scenes(),
         window.findChild(QDialog, "GeochgText"),
+        dock.open_tables(),
     ]
 
 
@@ -191,7 +193,7 @@ def test_tab_goes_from_top_to_bottom_in_each_tab(dock):
 
 
 def test_tab_goes_from_top_to_bottom_in_dialogs(dock):
-    for dialog, least in zip(dialogs_of(dock), (18, 4, 11, 4, 2), strict=True):
+    for dialog, least in zip(dialogs_of(dock), (18, 4, 11, 4, 9, 2, 5), strict=True):
         dialog.show()
         QgsApplication.processEvents()
         check_order(dialog, least)

@@ -57,6 +57,17 @@ def test_a_median_leaves_clouds_out_and_counts_a_day_once(catalog, tmp_path):
     assert scene.hidden_share == 0
 
 
+def test_the_tags_do_not_hold_the_key_of_the_catalogue(catalog, tmp_path):
+    catalog.add_scene("a", "2020-06-03", 1000)
+    catalog.save()
+    address = f"{catalog.url}?api_key=SECRET12345"
+    catalog.url, address = address, catalog.url
+    scene = fetch(catalog, tmp_path / "a.tif")
+    assert scene.metadata["catalog"] == address
+    with rasterio.open(tmp_path / "a.tif") as image:
+        assert "SECRET12345" not in str(image.tags())
+
+
 def test_the_tags_tell_time_scenes_and_licence(catalog, tmp_path):
     catalog.add_scene("s", "2020-06-13", 2000)
     catalog.save()

@@ -16,12 +16,12 @@ MINUTE_S = 60
 class McpClient:
     """A server that was started with some arguments, and the SDK's client of it."""
 
-    def __init__(self, log, *arguments, mode="auto"):
+    def __init__(self, log, *arguments, mode="auto", environment=None):
         self.log = Path(log)
         self.parameters = StdioServerParameters(
             command=sys.executable,
             args=["-m", "geochg_cli", "mcp", *map(str, arguments)],
-            env={"PYTHONPATH": str(MARKER_PLUGIN), "OMP_NUM_THREADS": "1"},
+            env={"PYTHONPATH": str(MARKER_PLUGIN), "OMP_NUM_THREADS": "1"} | (environment or {}),
         )
         self.mode = mode
         self.loop = asyncio.new_event_loop()

@@ -230,6 +230,26 @@ def test_tables_are_told_and_written_with_paths_from_the_folder(worker, pair, tm
     assert "relative path" in worker.refused("tables", **again)["message"]
 
 
+def test_a_report_is_written_with_paths_from_the_folder(worker, pair, tmp_path):
+    worker.ask("analyze", **pair, options=SMALL, outputs={"features": str(tmp_path / "c.gpkg")})
+    request = {"features": "c.gpkg|layername=changes", "output": "r.html", "folder": str(tmp_path)}
+    result = worker.ask("report", **request, title="Our place")
+    path = tmp_path / "r.html"
+    assert result == {"report": str(path), "features": 3, "pictures": 2, "notes": []}
+    text = path.read_text(encoding="utf-8")
+    assert "<h1>Our place</h1>" in text
+    assert text.count("data-id=") == 3
+    assert worker.ask("report", **request, **pair, rejected=False)["pictures"] == 2
+    assert worker.refused("report", **request, before="none.tif")["data"]["kind"] == "InputError"
+    path.write_text("mine", encoding="utf-8")
+    assert "did not write it" in worker.refused("report", **request)["message"]
+    assert worker.ask("report", **request, overwrite=True)["features"] == 3
+    for wrong in ({"features": 7}, {"output": ""}, {"rejected": "no"}, {"x": 1}, {"before": 2}):
+        assert worker.refused("report", **{**request, **wrong})["code"] == -32602
+    del request["folder"]
+    assert "relative path" in worker.refused("report", **request)["message"]
+
+
 def test_ask_streams_and_takes_what_was_said_before(worker, pair):
     place = {"at": [15.01, 45.14], "options": SMALL}
     first = worker.ask("ask", **pair, **place, question="What changed?")

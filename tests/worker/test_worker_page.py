@@ -48,7 +48,11 @@ def write_changes(path):
     """A change layer, as the worker finds it."""
     columns = {"class": ["road"], "change": ["appeared"], "area_m2": [123.0]}
     frame = gpd.GeoDataFrame(columns, geometry=[box(0, 0, 1e-4, 1e-4)], crs=4326)
-    write_features(frame.astype({"class": "string", "change": "string"}), path, {})
+    images = {"before": "dubai_2015.tif", "after": "dubai_2018.tif"}
+    sources = {name: {"path": str(ROOT / "examples" / file)} for name, file in images.items()}
+    place = {"crs": "EPSG:4326", "transform": [1e-4, 0, 55.2, 0, -1e-4, 25.05]}
+    metadata = {"sources": sources, "grid": {**place, "width_px": 50, "height_px": 40}}
+    write_features(frame.astype({"class": "string", "change": "string"}), path, metadata)
 
 
 @pytest.mark.parametrize(("line", "wanted"), shown(), ids=lambda value: str(value)[30:60])
@@ -61,7 +65,7 @@ def test_the_page_shows_what_happens(worker, tmp_path, line, wanted):
     }
     for name, path in names.items():
         line = line.replace(f'"{name}', f'"{path.as_posix()}')
-    if '"tables"' in line:
+    if '"tables"' in line or '"report"' in line:
         write_changes(tmp_path / "changes.gpkg")
     worker.write(line.encode() + b"\n")
     received = [worker.next()]
