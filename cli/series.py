@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @path_option(
     "--observations", "What was observed, a row for each place and date.", "FILE.csv|.parquet"
 )
+@path_option("--report", "A page with the features, the dates and a chart of each.", "FILE.html")
 @path_option("--plots", "A plot of each zone, or of each feature, as PNG.", "FOLDER")
 @field_options(SeriesOptions)
 @json_option("what was done")
@@ -39,6 +40,7 @@ def series(
     output: Path | None,
     observations: Path | None,
     plots: Path | None,
+    report: Path | None,
     as_json: bool,
     **_: Any,  # noqa: ANN401
 ) -> None:
@@ -55,8 +57,9 @@ def series(
       geochg series *.tif -o breaks.gpkg --block 1 --no-land-cover --observations ndvi.parquet
       geochg series 1990.tif 2000.tif 2010.tif ... -o breaks.gpkg --bands red=1,nir=2 --watch ndvi
     """
-    if output is None and observations is None and plots is None:
-        raise click.UsageError("nothing to write: add -o/--output, --observations or --plots")
+    if all(path is None for path in (output, observations, plots, report)):
+        flags = "-o/--output, --observations, --plots or --report"
+        raise click.UsageError(f"nothing to write: add {flags}")
     options = _options(ctx)
 
     from geochg.timeseries.outputs import SeriesOutputs
@@ -64,7 +67,7 @@ def series(
 
     from .progress import showing_progress
 
-    outputs = SeriesOutputs(output, observations, plots)
+    outputs = SeriesOutputs(output, observations, plots, report)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
         result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
     echo(_as_json(result) if as_json else "\n".join(_in_words(result)))

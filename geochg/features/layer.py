@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.errors import RunError
+from geochg.features.seen_dates import PeriodFeatures, seen_dates
 from geochg.geometry.placement import layer_frame, table_column
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 FRAME_ROWS = 2_000
 """Features of a table that is made to be written and let go."""
 
-_NUMBERED = "step"
+_OF_SERIES = ("step", "first_seen", "last_seen")
+"""Columns of series only."""
+_BOUNDS = ("low", "high")
+"""Least and greatest y of a feature of a series; missing for pairs."""
 _DTYPES = {
     "id": "int64",
     "class": "string",
@@ -27,7 +31,9 @@ _DTYPES = {
     "after_class": "string",
     "from_date": "string",
     "to_date": "string",
-    _NUMBERED: "Int64",
+    "step": "Int64",
+    "first_seen": "string",
+    "last_seen": "string",
     "confidence": "float64",
     "change_confidence": "float64",
     "caption": "string",
@@ -123,7 +129,7 @@ class FeatureLayer:
         self.unmeasured = 0
         """Features without a confidence."""
         self._database = new_database()
-        columns = ("period", *FeatureRow._fields)
+        columns = ("period", *FeatureRow._fields, *_BOUNDS)
         self._database.execute(f"CREATE TABLE feature ({', '.join(columns)})")
 
     def __len__(self) -> int:
@@ -155,10 +161,12 @@ class FeatureLayer:
             RunError: If the temporary file cannot be written.
         """
         rows = list(rows)
-        marks = ", ".join("?" * (1 + len(FeatureRow._fields)))
+        marks = ", ".join("?" * (1 + len(FeatureRow._fields) + len(_BOUNDS)))
+        bounds = self._bounds(rows)
         with failures_named():
             self._database.executemany(
-                f"INSERT INTO feature VALUES ({marks})", ((period, *row) for row in rows)
+                f"INSERT INTO feature VALUES ({marks})",
+                ((period, *row, *ends) for row, ends in zip(rows, bounds, strict=True)),
             )
         self.unmeasured += sum(row.confidence is None for row in rows)
         areas: dict[tuple[int, str, str], list[float]] = {}
@@ -178,7 +186,8 @@ class FeatureLayer:
         One row a feature. Columns: `id` (int64, from 1), `class`, `change`, `before_class` and
         `after_class` (land cover of most of it at either date, missing where the model cannot
         tell), `from_date` and `to_date` (ISO 8601, to the day at most, missing where not known),
-        of a series `step` (Int64, from 1; missing for the whole), `confidence` (0-1, weighted by
+        of a series `step` (Int64, from 1; missing for the whole), `first_seen` and `last_seen`
+        (see `seen_dates.SeenDates`), `confidence` (0-1, weighted by
         area, 4 decimals, missing where the model gives no probability), `change_confidence`
         (likewise of the direction), `caption` (about the feature where it was outlined or shares
         its tile, else the model's about the tile), `count` (Int64; of outlined features the
@@ -198,7 +207,8 @@ class FeatureLayer:
         """
         with failures_named():
             self._database.execute(f"CREATE INDEX IF NOT EXISTS reading ON feature ({_ORDER})")
-            cursor = self._database.execute(f"SELECT * FROM feature ORDER BY {_ORDER}")
+            names = ", ".join(("period", *FeatureRow._fields))
+            cursor = self._database.execute(f"SELECT {names} FROM feature ORDER BY {_ORDER}")
             for start in range(0, max(len(self), 1), rows):
                 features = cursor.fetchmany(rows)
                 yield self._frame(features, start)
@@ -216,15 +226,51 @@ class FeatureLayer:
                 name: [getattr(period, name) for period in periods] for name in ChangePeriod._fields
             },
         }
+        polygons = shapely.from_wkb(np.array(fields[-1], dtype=object))
+        if len(self.periods) > 1:
+            kinds = list(zip(values["class"], values["change"], strict=True))
+            values |= self._seen_dates(PeriodFeatures(numbers, kinds, polygons))
         columns = {
             name: table_column(
                 [text.split() for text in values[name]] if name in _LISTS else values[name], dtype
             )
             for name, dtype in _DTYPES.items()
-            if name != _NUMBERED or len(self.periods) > 1
+            if name not in _OF_SERIES or len(self.periods) > 1
         }
-        polygons = shapely.from_wkb(np.array(fields[-1], dtype=object))
         return layer_frame(columns, polygons, self._grid)
+
+    def _bounds(self, rows: Sequence[FeatureRow]) -> Iterator[tuple[float | None, float | None]]:
+        """The least and greatest y of features of a series."""
+        import numpy as np
+        import shapely
+
+        if len(self.periods) == 1:
+            yield from ((None, None) for _ in rows)
+            return
+        shapes = shapely.from_wkb(np.array([row.shape for row in rows], dtype=object))
+        for _, low, _, high in shapely.bounds(shapes).tolist():
+            yield low, high
+
+    def _seen_dates(self, features: PeriodFeatures) -> dict[str, list[str | None]]:
+        """`first_seen` and `last_seen` of some features, by those of all steps around them."""
+        import numpy as np
+        import shapely
+
+        if not len(features.polygons):
+            return {"first_seen": [], "last_seen": []}
+        _, low, _, high = shapely.total_bounds(features.polygons).tolist()
+        self._database.execute("CREATE INDEX IF NOT EXISTS extent ON feature (low)")
+        steps = self._database.execute(
+            "SELECT period, class_name, change, shape FROM feature"
+            " WHERE period < ? AND low <= ? AND high >= ? ORDER BY rowid",
+            (len(self.periods) - 1, high, low),
+        ).fetchall()
+        around = PeriodFeatures(
+            [row[0] for row in steps],
+            [(row[1], row[2]) for row in steps],
+            shapely.from_wkb(np.array([row[3] for row in steps], dtype=object)),
+        )
+        return seen_dates(features, around, self.periods)._asdict()
 
 
 def new_database() -> sqlite3.Connection:

@@ -15,11 +15,12 @@ import shapely
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from geochg.errors import CancelledRunError, InputError
+from geochg.errors import CancelledRunError, InputError, OptionError
 from geochg.events import Listener, Notice, Progress
 from geochg.records import PixelWindow
 from geochg.safety.untrusted_text import without_secrets
 from geochg.stac.asset_reader import SceneError
+from geochg.stac.cloud_model import COARSEST_M
 from geochg.stac.date_window import DateWindow
 from geochg.stac.days import (
     ClearShares,
@@ -48,6 +49,7 @@ from geochg.stac.search import FoundScenes
 from geochg.stac.search_area import SearchArea
 from geochg.tiling.aoi import Area
 from geochg.tiling.footprints import pixel_polygon
+from geochg.tiling.grid import pixel_m
 from geochg.writers.recognition import METADATA_KEY
 from geochg.writers.staging import Staging
 
@@ -124,12 +126,18 @@ class Composing:
         """Writes the image; scenes that cannot be read are left out, and said so.
 
         Raises:
+            OptionError: If the pixels are too coarse for the cloud model.
             InputError: If no scene can be read, or none shows any of the area.
             RunError: If the file cannot be written.
             CancelledRunError: If it was cancelled; nothing is written.
         """
         if not self.plan.looks_for_clouds:
             self._warn_of_clouds()
+        if self.plan.clouds == CloudSource.MODEL and pixel_m(self.grid) > COARSEST_M:
+            raise OptionError(
+                f"clouds cannot be told in pixels of {pixel_m(self.grid):.3g} m",
+                f"give --resolution of at most {COARSEST_M:g} m, or --clouds none",
+            )
         polygon = pixel_polygon(self.area.polygon, CRS("EPSG:4326"), self.grid)
         inside = _coarse_inside(polygon, self.grid)
         shares = ClearShares(self.plan, self.grid, inside, self.listener, self.cancel)
@@ -242,7 +250,7 @@ class Composing:
     ) -> Iterator[tuple[PixelWindow, ScenePixels]]:
         """The image, block by block."""
         scenes = [reader for day in readers for reader in day]
-        windows = _windows(self.grid, len(scenes) * len(self.plan.bands))
+        windows = windows_of(self.grid, len(scenes) * len(self.plan.bands))
         for number, window in enumerate(windows, start=1):
             if self.cancel.is_set():
                 raise CancelledRunError("cancelled", "nothing was written")
@@ -339,8 +347,13 @@ def _coarse_inside(polygon: BaseGeometry, grid: GeoBox) -> NDArray[np.bool_]:
     return inside if inside.any() else np.ones_like(inside)
 
 
-def _windows(grid: GeoBox, layers: int) -> list[PixelWindow]:
-    """Windows that cover a grid, of fewer rows the more layers are held at once."""
+def windows_of(grid: GeoBox, layers: int) -> list[PixelWindow]:
+    """Windows that cover a grid, of fewer rows the more layers are held at once.
+
+    Args:
+        grid: The grid.
+        layers: Number of bands of all scenes together.
+    """
     height_px, width_px = grid.shape
     rows = BLOCK_PX
     while rows > _LEAST_ROWS and rows * BLOCK_PX * layers > _MOST_VALUES:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import TYPE_CHECKING
 
@@ -91,9 +91,9 @@ class ClearShares:
         listener: Listener,
         cancel: Flag,
     ) -> None:
-        self._plan, self._grid, self._inside = plan, coarse_grid(grid), inside
+        self._grid, self._inside = coarse_grid(grid), inside
+        self._plan = coarse_plan(plan)
         self._listener, self._cancel = listener, cancel
-        self._looks_for_clouds = plan.looks_for_clouds
         self._clear: dict[str, NDArray[np.bool_]] = {}
 
     def read(self, items: Sequence[SceneItem]) -> list[SceneError]:
@@ -126,7 +126,7 @@ class ClearShares:
             clear |= self._clear[item.id]
         share = float((clear & self._inside).sum() / max(int(self._inside.sum()), 1))
         # Where nothing is asked for clouds, what the catalogue tells of them must do.
-        return share if self._looks_for_clouds else share * (1 - day.cloud_cover / 100)
+        return share if self._plan.looks_for_clouds else share * (1 - day.cloud_cover / 100)
 
     def _coarse(self, item: SceneItem) -> NDArray[np.bool_]:
         """Where a scene shows ground, on the coarse grid."""
@@ -134,10 +134,22 @@ class ClearShares:
         window = PixelWindow(0, height_px, 0, width_px)
         if self._cancel.is_set():
             return np.zeros((height_px, width_px), dtype=bool)
-        # Without a mask, the bands tell at least where the scene has data.
-        plan = self._plan.without_bands() if self._looks_for_clouds else self._plan
         with ExitStack() as stack:
-            return SceneReader(item, plan, self._grid, stack).read(window).clear
+            return SceneReader(item, self._plan, self._grid, stack).read(window).clear
+
+
+def coarse_plan(plan: ScenePlan) -> ScenePlan:
+    """What is read of a scene to tell how much of an area it shows.
+
+    Args:
+        plan: What is read for the image.
+
+    Returns:
+        Clouds alone; or one band, which tells at least where the scene has data, where nothing
+        tells clouds.
+    """
+    bands = {} if plan.looks_for_clouds else dict([next(iter(plan.bands.items()))])
+    return replace(plan, bands=bands)
 
 
 def coarse_factor(grid: GeoBox) -> int:

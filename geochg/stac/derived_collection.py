@@ -71,6 +71,9 @@ def _named_bands(assets: Mapping[str, SceneAsset]) -> dict[str, BandSource]:
         for number, name in enumerate(asset.names, start=1):
             if name in _BAND_NAMES:
                 sources.setdefault(_BAND_NAMES[name], BandSource(key, number))
+    if "nir" not in sources and "nir08" in sources:
+        # Landsat has the narrow band alone.
+        sources["nir"] = sources.pop("nir08")
     return {name: sources[name] for name in dict.fromkeys(_BAND_NAMES.values()) if name in sources}
 
 

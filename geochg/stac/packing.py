@@ -65,6 +65,7 @@ def packing_of(item: SceneItem, collection: Collection, source: BandSource) -> P
 
 def written_values(reflectance: NDArray[np.float32]) -> NDArray[np.int16]:
     """Reflectance as it is written: times 10,000, rounded, int16 within `GREATEST`."""
-    steps = np.rint(np.nan_to_num(reflectance) / np.float32(WRITTEN_SCALE))
-    values: NDArray[np.int16] = np.clip(steps, -GREATEST, GREATEST).astype(np.int16)
+    limit = np.float32(GREATEST * WRITTEN_SCALE)
+    steps = np.rint(np.clip(np.nan_to_num(reflectance), -limit, limit) / np.float32(WRITTEN_SCALE))
+    values: NDArray[np.int16] = steps.astype(np.int16)
     return values

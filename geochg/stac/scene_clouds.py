@@ -51,7 +51,10 @@ def numbers_by_asset(sources: Iterable[BandSource]) -> dict[str, list[int]]:
 
 def model_sources(collection: Collection) -> dict[str, BandSource]:
     """The bands of a collection that the cloud model looks at."""
-    return {name: collection.bands[name] for name in _MODEL_BANDS if name in collection.bands}
+    sources = {name: collection.bands[name] for name in _MODEL_BANDS if name in collection.bands}
+    if "nir" not in sources and "nir08" in collection.bands:
+        sources["nir"] = collection.bands["nir08"]
+    return sources
 
 
 @dataclass(frozen=True)
@@ -175,9 +178,22 @@ class SceneClouds:
             packing = packing_of(self.item, self.collection, source)
             reflectance[name] = packing.reflectance(layer)
             is_valid &= is_measured
-        model = _cloud_model(tuple(reflectance), self.collection.level)
-        # In a coarse view, by which days are ranked, clouds look as they do in pixels of 100 m.
-        return model.classes(dict(reflectance), is_valid, min(self.pixel_m, COARSEST_M))
+        classes = np.full(is_valid.shape, NO_DATA, np.uint8)
+        if is_valid.any():
+            # What lies beyond the scene is dark to the model, which then sees shadows beside it.
+            inner = _bounds_of(is_valid)
+            model = _cloud_model(tuple(reflectance), self.collection.level)
+            parts = {name: values[inner] for name, values in reflectance.items()}
+            # In a coarse view, by which days are ranked, clouds look as in pixels of 100 m.
+            side_m = min(self.pixel_m, COARSEST_M)
+            classes[inner] = model.classes(parts, is_valid[inner], side_m)
+        return classes
+
+
+def _bounds_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the box around what is True in a mask; something is."""
+    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
 
 
 @lru_cache(maxsize=2)

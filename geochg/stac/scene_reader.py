@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,10 +47,6 @@ class ScenePlan:
     def looks_for_clouds(self) -> bool:
         """Whether anything tells clouds from ground."""
         return self.clouds != CloudSource.NONE
-
-    def without_bands(self) -> ScenePlan:
-        """The same, but that only clouds are read."""
-        return replace(self, bands={})
 
 
 @dataclass(frozen=True)

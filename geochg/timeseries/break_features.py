@@ -145,6 +145,8 @@ def _row(
     """What is told of one place, or of several blocks that broke together."""
     is_broken = table.status[places[0]] == BREAK
     column = _commonest(table.column[places])
+    # Scores of other columns have other units and signs.
+    same_column = places[table.column[places] == column]
     values: dict[str, Any] = {
         "status": str(table.status[places[0]]),
         "watched": watched[column],
@@ -153,7 +155,7 @@ def _row(
         "coverage": _coverage(table, places),
         "before_class": cover_name(_commonest(table.before_class[places])),
         "after_class": cover_name(_commonest(table.after_class[places])),
-        **{name: _median(getattr(table, name)[places]) for name in _MEDIANS},
+        **{name: _median(getattr(table, name)[same_column]) for name in _MEDIANS},
         **{name: _mean(getattr(table, name)[places]) for name in _MEANS},
     }
     values["class"], values["change"] = _kind(values) if is_broken else (None, None)

@@ -52,8 +52,9 @@ _MODEL_NEEDS = {
 }
 _SLOW_PLACES = 20
 
-# Bounds the arrays of one chunk of places, each of places by dates by features.
-_CHUNK_VALUES = 1_000_000
+# Bounds the arrays of one chunk of places, each of places by dates by features: what fits into the
+# cache of a processor is faster.
+_CHUNK_VALUES = 250_000
 _LEAST_NOISE_SHARE = 0.005
 
 
@@ -66,7 +67,8 @@ class BreakRules:
         consecutive: Observations in a row that make a break, at least 1; None: 2 where a place is
             seen less than three times a year, else those of two months, 3 to 6.
         confidence: Probability, above 0.5 and below 1, that an observation without a change lies
-            inside the interval by which breaks are judged, all features together.
+            inside the interval by which breaks are judged, all features together; None: 0.95 where
+            a place is seen less than three times a year, else 0.99.
         least_persistence: Share, 0-1, of all observations since the break that must lie outside
             the interval; with 0, departures that end again count too.
         least_noise: The smallest deviation of residuals that is believed, in units of the
@@ -80,7 +82,7 @@ class BreakRules:
 
     method: str = "harmonic"
     consecutive: int | None = None
-    confidence: float = 0.99
+    confidence: float | None = None
     least_persistence: float = 0.5
     least_noise: float | Sequence[float] = 0.0
     monitor_from: np.datetime64 | None = None
@@ -96,7 +98,7 @@ class BreakRules:
                 f"{self.consecutive} observations in a row make no break",
                 "Use at least 1 in a row.",
             )
-        if not 0.5 < self.confidence < 1:
+        if self.confidence is not None and not 0.5 < self.confidence < 1:
             raise OptionError(
                 f"the confidence of breaks cannot be {self.confidence:g}",
                 "Use a value between 0.5 and 1, such as 0.99.",
@@ -121,6 +123,7 @@ class BreakRules:
         return HistoryNeeds.of(
             observations,
             consecutive=self.consecutive,
+            confidence=self.confidence,
             monitor_from=first_day,
             model=_MODEL_NEEDS[self.method],
         )
@@ -133,7 +136,7 @@ class BreakRules:
             needs.initial,
             needs.consecutive,
             noise,
-            self.confidence,
+            needs.confidence,
             self.least_persistence,
         )
         return monitor(watch, BREAK_METHODS[self.method])

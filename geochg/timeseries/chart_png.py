@@ -43,9 +43,8 @@ def write_chart(path: Path, chart: PlaceChart, version: str) -> None:
         chart.curve_days, chart.lower, chart.upper, color="tab:blue", alpha=0.15, lw=0
     )
     axes.plot(chart.curve_days, chart.fitted, color="tab:blue", lw=1.3, label="usual course")
-    is_off = np.zeros(len(chart.days), bool)
+    is_off = chart.is_off
     if chart.break_days is not None:
-        is_off = chart.days >= chart.break_days[1]
         start, end = date2num(chart.break_days)  # type: ignore[no-untyped-call]
         axes.axvspan(start, end, color="tab:red", alpha=0.25, lw=0, label="break")
     axes.plot(chart.days[~is_off], chart.values[~is_off], "o", ms=3.5, color="0.2", label="seen")

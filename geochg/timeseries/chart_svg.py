@@ -155,9 +155,7 @@ def _line(
 
 def _dots(chart: PlaceChart, x_of: _Scale, y_of: _Scale) -> Iterator[str]:
     is_finite = np.isfinite(chart.values)
-    is_off = np.zeros(len(chart.days), bool)
-    if chart.break_days is not None:
-        is_off = chart.days >= chart.break_days[1]
+    is_off = chart.is_off
     xs, ys = x_of(chart.days[is_finite]), y_of(chart.values[is_finite])
     for x, y, is_after in zip(xs.tolist(), ys.tolist(), is_off[is_finite].tolist(), strict=True):
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_BREAK if is_after else _SEEN}"/>'

@@ -39,6 +39,8 @@ class PlaceChart:
         upper: `(D,)` upper end.
         break_days: The last day on the course and the first off it; None where it was kept.
         text: The break in words; empty where there is none.
+        is_early: Whether the break came before there was enough history, so that the usual course
+            is that after it.
     """
 
     title: str
@@ -51,6 +53,15 @@ class PlaceChart:
     upper: NDArray[np.float64]
     break_days: tuple[np.datetime64, np.datetime64] | None = None
     text: str = ""
+    is_early: bool = False
+
+    @property
+    def is_off(self) -> NDArray[np.bool_]:
+        """`(T,)` which dates lie beyond the break, on the side that is not the usual course."""
+        if self.break_days is None:
+            return np.zeros(len(self.days), np.bool_)
+        last_on, first_off = self.break_days
+        return self.days <= last_on if self.is_early else self.days >= first_off
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +124,7 @@ def place_charts(
             curves.upper[row, :, column],
             break_days,
             place.text,
+            bool(breaks.is_early[row]),
         )
 
 

@@ -26,6 +26,9 @@ MOST_HARMONICS = 3
 _LEAST_OBSERVATIONS = (8, 18, 24)
 # A single year cannot tell a higher harmonic from a slow deviation of that year.
 _LEAST_YEARS = (0.0, 1.4, 1.8)
+# Twelfths of the year that were observed in any year: one date a summer shows no season.
+_LEAST_MONTHS = (4, 6, 8)
+_MONTHS = 12
 _LEAST_YEARS_OF_TREND = 3.0
 _LEAST_OBSERVATIONS_OF_TREND = 8
 _BLOCKS = 5
@@ -272,8 +275,12 @@ def _prior(
     has_trend = (observations >= _LEAST_OBSERVATIONS_OF_TREND) & (span >= _LEAST_YEARS_OF_TREND)
     # Over its whole span a trend changes a place by as much as its values vary.
     prior[:, 1] = np.where(has_trend, span**2, _NEVER)
-    for order, least, years in zip((1, 2, 3), _LEAST_OBSERVATIONS, _LEAST_YEARS, strict=True):
-        precision = np.where((observations >= least) & (span >= years), order**2, _NEVER)
+    month = (days / DAYS_PER_YEAR * _MONTHS).astype(np.intp) % _MONTHS
+    months = sum(history[:, month == index].any(axis=1) for index in range(_MONTHS))
+    needs = zip(_LEAST_OBSERVATIONS, _LEAST_YEARS, _LEAST_MONTHS, strict=True)
+    for order, (least, years, least_months) in enumerate(needs, start=1):
+        is_known = (observations >= least) & (span >= years) & (months >= least_months)
+        precision = np.where(is_known, order**2, _NEVER)
         prior[:, 2 * order : 2 * order + 2] = precision[:, None]
     return prior, (prior < _NEVER).sum(axis=1).astype(np.float64)
 

@@ -19,8 +19,9 @@ _LEAST_PER_YEAR = 3
 _LEAST_SEASONAL_HISTORY = 8
 _LEAST_ANNUAL_HISTORY = 4
 _MOST_ANNUAL_HISTORY = 10
-_CONSECUTIVE_ANNUAL = 2
-_CONSECUTIVE_SEASONAL = 3
+# Of drawn series without a break, at most one in twenty breaks by these: see docs/series.md.
+_CONSECUTIVE_ANNUAL, _CONFIDENCE_ANNUAL = 2, 0.95
+_CONSECUTIVE_SEASONAL, _CONFIDENCE_SEASONAL = 3, 0.99
 _MOST_CONSECUTIVE = 6
 # A break is confirmed by observations of two months, where there are that many.
 _CONFIRMED_PER_YEAR = 6
@@ -50,12 +51,15 @@ class HistoryNeeds:
     Attributes:
         initial: Observations of the first history, (N,), int.
         consecutive: Observations in a row that make a break, (N,), int.
+        confidence: Probability that an observation without a change lies inside the interval by
+            which breaks are judged, (N,).
         needed: Fewest observations with which the place could be monitored, (N,), int.
         is_short: Places that have too few, or cover less than the year that a season takes, (N,).
     """
 
     initial: NDArray[np.intp]
     consecutive: NDArray[np.intp]
+    confidence: NDArray[np.float64]
     needed: NDArray[np.intp]
     is_short: NDArray[np.bool_]
 
@@ -65,6 +69,7 @@ class HistoryNeeds:
         observations: Observations,
         *,
         consecutive: int | None = None,
+        confidence: float | None = None,
         monitor_from: float | None = None,
         model: ModelNeeds,
     ) -> HistoryNeeds:
@@ -74,6 +79,8 @@ class HistoryNeeds:
             observations: The series.
             consecutive: Observations in a row that make a break, at least 1; None: 2 where a place
                 was seen less than three times a year, else those of two months, 3 to 6.
+            confidence: Probability that an observation without a change lies inside the interval;
+                None: 0.95 where a place was seen less than three times a year, else 0.99.
             monitor_from: The day that monitoring begins with; None: as soon as there is enough
                 history.
             model: What the model needs.
@@ -82,11 +89,13 @@ class HistoryNeeds:
         rate = count / np.maximum(years, 1 / DAYS_PER_YEAR)
         is_annual = (rate < _LEAST_PER_YEAR) & (years > 0)
         if consecutive is None:
-            by_rate = np.round(rate / _CONFIRMED_PER_YEAR)
-            run = np.clip(by_rate, _CONSECUTIVE_SEASONAL, _MOST_CONSECUTIVE).astype(np.intp)
+            in_two_months = np.round(rate / _CONFIRMED_PER_YEAR)
+            run = np.clip(in_two_months, _CONSECUTIVE_SEASONAL, _MOST_CONSECUTIVE).astype(np.intp)
             run = np.where(is_annual, _CONSECUTIVE_ANNUAL, run)
         else:
             run = np.full(len(count), consecutive, np.intp)
+        by_rate = np.where(is_annual, _CONFIDENCE_ANNUAL, _CONFIDENCE_SEASONAL)
+        sureness = by_rate if confidence is None else np.full(len(count), confidence)
         features = observations.used.sum(axis=1)
         seasonal = model.observations + model.per_feature * features
         least = np.where(is_annual & model.is_for_annual, _LEAST_ANNUAL_HISTORY, seasonal)
@@ -100,13 +109,14 @@ class HistoryNeeds:
         is_short = (initial + run > count) | (is_annual & (not model.is_for_annual))
         needed = np.maximum(np.where(is_annual, least, initial), least) + run
         needed = np.where(is_short, np.maximum(needed, count + 1), needed)
-        return cls(initial, run, needed, is_short)
+        return cls(initial, run, sureness, needed, is_short)
 
     def select(self, places: NDArray[np.intp]) -> HistoryNeeds:
         """The needs of some places."""
         return HistoryNeeds(
             self.initial[places],
             self.consecutive[places],
+            self.confidence[places],
             self.needed[places],
             self.is_short[places],
         )

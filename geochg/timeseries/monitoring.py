@@ -23,6 +23,9 @@ NOMINAL_COVERAGE = 0.95
 """The share of new observations that an interval that is drawn or scored should hold."""
 
 _GROWTH = 4 / 3
+# A series is looked at this often for places whose history has grown: fits of many places at once
+# are faster.
+_CHECKS = 16
 _NO_DATE = -1
 
 
@@ -75,7 +78,8 @@ class Watch:
         initial: How many observations are the first history, (n,), int.
         consecutive: How many observations in a row make a break, (n,), int.
         least_noise: Smallest noise that is believed, (n, F), above 0.
-        confidence: Probability that an observation without a change lies inside the interval.
+        confidence: Probability that an observation without a change lies inside the interval by
+            which breaks are judged, (n,).
         least_persistence: Share of the observations since a break that must be off for it to count.
     """
 
@@ -83,7 +87,7 @@ class Watch:
     initial: NDArray[np.intp]
     consecutive: NDArray[np.intp]
     least_noise: NDArray[np.float64]
-    confidence: float
+    confidence: NDArray[np.float64]
     least_persistence: float
 
     def fit(
@@ -96,11 +100,12 @@ class Watch:
     def limit(self, dof: NDArray[np.float64], places: NDArray[np.intp]) -> NDArray[np.float64]:
         """Deviations beyond which an observation is off, shared among the features, (n,)."""
         features = np.maximum(self.observations.used[places].sum(axis=1), 1)
+        # Bonferroni: one of many features is outside its own interval more often.
+        inside = 1 - (1 - self.confidence[places]) / features
         limits = np.empty(len(dof))
-        for count in np.unique(features):
-            rows = features == count
-            # Bonferroni: one of many features is outside its own interval more often.
-            limits[rows] = two_sided_quantile(dof[rows], 1 - (1 - self.confidence) / count)
+        for probability in np.unique(inside):
+            rows = inside == probability
+            limits[rows] = two_sided_quantile(dof[rows], float(probability))
         return limits
 
 
@@ -125,12 +130,13 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
     fitted_count = history.sum(axis=1)
     runs = _Runs.begin(n, series.values.shape[1])
     covered_share = np.full((n, dates), np.nan)
+    is_check = _check_dates(series.is_scene)
     for date in range(dates):
         places = np.flatnonzero(
             series.observed[:, date] & (rank[:, date] > watch.initial) & (runs.first_off < 0)
         )
         stale = places[rank[places, date] - 1 >= _GROWTH * fitted_count[places]]
-        if len(stale):
+        if is_check[date] and len(stale):
             pending = runs.pending(stale, date)
             before = series.observed[stale] & (np.arange(dates) < pending[:, None])
             renewed = watch.fit(model, before, stale)
@@ -143,6 +149,13 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
             covered_share[places, date] = _covered(scores, nominal[places], series.used[places])
             runs.add(places, date, scores, limit[places], watch.consecutive[places])
     return _finished(watch, model, runs, covered_share)
+
+
+def _check_dates(is_scene: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Dates at which models may be fitted anew, (T,): by the scenes alone, whatever the places."""
+    interval = -(-int(is_scene.sum()) // _CHECKS)
+    is_check: NDArray[np.bool_] = is_scene & (np.cumsum(is_scene) % interval == 0)
+    return is_check
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +22,14 @@ class Observations:
 
     Attributes:
         days: Dates in days since 2000, (T,), ascending, float64; of a reversed series, negative.
+        is_scene: Days of scenes, (T,), bool; others are days at which a forecast is wanted.
         values: (N, F, T), float64; NaN where not observed.
         observed: The dates at which a place was observed, (N, T), bool.
         used: Features that a place has and that vary there, (N, F), bool.
     """
 
     days: NDArray[np.float64]
+    is_scene: NDArray[np.bool_]
     values: NDArray[np.float64]
     observed: NDArray[np.bool_]
     used: NDArray[np.bool_]
@@ -48,14 +50,21 @@ class Observations:
 
     def select(self, places: slice | NDArray[np.intp]) -> Observations:
         """The series of some places."""
-        return Observations(
-            self.days, self.values[places], self.observed[places], self.used[places]
+        return replace(
+            self,
+            values=self.values[places],
+            observed=self.observed[places],
+            used=self.used[places],
         )
 
     def reversed(self) -> Observations:
         """The same series from the last date to the first."""
         return Observations(
-            -self.days[::-1], self.values[:, :, ::-1], self.observed[:, ::-1], self.used
+            -self.days[::-1],
+            self.is_scene[::-1],
+            self.values[:, :, ::-1],
+            self.observed[:, ::-1],
+            self.used,
         )
 
 
@@ -118,10 +127,12 @@ def ordered_observations(
         count = finite.sum(axis=1)
         total = np.where(finite, scenes, 0).sum(axis=1)
         merged[:, :, row] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return _with_gaps(days, merged)
+    return _with_gaps(days, np.isin(days, dates), merged)
 
 
-def _with_gaps(days: NDArray[np.datetime64], values: NDArray[np.float64]) -> Observations:
+def _with_gaps(
+    days: NDArray[np.datetime64], is_scene: NDArray[np.bool_], values: NDArray[np.float64]
+) -> Observations:
     """Marks what was observed, and the features that a place has at all."""
     finite = np.isfinite(values)
     often = finite.sum(axis=2)
@@ -133,4 +144,4 @@ def _with_gaps(days: NDArray[np.datetime64], values: NDArray[np.float64]) -> Obs
     lowest = np.where(is_value, values, np.inf).min(axis=2, initial=np.inf)
     # Features that a place lacks are 0 throughout, so that they fit and never leave their interval.
     filled = np.where(observed[:, None], np.where(is_value, values, 0.0), np.nan)
-    return Observations(days_of(days), filled, observed, has_feature & (highest > lowest))
+    return Observations(days_of(days), is_scene, filled, observed, has_feature & (highest > lowest))

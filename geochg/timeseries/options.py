@@ -57,11 +57,12 @@ class SeriesOptions(Options):
         "How the usual course is described: `harmonic`, a robust regression on trend and seasons; "
         "`seasonal-trend`, a decomposition; or `autoregression` of all columns together.",
     )
-    confidence: float = option(
-        0.99,
+    confidence: float | None = option(
+        None,
         "Probability, above 0.5 and below 1, that a date without a change is on the usual course.",
         least=0.5,
         greatest=1,
+        usual="0.95 where a place is seen less than three times a year, else 0.99",
     )
     consecutive: int | None = option(
         None,
@@ -69,6 +70,13 @@ class SeriesOptions(Options):
         least=1,
         greatest=100,
         usual="2, or those of two months where a place is seen three times a year or more",
+    )
+    least_persistence: float = option(
+        0.5,
+        "Share of the dates since a break, 0 to 1, that must lie off the usual course for it to "
+        "count; 0 tells departures that ended too, such as floods.",
+        least=0,
+        greatest=1,
     )
     monitor_from: str = option(
         "",
@@ -204,7 +212,13 @@ class SeriesOptions(Options):
                     f"--monitor-from: {cleaned(self.monitor_from, 40)!r} is no date",
                     "write a day, such as 2020-06-01",
                 ) from None
-        return BreakRules(self.method, self.consecutive, self.confidence, monitor_from=first_day)
+        return BreakRules(
+            self.method,
+            self.consecutive,
+            self.confidence,
+            self.least_persistence,
+            monitor_from=first_day,
+        )
 
     def reading(self) -> AnalyzeOptions:
         """The options by which images are opened and read, and the model is shown them."""

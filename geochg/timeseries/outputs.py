@@ -10,6 +10,7 @@ from pathlib import Path
 from geochg.errors import InputError, OptionError
 from geochg.extras import require_packages
 from geochg.files.new_files import check_file_name
+from geochg.report.contents import REPORT_SUFFIXES
 from geochg.timeseries.observation_table import TABLE_SUFFIXES
 from geochg.timeseries.options import BREAKS_LAYER, SeriesOptions
 from geochg.writers.checks import Output, check_existing, check_outputs
@@ -24,6 +25,7 @@ class SeriesOutputs:
         features: The layer of breaks; its suffix chooses the format.
         observations: The table of what was observed, CSV or Parquet.
         plots: A folder of one PNG a zone, or a feature; it is new, or holds plots of geochg.
+        report: A page with the features, the dates and the charts, `.html`.
 
     Raises:
         OptionError: If an output is no path; texts are taken as paths.
@@ -32,6 +34,7 @@ class SeriesOutputs:
     features: Path | None = None
     observations: Path | None = None
     plots: Path | None = None
+    report: Path | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -44,7 +47,7 @@ class SeriesOutputs:
 
     def paths(self) -> list[Path]:
         """The files and the folder that were asked for."""
-        paths = (self.features, self.observations, self.plots)
+        paths = (self.features, self.observations, self.plots, self.report)
         return [path for path in paths if path is not None]
 
     def check(self, inputs: Iterable[str], options: SeriesOptions) -> None:
@@ -65,6 +68,8 @@ class SeriesOutputs:
             wanted_files.append(Output(self.features, LAYER_SUFFIXES, options.layer))
         if self.observations is not None:
             wanted_files.append(Output(self.observations, TABLE_SUFFIXES))
+        if self.report is not None:
+            wanted_files.append(Output(self.report, REPORT_SUFFIXES))
         check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
         is_named = self.features is not None and self.features.suffix.lower() in NAMED_SUFFIXES
         if options.layer != BREAKS_LAYER and not is_named:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event as Flag
@@ -18,10 +18,13 @@ from geochg.errors import CancelledRunError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.geometry.placement import crs_of
 from geochg.geometry.vector_file import file_of
+from geochg.report.contents import ReportContents
+from geochg.report.of_run import contents_of_run
+from geochg.report.page import report_page
 from geochg.safety.untrusted_text import storable
 from geochg.tiling.gdal import gdal_settings
 from geochg.timeseries.break_features import BlockFeatures, block_features, zone_features
-from geochg.timeseries.break_table import Breaks
+from geochg.timeseries.break_table import BREAK, Breaks
 from geochg.timeseries.breaks import find_breaks
 from geochg.timeseries.charts import PlaceChart, charted_features, place_charts
 from geochg.timeseries.date_covers import DateCovers, open_covers
@@ -38,6 +41,7 @@ from geochg.timeseries.place_observations import (
 )
 from geochg.timeseries.place_table import PlaceTable, place_table, status_counts
 from geochg.timeseries.places import Blocks, ZonePlaces, places_of, unseen_zones
+from geochg.timeseries.report_parts import figures_of, report_title, shown_sources
 from geochg.writers.layers import write_frames
 from geochg.writers.staging import Staging
 
@@ -257,7 +261,7 @@ class WatchRun:
         covers: DateCovers | None,
     ) -> dict[str, Any]:
         """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-        grid, places = self.images.grid, self.places
+        grid, places, images = self.images.grid, self.places, list(self.images.facts())
         watching: dict[str, Any] = {"places": "blocks", "count": len(places)}
         if isinstance(places, ZonePlaces):
             watching = {"places": "zones", "count": len(places), **places.zones.facts}
@@ -267,7 +271,7 @@ class WatchRun:
             {
                 "version": __version__,
                 "model": None if covers is None else asdict(covers.model.identity),
-                "sources": list(self.images.facts()),
+                "sources": {"before": images[0], "after": images[-1]},
                 "options": self.options.shaping(),
                 "grid": {
                     "crs": str(crs_of(grid)),
@@ -280,7 +284,10 @@ class WatchRun:
                     "method": self.options.method,
                     "watched": list(watched),
                     "watching": watching,
-                    "dates": [quality.to_dict() for quality in observed.quality],
+                    "dates": [
+                        {**image, **quality.to_dict()}
+                        for image, quality in zip(images, observed.quality, strict=True)
+                    ],
                     "status": status_counts(table, observed.observations.pixels),
                     "scores": _scores(breaks, watched),
                 },
@@ -303,9 +310,25 @@ class WatchRun:
                     write_observations(path, result.observations, result.places, result.metadata)
             if outputs.plots is not None:
                 self._write_plots(result, outputs.plots, staging)
+            if outputs.report is not None:
+                with staging.write(outputs.report) as path:
+                    path.write_bytes(report_page(self._report_contents(result)))
             self.stop_if_cancelled()
             staging.commit()
         self.listener(Progress("write", 1, 1))
+
+    def _report_contents(self, result: SeriesResult) -> ReportContents:
+        """What the report shows: the features, the dates that show something, the charts."""
+        sources = shown_sources(self.images.sources, result.quality)
+        broken_features = result.features[result.features["status"] == BREAK]
+        contents = contents_of_run(
+            lambda: [broken_features],
+            result.metadata,
+            sources,
+            self.images.grid,
+            self.options.reading(),
+        )
+        return replace(contents, title=report_title(result.quality), figures=figures_of(result))
 
     def _write_plots(self, result: SeriesResult, folder: Path, staging: Staging) -> None:
         from geochg.timeseries.chart_png import chart_file, write_chart

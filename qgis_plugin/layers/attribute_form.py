@@ -62,6 +62,8 @@ def _aliases() -> dict[str, str]:
         "from_date": tr("From"),
         "to_date": tr("To"),
         "step": tr("Step"),
+        "first_seen": tr("First seen"),
+        "last_seen": tr("Last seen"),
         "confidence": tr("Confidence"),
         "change_confidence": tr("Confidence of the direction"),
         "caption": tr("Caption"),

@@ -119,7 +119,7 @@ def test_a_series_has_a_report_of_its_steps(make_raster, tmp_path):
     assert {tuple(dates) for dates in data["dates"]} == {(0, 1), (1, 2)}
     assert [picture["label"] for picture in data["pictures"]] == ["2010", "2020", "2030"]
     assert [o["text"].strip() for o in page.all("option")][:2] == [
-        "The whole series",
+        "Whole series",
         "Step 1: 2010 to 2020",
     ]
 

@@ -30,6 +30,9 @@ def test_a_series_is_analysed_and_told_step_by_step(geochg, images, tmp_path):
     assert told == [
         [*DAYS[:2], 1], [*DAYS[1:], 2], [*DAYS[1:], 2], [DAYS[0], DAYS[2], None],
     ]  # fmt: skip
+    seen = [[f["properties"][name] for name in ("first_seen", "last_seen")] for f in features]
+    # What came at the second date was gone at the third; the other thing is there to the end.
+    assert seen == [[DAYS[1], DAYS[1]], *[[DAYS[2], DAYS[2]]] * 3]
 
 
 def test_json_counts_each_step(geochg, images, tmp_path):

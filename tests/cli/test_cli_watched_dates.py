@@ -63,3 +63,15 @@ def test_plots_are_drawn_and_drawn_anew(geochg, drawn, tmp_path):
 def test_what_makes_no_sense_is_refused(refused, drawn, monkeypatch, tmp_path, extra, names):
     monkeypatch.chdir(tmp_path)
     refused("series", *drawn.paths, *FEW[2:], *extra, names=names)
+
+
+def test_a_report_has_the_features_the_dates_and_the_charts(geochg, drawn, tmp_path):
+    page = tmp_path / "breaks.html"
+    code, _, err = geochg("series", *drawn.paths, "--report", page, "--block", "4", *FEW[2:])
+    assert code == 0, err
+    text = page.read_text(encoding="utf-8")
+    assert f"What left its usual course from {drawn.days[0]} to {drawn.days[-1]}" in text
+    assert "Feature 1, block in row" in text
+    assert f"Left its usual course between {drawn.days[25]} and {drawn.days[26]}" in text
+    assert 'data-id="1"' in text
+    assert "no pictures" not in text

@@ -423,7 +423,8 @@ def test_like_a_raster_that_is_no_grid(catalog, tmp_path):
         fetch(catalog, tmp_path / "a.tif", like=str(catalog.path / "plain.tif"))
 
 
-def test_a_collection_without_a_mask_says_so(catalog, tmp_path):
+def test_a_collection_without_a_mask_says_so(catalog, tmp_path, monkeypatch):
+    monkeypatch.setattr("geochg.extras.is_installed", lambda package: False)
     catalog.add_collection("drone")
     item = catalog.add_scene("s", "2020-06-13", 2000, CLOUD, collection="drone")
     del item["assets"]["scl"]

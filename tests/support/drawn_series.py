@@ -1,47 +1,33 @@
-"""Series of places whose course, noise and breaks are known."""
+"""A series of three dates with exact truth: a thing comes at the second and goes at the third."""
 
 import numpy as np
+from rasters import texture
 
-DATES = np.datetime64("2020-01-05") + 15 * np.arange(73)
-YEARS = (DATES - DATES[0]).astype(float) / 365.25
+HEIGHT, WIDTH = 128, 192
+FLEETING = (slice(20, 50), slice(40, 100))
+"""Rows and columns of what is there at the second date only; it lies across borders of tiles."""
+LASTING = (slice(80, 110), slice(120, 160))
+"""Rows and columns of what is there from the third date on."""
+DAYS = ("2019-06-01", "2020-07-15", "2021-08-30")
 
-
-def drawn_series(
-    places=200, features=1, *, noise=0.05, amplitude=0.2, correlation=0.0, seen=1.0, seed=0
-):
-    """Three years of two weeks each, (places, 73, features), with a season of its own for each.
-
-    Args:
-        places: How many.
-        features: How many.
-        noise: Deviation about the season.
-        amplitude: Of the season.
-        correlation: Of the noise at neighbouring dates.
-        seen: Share of the dates at which a place is observed; all features together.
-        seed: Of the generator.
-    """
-    generator = np.random.default_rng(seed)
-    phase = generator.uniform(0, 2 * np.pi, (places, 1, features))
-    errors = generator.normal(0, 1, (places, len(DATES), features))
-    for date in range(1, len(DATES)):
-        fresh = np.sqrt(1 - correlation**2) * errors[:, date]
-        errors[:, date] = correlation * errors[:, date - 1] + fresh
-    values = 0.4 + amplitude * np.sin(2 * np.pi * YEARS[:, None] + phase) + noise * errors
-    values[generator.random((places, len(DATES))) >= seen] = np.nan
-    return values
+TRUTH = {
+    1: [(FLEETING, "appeared")],
+    2: [(FLEETING, "disappeared"), (LASTING, "appeared")],
+    None: [(LASTING, "appeared")],
+}
+"""By step what changed, and how; None is the whole."""
 
 
-def with_outliers(values, share=0.08, size=0.5, seed=1):
-    """Clouds that a mask missed: at a share of the dates all features are brighter."""
-    generator = np.random.default_rng(seed)
-    values = values.copy()
-    values[generator.random(values.shape[:2]) < share] += size
-    return values
+def drawn_series(bands: int = 2) -> list[np.ndarray]:
+    """Three dates, `(bands, 128, 192)` uint8 each, equal but for the things that are drawn."""
+    ground = texture(HEIGHT, WIDTH, bands) // 4 + 90
+    dates = [ground.copy() for _ in DAYS]
+    dates[1][:, *FLEETING] += 60
+    dates[2][:, *LASTING] += 60
+    return dates
 
 
-def annual_series(places=200, years=12, noise=0.03, seed=0):
-    """One date each summer: dates (years,) and values (places, years, 2)."""
-    generator = np.random.default_rng(seed)
-    days = generator.integers(-20, 20, years)
-    dates = np.datetime64("2009-07-15") + (365.25 * np.arange(years)).astype(int) + days
-    return dates, 0.3 + generator.normal(0, noise, (places, years, 2))
+def area_m2(rectangle: tuple[slice, slice]) -> float:
+    """Area of a rectangle on the ellipsoid, of ten-metre pixels in the middle of a UTM zone."""
+    rows, cols = rectangle
+    return (rows.stop - rows.start) * (cols.stop - cols.start) * 100 / 0.9996**2

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn_series import DATES, YEARS, annual_series, drawn_series, with_outliers
+from seasonal_places import DATES, YEARS, annual_series, seasonal_places, with_outliers
 
 from geochg.errors import InputError, OptionError
 from geochg.timeseries.breaks import BreakRules, find_breaks
@@ -15,7 +15,7 @@ def broken(breaks):
 
 
 def test_an_abrupt_break_is_dated_by_its_neighbours():
-    values = drawn_series()
+    values = seasonal_places()
     values[:, 50:] += 0.3
     breaks = find_breaks(DATES, values)
     right = breaks.break_date == DATES[50]
@@ -29,7 +29,7 @@ def test_an_abrupt_break_is_dated_by_its_neighbours():
 
 
 def test_a_break_lies_between_the_observations_of_its_place():
-    values = drawn_series(seen=0.6)
+    values = seasonal_places(seen=0.6)
     values[:, 45:] -= 0.35
     breaks = find_breaks(DATES, values)
     right = 0
@@ -44,13 +44,13 @@ def test_a_break_lies_between_the_observations_of_its_place():
 @pytest.mark.parametrize(
     "values",
     [
-        pytest.param(drawn_series(400), id="season"),
-        pytest.param(drawn_series(400, amplitude=0), id="flat"),
-        pytest.param(drawn_series(400, seen=0.5), id="gaps"),
-        pytest.param(drawn_series(200, 5, correlation=0.5), id="correlated"),
-        pytest.param(drawn_series(400, correlation=0.7), id="more correlated"),
-        pytest.param(with_outliers(drawn_series(400)), id="outliers"),
-        pytest.param(drawn_series(400) + 0.05 * YEARS[:, None], id="trend"),
+        pytest.param(seasonal_places(400), id="season"),
+        pytest.param(seasonal_places(400, amplitude=0), id="flat"),
+        pytest.param(seasonal_places(400, seen=0.5), id="gaps"),
+        pytest.param(seasonal_places(200, 5, correlation=0.5), id="correlated"),
+        pytest.param(seasonal_places(400, correlation=0.7), id="more correlated"),
+        pytest.param(with_outliers(seasonal_places(400)), id="outliers"),
+        pytest.param(seasonal_places(400) + 0.05 * YEARS[:, None], id="trend"),
     ],
 )
 def test_stable_places_raise_few_false_alarms_and_their_intervals_hold(values):
@@ -72,7 +72,7 @@ def test_annual_dates_need_no_season():
 
 
 def test_a_break_before_there_is_a_history_is_found_from_the_end():
-    values = drawn_series()
+    values = seasonal_places()
     values[:, :8] += 0.35
     breaks = find_breaks(DATES, values)
     right = breaks.break_date == DATES[8]
@@ -82,16 +82,16 @@ def test_a_break_before_there_is_a_history_is_found_from_the_end():
 
 
 def test_the_last_dates_break_when_enough_of_them_are_off():
-    values = drawn_series()
+    values = seasonal_places()
     values[:, -4:] += 0.4
     assert broken(find_breaks(DATES, values)).mean() > 0.8
-    values = drawn_series()
+    values = seasonal_places()
     values[:, -2:] += 0.4
     assert broken(find_breaks(DATES, values)).mean() <= MOST_FALSE_ALARMS
 
 
 def test_a_gradual_change_is_found_while_it_goes_on():
-    values = drawn_series()
+    values = seasonal_places()
     ramp = np.clip((np.arange(73) - 40) / 15, 0, 1)
     breaks = find_breaks(DATES, values - 0.4 * ramp[:, None])
     assert broken(breaks).mean() > 0.8
@@ -101,8 +101,8 @@ def test_a_gradual_change_is_found_while_it_goes_on():
 
 
 def test_a_season_that_ends_is_a_break():
-    values = drawn_series(amplitude=0.3)
-    flat = drawn_series(amplitude=0, seed=1)
+    values = seasonal_places(amplitude=0.3)
+    flat = seasonal_places(amplitude=0, seed=1)
     values[:, 45:] = flat[:, 45:]
     breaks = find_breaks(DATES, values)
     assert broken(breaks).mean() > 0.6
@@ -113,7 +113,7 @@ def test_a_season_that_ends_is_a_break():
 
 
 def test_of_two_breaks_the_first_counts():
-    values = drawn_series()
+    values = seasonal_places()
     values[:, 40:] += 0.3
     values[:, 58:] += 0.3
     breaks = find_breaks(DATES, values)
@@ -121,7 +121,7 @@ def test_of_two_breaks_the_first_counts():
 
 
 def test_a_departure_that_ends_counts_only_when_asked_for():
-    values = drawn_series()
+    values = seasonal_places()
     values[:, 35:42] += 0.4
     assert broken(find_breaks(DATES, values)).mean() <= MOST_FALSE_ALARMS
     breaks = find_breaks(DATES, values, BreakRules(least_persistence=0))
@@ -130,7 +130,7 @@ def test_a_departure_that_ends_counts_only_when_asked_for():
 
 
 def test_monitoring_begins_at_the_date_that_is_asked_for():
-    values = drawn_series()
+    values = seasonal_places()
     values[:, 30:] += 0.3
     rules = BreakRules(monitor_from=DATES[50])
     late = find_breaks(DATES, values, rules)
@@ -140,7 +140,7 @@ def test_monitoring_begins_at_the_date_that_is_asked_for():
 
 
 def test_a_subset_of_places_and_dates_for_plots_change_nothing():
-    values = with_outliers(drawn_series(60, 2, seen=0.7))
+    values = with_outliers(seasonal_places(60, 2, seen=0.7))
     values[::2, 40:] -= 0.3
     whole = find_breaks(DATES, values)
     dense = np.arange(DATES[0], DATES[-1] + 40)
@@ -158,7 +158,7 @@ def test_a_subset_of_places_and_dates_for_plots_change_nothing():
 
 
 def test_dates_come_in_any_order_and_more_than_once():
-    values = drawn_series(30)
+    values = seasonal_places(30)
     values[:, 50:] += 0.3
     order = np.random.default_rng(2).permutation(73)
     twice = np.concatenate([order, order[:5]])
@@ -170,7 +170,7 @@ def test_dates_come_in_any_order_and_more_than_once():
 
 
 def test_scenes_of_one_day_are_one_observation():
-    values = drawn_series(100)
+    values = seasonal_places(100)
     # Three scenes of one cloudy day are no three observations in a row.
     cloudy = np.repeat(values[:, 50:51] + 0.6, 3, axis=1)
     breaks = find_breaks(
@@ -182,7 +182,7 @@ def test_scenes_of_one_day_are_one_observation():
 
 
 def test_each_place_that_cannot_be_monitored_says_why():
-    values = drawn_series(4, 2)
+    values = seasonal_places(4, 2)
     values[0] = np.nan
     values[1, 6:] = np.nan
     values[2] = 0.25
@@ -196,7 +196,7 @@ def test_each_place_that_cannot_be_monitored_says_why():
 
 
 def test_a_feature_that_is_missing_or_constant_leaves_the_others():
-    values = drawn_series(100, 3)
+    values = seasonal_places(100, 3)
     values[:, 50:, 0] += 0.4
     alone = find_breaks(DATES, values[:, :, :1])
     values[:, :, 1] = 0.0
@@ -219,7 +219,7 @@ def test_a_share_that_was_always_0_may_rise():
 @pytest.mark.parametrize(
     ("dates", "values", "message"),
     [
-        (DATES[:9] + 30 * np.arange(9), drawn_series(3)[:, :9], "9 dates .* 13 are needed"),
+        (DATES[:9] + 30 * np.arange(9), seasonal_places(3)[:, :9], "9 dates .* 13 are needed"),
         (DATES, np.full((2, 73, 1), 0.5), "constant"),
         (DATES, np.full((2, 73, 1), np.nan), "no place of the series was observed"),
         (DATES[:3], np.ones((2, 4, 1)), "do not fit 3 dates"),
@@ -251,7 +251,7 @@ def test_rules_that_make_no_sense_are_refused(options):
 
 
 def test_the_smallest_noise_hides_what_means_nothing():
-    values = drawn_series(50, noise=0.002)
+    values = seasonal_places(50, noise=0.002)
     values[:, 50:] += 0.02
     assert broken(find_breaks(DATES, values)).mean() > 0.8
     assert not broken(find_breaks(DATES, values, BreakRules(least_noise=0.05))).any()
@@ -259,5 +259,5 @@ def test_the_smallest_noise_hides_what_means_nothing():
 
 def test_progress_tells_the_places_that_are_done():
     told = []
-    find_breaks(DATES, drawn_series(20), progress=told.append)
+    find_breaks(DATES, seasonal_places(20), progress=told.append)
     assert told[-1] == 20

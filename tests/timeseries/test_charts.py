@@ -76,3 +76,10 @@ def test_places_without_values_can_be_drawn(chart, tmp_path):
     assert ET.fromstring(course_svg(flat)).findall(f"{SVG}circle")
     write_chart(tmp_path / chart_file(2, flat), flat, "1")
     assert (tmp_path / "0002_x.png").is_file()
+
+
+def test_of_an_early_break_the_dates_before_it_are_off(chart):
+    early = replace(chart, is_early=True)
+    assert early.is_off.sum() == 26
+    assert chart.is_off.sum() == 14
+    assert course_svg(early) != course_svg(chart)

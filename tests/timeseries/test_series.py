@@ -118,7 +118,8 @@ def test_a_layer_carries_its_facts_and_is_replaced_without_a_word(flood, tmp_pat
         )
     collection = json.loads(output.read_text())
     facts = collection["geochg"]
-    assert [source["date"] for source in facts["sources"]] == flood.days
+    assert [source["date"] for source in facts["series"]["dates"]] == flood.days
+    assert facts["sources"]["after"]["date"] == flood.days[-1]
     assert facts["series"]["status"] == {"break": 4, "stable": 32}
     assert 0.85 <= facts["series"]["scores"]["coverage"] <= 1
     assert "overwrite" not in facts["options"]
