@@ -97,7 +97,7 @@ class SampleOptions:
 
 
 @dataclass(frozen=True)
-class DrawnSample:
+class AccuracySample:
     """A sample that was drawn.
 
     Attributes:
@@ -113,7 +113,7 @@ class DrawnSample:
 
 def draw_sample(
     layer: str, path: Path, options: SampleOptions, *, listener: Listener = ignore
-) -> DrawnSample:
+) -> AccuracySample:
     """Draws a stratified random sample over the ground that a run analysed, and writes it.
 
     Args:
@@ -155,7 +155,7 @@ def draw_sample(
         lambda staged: write_features(table, staged, facts, layer=SAMPLE_LAYER),
         overwrite=options.overwrite,
     )
-    return DrawnSample(path, facts, tuple(_warnings(areas, units, unit_strata, strata)))
+    return AccuracySample(path, facts, tuple(_warnings(areas, units, unit_strata, strata)))
 
 
 def of_whole(changes: GeoDataFrame) -> GeoDataFrame:
