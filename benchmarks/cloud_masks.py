@@ -21,6 +21,7 @@ import machine
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 
 from geochg.stac.cloud_masks import CLEAR, CLOUD, CLOUD_MARGIN_M, SHADOW, with_margin
 from geochg.stac.cloud_model import CloudModel, Level
@@ -29,6 +30,7 @@ BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 LABELS = {CLOUD: 4, SHADOW: 0}
 """Classes of the labels of `cloud_shadow_masks`; of the rest, ground and water, all is clear."""
 
+CODES = ("B02", "B03", "B04", "B08", "B11", "B12")
 SEASON_BANDS = (2, 3, 4, 8, 12, 13)
 WAYS: tuple[tuple[int, Level], ...] = ((4, "l1c"), (6, "l1c"), (4, "l2a"), (6, "l2a"))
 
@@ -78,6 +80,26 @@ def whole_dates(folder: Path) -> list[Scene]:
     return scenes
 
 
+def clear_scenes(folder: Path) -> list[Scene]:
+    """Both dates of `s2_pairs`, which are free of clouds but for single ones."""
+    scenes = []
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for number in (1, 2):
+            files = [next((place / f"imgs_{number}").glob(f"*{code}.tif")) for code in CODES]
+            with rasterio.open(files[2]) as red:
+                shape = red.shape
+            bands = [_read_on(file, shape) for file in files]
+            truth = np.full(shape, CLEAR, np.uint8)
+            scenes.append(Scene(f"{place.name} {number}", np.stack(bands), truth, 10))
+    return scenes
+
+
+def _read_on(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+    with rasterio.open(file) as band:
+        values = band.read(1, out_shape=shape, resampling=Resampling.bilinear)
+    return np.asarray(values, np.float32) / 10_000
+
+
 def of_the_package(scene: Scene, count: int, level: Level) -> NDArray[np.uint8]:
     """What `ukis_csmask` makes of a scene by itself."""
     from ukis_csmask.mask import CSmask
@@ -124,6 +146,17 @@ def main() -> None:
         for count, level in WAYS:
             right = (scene.predicted(CloudModel.open(BANDS[:count], level)) == scene.truth).mean()
             print(f"| {scene.name} | {count} | {level} | {right:.1%} |")
+    print("\n| scene | 4 bands, 10 m | 30 m | 6 bands, 10 m | 30 m |\n|---|---|---|---|---|")
+    models = {count: CloudModel.open(BANDS[:count], "l1c") for count in (4, 6)}
+    for scene in clear_scenes(data / "s2_pairs"):
+        masks = [
+            scene._replace(pixel_m=pixel_m).predicted(models[count])
+            for count in models
+            # Pixels that are told to have 30 m are taken as they are.
+            for pixel_m in (30, 10)
+        ]
+        shares = " | ".join(f"{(mask != CLEAR).mean():.1%}" for mask in masks)
+        print(f"| {scene.name} | {shares} |", flush=True)
 
 
 if __name__ == "__main__":

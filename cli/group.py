@@ -18,6 +18,8 @@ COMMANDS = {
     "report": "Make a page of a layer: a map to swipe, a list, areas and where it came from.",
     "evaluate": "Score a model on pairs whose answers are known, and fit its threshold.",
     "table": "Sum up a change layer by class, land cover and zone, as it was reviewed.",
+    "sample": "Draw a random sample of a change layer's ground, for people to judge.",
+    "assess": "Tell how right a change layer is, by a sample that was judged.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",

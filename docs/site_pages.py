@@ -48,6 +48,7 @@ GUIDES = (
     ("Reports", "report.md"),
     ("Scenes", "scenes.md"),
     ("Series", "series.md"),
+    ("Accuracy", "accuracy.md"),
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
     ("Fine-tuning", "training.md"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from geochg import __version__
 from geochg.accuracy.allocation import FEW_UNITS
 from geochg.accuracy.estimates import AccuracyEstimates, Estimate
 from geochg.tasks.quantities import rounded_value
@@ -14,6 +15,46 @@ _DIGITS = 4
 _HECTARE_M2 = 10_000
 UNKNOWN = "-"
 """Stands in tables where the sample says nothing."""
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="generator" content="geochg {{ version }}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Accuracy of the change layer</title>
+<style>
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+.warning { border-left: .3rem solid; padding-left: .8rem; }
+</style>
+</head>
+<body>
+<h1>Accuracy of the change layer</h1>
+<p>Overall accuracy: {{ overall }}. Changed or not: {{ changed }}. Intervals are of 95 %.</p>
+{% for warning in warnings %}
+<p class="warning">{{ warning }}</p>
+{% endfor %}
+{% for title, table in tables %}
+<h2>{{ title }}</h2>
+<div><table>
+<thead><tr>{% for cell in table[0] %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in table[1:] %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table></div>
+{% endfor %}
+</body>
+</html>
+"""
 
 
 @dataclass(frozen=True)
@@ -48,11 +89,26 @@ class Assessment:
         """Tables for people, areas in hectares."""
         return "\n".join(self._markdown_lines()) + "\n"
 
+    def to_html(self) -> str:
+        """The same tables as one page, which fetches nothing."""
+        from jinja2 import Environment
+
+        page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_PAGE)
+        return page.render(
+            version=__version__,
+            overall=_share(self.estimates.overall),
+            changed=_share(self.binary.overall),
+            warnings=self.warnings,
+            tables=list(self.tables()),
+        )
+
     def _markdown_lines(self) -> Iterator[str]:
         yield "# Accuracy of the change layer"
         yield ""
-        yield f"Overall accuracy: {_share(self.estimates.overall)}. Changed or not:"
-        yield f"{_share(self.binary.overall)}. Intervals are of 95 %."
+        yield f"geochg {__version__}"
+        yield ""
+        overall, changed = _share(self.estimates.overall), _share(self.binary.overall)
+        yield f"Overall accuracy: {overall}. Changed or not: {changed}. Intervals are of 95 %."
         yield from (f"\n**Warning:** {warning}" for warning in self.warnings)
         for title, table in self.tables():
             yield f"\n## {title}\n"

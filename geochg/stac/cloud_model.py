@@ -41,7 +41,9 @@ _CLASSES = np.array([CLEAR, CLOUD, SHADOW], np.uint8)
 """Classes of a cloud mask in the order of the models' outputs."""
 
 _USUAL_M = 30.0
-"""Side of a pixel in metres for which the models were made; below 15 m pixels are averaged."""
+"""Side of a pixel in metres for which the models were made. In finer pixels, those of six bands
+take bright roofs and their shadows for clouds (`benchmarks/cloud_masks.py`), so that pixels up to
+20 m are averaged."""
 
 COARSEST_M = 100.0
 """Side of a pixel in metres from which on clouds are too few pixels wide."""
@@ -121,8 +123,8 @@ class CloudModel:
             reflectance: By the names that `open` was given; each `(height, width)` float,
                 reflectance from 0 to 1.
             valid: `(height, width)` bool, where it was measured.
-            pixel_m: Side of a pixel in metres. Finer than 15 m, pixels are averaged up to 30 m;
-                coarser than 30 m, they are repeated.
+            pixel_m: Side of a pixel in metres. Up to 20 m, pixels are averaged to about 30 m, those
+                of 20 m to 40 m; from 45 m on, they are repeated.
 
         Returns:
             `(height, width)` uint8 of the classes of `cloud_masks`, without snow.
@@ -144,7 +146,7 @@ class CloudModel:
         _refuse_other_units(scene[:, valid])
         scene[:, ~valid] = 0
         height, width = valid.shape
-        if (factor := math.floor(_USUAL_M / pixel_m + 1e-6)) > 1:
+        if (factor := math.floor(_USUAL_M / pixel_m + 0.5)) > 1:
             mask = _repeated(self._predict(_averaged(scene, valid, factor)), factor)
         elif (factor := round(pixel_m / _USUAL_M)) > 1:
             large = _repeated(scene, factor)

@@ -28,7 +28,9 @@ OBSERVATION_COLUMNS = ("place", "zone", "x", "y", "date", "valid_share")
 """The first columns of a table of observations, by which one in CSV is known."""
 
 _HEAD_BYTES = 1 << 20
-_SCORES = re.compile(r"\A# Scores of `[^\n]*`\r?\n\r?\ngeochg \S+\r?\n")
+_SCORES = re.compile(
+    r"\A# (?:Scores of `[^\n]*`|Accuracy of the change layer)\r?\n\r?\ngeochg \S+\r?\n"
+)
 _PAGE = re.compile(r'<meta name="generator" content="geochg [^"<>]*">')
 _TABLE = re.compile(r"\A\| run \|")
 

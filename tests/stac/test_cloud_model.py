@@ -46,7 +46,7 @@ def scene(blue):
 @pytest.mark.parametrize("shape", [(1, 1), (40, 300), (256, 256), (257, 449), (700, 513)])
 def test_every_pixel_gets_the_answer_of_its_own_window(shape):
     blue = np.random.default_rng(7).random(shape, dtype=np.float32)
-    mask = stood_in().classes(scene(blue), np.ones(shape, bool), 20)
+    mask = stood_in().classes(scene(blue), np.ones(shape, bool), 24)
     assert (mask == np.where(blue > 0.5, CLOUD, CLEAR)).all()
 
 
@@ -73,6 +73,18 @@ def test_fine_pixels_are_averaged_over_what_is_valid():
     expected[:3, :3] = expected[8, 2] = CLOUD
     expected[~valid] = NO_DATA
     assert (mask == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("pixel_m", "side_px"), [(5, 6), (9.98, 3), (10.02, 3), (20, 2), (24, 1), (30, 1), (44, 1)]
+)
+def test_pixels_are_averaged_to_about_thirty_metres(pixel_m, side_px):
+    blue = np.zeros((12, 12), np.float32)
+    blue[0, 0] = 1
+    blue[:, 6:] = 0.6
+    mask = stood_in().classes(scene(blue), np.ones((12, 12), bool), pixel_m)
+    assert (mask[:, 6:] == CLOUD).all()
+    assert (mask[0, 0] == CLOUD) == (side_px == 1)
 
 
 def test_coarse_pixels_are_repeated():

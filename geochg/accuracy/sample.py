@@ -1,0 +1,290 @@
+"""A sample of a change layer, for people to judge: drawn, written, and read back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geochg import __version__
+from geochg.accuracy.allocation import equal_allocation, optimal_allocation, units_for_error
+from geochg.accuracy.draw import Frame, ReadValid, draw_units, survey_frame
+from geochg.accuracy.seen import images_read, seen_in_heatmap, seen_in_images
+from geochg.accuracy.strata import UNCHANGED, Strata
+from geochg.errors import InputError, OptionError
+from geochg.events import Listener, ignore
+from geochg.files.sidecars import files_behind
+from geochg.geometry.placement import layer_frame, on_ground, table_column
+from geochg.geometry.vector_file import file_of
+from geochg.pipeline.reviewed_layer import as_reviewed, read_changes
+from geochg.safety.untrusted_text import without_secrets
+from geochg.tasks.quantities import rounded_value
+from geochg.tiling.grid import pixel_m
+from geochg.writers.checks import Output, check_outputs
+from geochg.writers.layer_metadata import read_metadata
+from geochg.writers.layers import LAYER_SUFFIXES, write_features
+from geochg.writers.staging import write_output
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+SAMPLE_LAYER = "sample"
+"""Name of the layer, in formats that have one."""
+
+ALLOCATIONS = ("equal", "optimal")
+_LEAST_FOOTPRINT_PX = 3
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """How a sample is drawn.
+
+    Attributes:
+        units: Units in all; None where `standard_error` tells.
+        standard_error: The standard error of the overall accuracy that is wanted, as a share of
+            the area, above 0 and below .5; None where `units` tells.
+        allocation: `equal`, or `optimal` by area and expected spread (Neyman).
+        near_m: How far unchanged ground near changes reaches, in metres.
+        footprint_m: Side of the square around a unit's point that a person judges; None for
+            three pixels.
+        seed: The same seed draws the same units.
+        with_map: Whether the file tells what the map says of each unit, so that judging is not
+            blind.
+        heatmap: The heatmap of the run, which tells what it saw; empty to read it of the images.
+        before: The earlier image, where it was moved; empty for the path that the layer tells.
+        after: The later image, likewise.
+        overwrite: Whether a file may be replaced that geochg did not write.
+    """
+
+    units: int | None = 200
+    standard_error: float | None = None
+    allocation: str = "equal"
+    near_m: float = 50.0
+    footprint_m: float | None = None
+    seed: int = 0
+    with_map: bool = False
+    heatmap: str = ""
+    before: str = ""
+    after: str = ""
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.allocation not in ALLOCATIONS:
+            raise OptionError(
+                f"no allocation {self.allocation!r}", f"there are {', '.join(ALLOCATIONS)}"
+            )
+        if self.standard_error is not None and not 0 < self.standard_error < 0.5:
+            raise OptionError(
+                f"a standard error of {self.standard_error:g} makes no sense",
+                "give a share of the area, such as 0.02",
+            )
+        if self.units is not None and self.units < 1:
+            raise OptionError(f"{self.units} units make no sample", "give -n 50 or more")
+        if not (0 <= self.near_m < 1e6):
+            raise OptionError(f"--near {self.near_m:g} makes no sense", "give metres, such as 50")
+        if self.footprint_m is not None and not 0 < self.footprint_m < 1e5:
+            raise OptionError(
+                f"a footprint of {self.footprint_m:g} m makes no sense", "give metres, such as 30"
+            )
+
+
+@dataclass(frozen=True)
+class AccuracySample:
+    """A sample that was drawn.
+
+    Attributes:
+        path: Its file.
+        facts: The `geochg` member of the file: strata, seed, distances, checksum of the changes.
+        warnings: Sentences on what its user should know.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+
+def draw_sample(
+    layer: str, path: Path, options: SampleOptions, *, listener: Listener = ignore
+) -> AccuracySample:
+    """Draws a stratified random sample over the ground that a run analysed, and writes it.
+
+    Args:
+        layer: The change layer, as it was reviewed; `FILE|layername=NAME` of several.
+        path: Where the sample is written: polygons, the footprints of points.
+        options: How it is drawn.
+        listener: Hears of the progress.
+
+    Raises:
+        InputError: If the layer is none of geochg's changes, its images or heatmap are not there
+            or other ones, or the sample may not be written there.
+        OptionError: If the sample is too small for its strata.
+        RunError: If it cannot be written.
+    """
+    inputs = [
+        file for name in (layer, options.heatmap) if name for file in files_behind(file_of(name))
+    ]
+    check_outputs([Output(path, LAYER_SUFFIXES, SAMPLE_LAYER)], inputs, overwrite=options.overwrite)
+    name, metadata = read_metadata(layer)
+    changes, grid = read_changes(layer)
+    if grid is None:
+        raise InputError(
+            f"{without_secrets(layer)} does not tell the grid of its run",
+            "give the layer as geochg wrote it",
+        )
+    changes = as_reviewed(of_whole(changes))
+    strata = Strata.of_layer(changes, grid, options.near_m)
+    with _seen_ground(metadata, grid, options) as read_valid:
+        frame = survey_frame(grid, strata, read_valid, listener)
+        areas = frame.areas_m2()
+        if not areas:
+            raise InputError("nothing of the ground was seen", "check the heatmap or the images")
+        units = _allocated(areas, strata, options)
+        points, unit_strata = draw_units(frame, units, read_valid, options.seed)
+    facts = _facts(name.file, metadata, changes, frame, unit_strata, options)
+    table = _table(points, unit_strata, strata, grid, options)
+    write_output(
+        path,
+        lambda staged: write_features(table, staged, facts, layer=SAMPLE_LAYER),
+        overwrite=options.overwrite,
+    )
+    return AccuracySample(path, facts, tuple(_warnings(areas, units, unit_strata, strata)))
+
+
+def of_whole(changes: GeoDataFrame) -> GeoDataFrame:
+    """Of a layer of several dates, the changes from the first to the last."""
+    if "step" not in changes:
+        return changes
+    return changes[changes["step"].isna()].reset_index(drop=True)
+
+
+def changes_checksum(changes: GeoDataFrame) -> str:
+    """A checksum of kinds and shapes, which does not depend on the format or on a review's notes.
+
+    Coordinates are rounded to what every format keeps.
+    """
+    digest = hashlib.sha256()
+    shapes = shapely.set_precision(changes.geometry.to_crs(4326).to_numpy(), 1e-6)
+    for kind, change, shape in zip(changes["class"], changes["change"], shapes, strict=True):
+        west, south, east, north = shape.bounds if not shape.is_empty else (0, 0, 0, 0)
+        digest.update(f"{kind}|{change}|{west:.4f}|{south:.4f}|{east:.4f}|{north:.4f}".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+@contextmanager
+def _seen_ground(
+    metadata: Mapping[str, Any], grid: GeoBox, options: SampleOptions
+) -> Iterator[ReadValid]:
+    """Reads what the run saw: of its heatmap, or of the images where it saw all of them."""
+    if options.heatmap:
+        with seen_in_heatmap(options.heatmap, metadata, grid) as read_valid:
+            yield read_valid
+        return
+    tiles = metadata.get("tiles") or {}
+    hidden_m2 = metadata.get("not_seen_m2") or 0
+    if hidden_m2 or tiles.get("failed"):
+        raise InputError(
+            "the run did not see all of the ground (clouds, shadows, or tiles that failed)",
+            "give its heatmap, which tells where: --heatmap change.tif",
+        )
+    pair = images_read(metadata, grid, options.before, options.after)
+    with seen_in_images(pair) as read_valid:
+        yield read_valid
+
+
+def _allocated(
+    areas: Mapping[str, float], strata: Strata, options: SampleOptions
+) -> dict[str, int]:
+    is_change = {name: strata.map_class(strata.names.index(name)) != UNCHANGED for name in areas}
+    if options.standard_error is not None:
+        total = units_for_error(areas, is_change, options.standard_error)
+        return optimal_allocation(areas, is_change, total)
+    total = options.units or 0
+    if options.allocation == "optimal":
+        return optimal_allocation(areas, is_change, total)
+    return equal_allocation(areas, total)
+
+
+def _facts(
+    layer: str,
+    metadata: Mapping[str, Any],
+    changes: GeoDataFrame,
+    frame: Frame,
+    unit_strata: NDArray[np.int16],
+    options: SampleOptions,
+) -> dict[str, Any]:
+    """The `geochg` member of the sample, as plain JSON values."""
+    areas = frame.areas_m2()
+    names = frame.strata.names
+    return {
+        "version": __version__,
+        "sample_of": {
+            "layer": without_secrets(Path(layer).name),
+            "checksum": changes_checksum(changes),
+            "features": len(changes),
+        },
+        "sources": metadata.get("sources"),
+        "grid": metadata.get("grid"),
+        "seed": options.seed,
+        "allocation": "optimal" if options.standard_error is not None else options.allocation,
+        "near_m": options.near_m,
+        "footprint_m": _footprint_m(frame.grid, options),
+        "unseen_m2": rounded_value(frame.unseen_m2, 1),
+        "strata": [
+            {
+                "name": name,
+                "area_m2": area,
+                "units": int(np.count_nonzero(unit_strata == names.index(name))),
+            }
+            for name, area in areas.items()
+        ],
+    }
+
+
+def _footprint_m(grid: GeoBox, options: SampleOptions) -> float:
+    if options.footprint_m is not None:
+        return options.footprint_m
+    return rounded_value(_LEAST_FOOTPRINT_PX * pixel_m(grid), 3)
+
+
+def _table(
+    points: NDArray[np.float64],
+    unit_strata: NDArray[np.int16],
+    strata: Strata,
+    grid: GeoBox,
+    options: SampleOptions,
+) -> GeoDataFrame:
+    """The units: footprints, columns to be filled, and what the map says where that is wanted."""
+    half = _footprint_m(grid, options) / pixel_m(grid) / 2
+    corners = np.column_stack([points - half, points + half])
+    squares = np.array([shapely.box(*corner) for corner in corners], np.object_)
+    empty = [None] * len(points)
+    columns = {
+        "id": table_column(range(1, len(points) + 1), "Int64"),
+        "reference_class": table_column(empty, "string"),
+        "reference_change": table_column(empty, "string"),
+        "note": table_column(empty, "string"),
+    }
+    if options.with_map:
+        classes = [strata.map_class(stratum) for stratum in unit_strata.tolist()]
+        columns["map"] = table_column(classes, "string")
+    return layer_frame(columns, on_ground(squares, grid), grid)
+
+
+def _warnings(
+    areas: Mapping[str, float],
+    units: Mapping[str, int],
+    unit_strata: NDArray[np.int16],
+    strata: Strata,
+) -> Iterator[str]:
+    for name in areas:
+        count = int(np.count_nonzero(unit_strata == strata.names.index(name)))
+        if count < units[name]:
+            yield f"the stratum {name} has {count} pixels only, and {units[name]} units were wanted"

@@ -1,0 +1,214 @@
+"""A sample of a real run: drawn, judged, assessed; and what is refused."""
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner
+
+from geochg import AnalyzeOptions, Outputs, analyze
+from geochg.accuracy.assess import assess_sample
+from geochg.accuracy.sample import SampleOptions, draw_sample
+from geochg.errors import InputError, OptionError
+from geochg_cli.group import geochg
+
+UNITS = 120
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of cva on images with a changed square and a part without data."""
+    folder = tmp_path_factory.mktemp("assessed")
+    rng = np.random.default_rng(4)
+    ground = rng.normal(100, 4, (3, 300, 300))
+    later = ground + rng.normal(0, 2, ground.shape)
+    later[:, 60:140, 60:140] += 70
+    later[:, :, 280:] = 0
+    names = []
+    for name, values in (("before", ground), ("after", later)):
+        path = folder / f"{name}.tif"
+        profile = {"driver": "GTiff", "width": 300, "height": 300, "count": 3, "dtype": "uint8"}
+        transform = rasterio.transform.from_origin(500_000, 5_200_000, 10, 10)
+        with rasterio.open(
+            path, "w", **profile, crs="EPSG:32633", transform=transform, nodata=0
+        ) as file:
+            file.write(values.clip(0, 255).astype("uint8"))
+        names.append(str(path))
+    outputs = Outputs(folder / "changes.gpkg", heatmap=folder / "change.tif")
+    analyze(*names, AnalyzeOptions(model="cva"), outputs=outputs)
+    return folder
+
+
+@pytest.fixture
+def sample(run, tmp_path):
+    path = tmp_path / "sample.gpkg"
+    draw_sample(str(run / "changes.gpkg"), path, SampleOptions(UNITS, with_map=True))
+    return path
+
+
+def judge(sample, wrong_share=0.0):
+    """Judges all units as the map has them, but for some of the unchanged ones."""
+    frame = gpd.read_file(sample)
+    rng = np.random.default_rng(1)
+    lines = ["id,reference_class,reference_change"]
+    for unit, kind in zip(frame["id"], frame["map"], strict=True):
+        if kind == "unchanged" and rng.random() < wrong_share:
+            kind = "water appeared"
+        name, change = ("", kind) if kind == "unchanged" else kind.rsplit(" ", 1)
+        lines.append(f"{unit},{name},{change}")
+    path = sample.with_name("judged.csv")
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_sample_is_blind_and_over_the_seen_ground(run, tmp_path):
+    path = tmp_path / "sample.geojson"
+    drawn = draw_sample(str(run / "changes.gpkg"), path, SampleOptions(UNITS))
+    frame = gpd.read_file(path)
+    assert len(frame) == UNITS
+    filled = frame.drop(columns=["geometry", "id"]).notna()
+    assert not filled.to_numpy().any()
+    metric = frame.to_crs(32633)
+    assert (metric.centroid.x < 500_000 + 280 * 10).all()
+    assert np.allclose(metric.area, 30 * 30, rtol=0.01)
+    strata = drawn.facts["strata"]
+    assert sum(stratum["units"] for stratum in strata) == UNITS
+    seen_m2 = 280 * 300 * 100
+    assert sum(stratum["area_m2"] for stratum in strata) == pytest.approx(seen_m2, rel=0.003)
+    assert drawn.facts["unseen_m2"] == pytest.approx(20 * 300 * 100, rel=0.003)
+
+
+def test_the_heatmap_tells_the_same_ground_as_the_images(run, tmp_path):
+    facts = []
+    for name, heatmap in (("a", ""), ("b", str(run / "change.tif"))):
+        options = SampleOptions(UNITS, heatmap=heatmap)
+        path = tmp_path / f"{name}.gpkg"
+        facts.append(draw_sample(str(run / "changes.gpkg"), path, options).facts)
+    assert facts[0] == facts[1]
+
+
+def test_a_map_that_is_right_everywhere(run, sample):
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=judge(sample))
+    assert result.estimates.overall.value == 1
+    assert result.binary.overall.value == 1
+    layer = gpd.read_file(run / "changes.gpkg")
+    changed_m2 = sum(
+        area.value for name, area in result.estimates.area_m2.items() if name != "unchanged"
+    )
+    assert changed_m2 == pytest.approx(layer["area_m2"].sum(), rel=0.01)
+
+
+def test_what_the_map_missed_adds_to_the_area(run, sample):
+    verdicts = judge(sample, wrong_share=0.3)
+    values = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts).to_dict()
+    assert values["producers"]["water appeared"]["value"] == 0
+    assert values["users"]["water appeared"]["value"] is None
+    area = values["area_m2"]["water appeared"]
+    assert 0.1 < area["value"] / (280 * 300 * 100) < 0.5
+    assert area["low"] < area["value"] < area["high"]
+    assert set(values) >= {"matrix", "overall", "users", "producers", "area_m2"}
+
+
+@pytest.mark.parametrize("suffix", [".json", ".md", ".html"])
+def test_the_command_line(run, sample, suffix):
+    changes, target = str(run / "changes.gpkg"), sample.with_name(f"a{suffix}")
+    verdicts = str(judge(sample, 0.2))
+    arguments = ["assess", str(sample), "--changes", changes, "--verdicts", verdicts]
+    for _ in range(2):  # the second time over its own file
+        result = CliRunner().invoke(geochg, [*arguments, "-o", str(target)])
+        assert result.exit_code == 0, result.output
+    text = target.read_text(encoding="utf-8")
+    assert "water appeared" in text
+    if suffix == ".json":
+        assert json.loads(text)["overall"]["low"] < 1
+
+
+def test_the_command_draws_a_sample(run, tmp_path):
+    target = tmp_path / "s.gpkg"
+    arguments = ["sample", str(run / "changes.gpkg"), "-o", str(target), "--standard-error", "0.03"]
+    result = CliRunner().invoke(geochg, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)["geochg"]
+    assert facts["allocation"] == "optimal"
+    assert len(gpd.read_file(target)) == sum(row["units"] for row in facts["strata"])
+
+
+def test_a_sample_without_judgements_is_refused(run, sample):
+    with pytest.raises(InputError, match="has no judgement"):
+        assess_sample(str(sample), str(run / "changes.gpkg"))
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("1,building,grown", "unit 1 has the change 'grown'"),
+        ("1,,appeared", "unit 1 has no class"),
+        ("1,building,", "unit 1 has the change 'none'"),
+        ("999,,unchanged", "has the id '999', which the sample lacks"),
+        ("x,,unchanged", "has the id 'x'"),
+        ("1,,unchanged\n1,,unchanged", "judges unit 1 again"),
+        ("1,,unchanged", "no unit was judged of the stratum"),
+    ],
+)
+def test_judgements_that_cannot_be_read_are_refused(run, sample, tmp_path, row, reason):
+    verdicts = tmp_path / "v.csv"
+    verdicts.write_text(f"id,reference_class,reference_change\n{row}\n")
+    with pytest.raises(InputError, match=reason):
+        assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+
+
+def test_a_table_without_its_columns_is_refused(run, sample, tmp_path):
+    verdicts = tmp_path / "v.csv"
+    verdicts.write_text("id,verdict\n1,ok\n")
+    with pytest.raises(InputError, match="no column 'reference_class'"):
+        assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+
+
+def test_the_sample_of_another_layer_is_refused(run, sample, tmp_path):
+    other = Path(shutil.copy(run / "changes.gpkg", tmp_path / "other.gpkg"))
+    with sqlite3.connect(other) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE changes SET class = 'road' WHERE fid = 1")
+    with pytest.raises(InputError, match="drawn of another change layer"):
+        assess_sample(str(sample), str(other), verdicts=judge(sample))
+
+
+def test_a_layer_that_is_no_sample_is_refused(run):
+    with pytest.raises(InputError, match="is no sample"):
+        assess_sample(str(run / "changes.gpkg"), str(run / "changes.gpkg"))
+
+
+def test_images_that_are_gone_are_told(run, tmp_path):
+    layer = shutil.copy(run / "changes.gpkg", tmp_path / "c.gpkg")
+    options = SampleOptions(UNITS, before=str(tmp_path / "gone.tif"))
+    with pytest.raises(InputError, match="images of the run cannot be read"):
+        draw_sample(str(layer), tmp_path / "s.gpkg", options)
+    assert not (tmp_path / "s.gpkg").exists()
+
+
+def test_the_heatmap_of_another_run_is_refused(run, tmp_path):
+    options = SampleOptions(UNITS, heatmap=str(run / "after.tif"))
+    with pytest.raises(InputError, match="is not the heatmap"):
+        draw_sample(str(run / "changes.gpkg"), tmp_path / "s.gpkg", options)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"units": 0},
+        {"standard_error": 0.7},
+        {"allocation": "fair"},
+        {"near_m": -1.0},
+        {"footprint_m": 0.0},
+        {"near_m": float("nan")},
+    ],
+)
+def test_options_that_make_no_sense(settings):
+    with pytest.raises(OptionError):
+        SampleOptions(**settings)
