@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from click.core import ParameterSource
 
 from geochg.errors import OptionError
 from geochg.options import AnalyzeOptions
-from geochg.stac.options import FetchOptions
 
-from .shared_options import field_options, path_option, with_options
+from .scenes_options import (
+    SCENE_CHOICES,
+    fetch_options,
+    fetching_options,
+    given_values,
+    refuse_beside_images,
+)
+from .shared_options import with_options
 
 if TYPE_CHECKING:
     from threading import Event as Flag
@@ -21,9 +26,7 @@ if TYPE_CHECKING:
     from geochg.events import Listener
     from geochg.pipeline.analyze import ChangeResult
     from geochg.pipeline.outputs import Outputs
-
-_FETCHING = ("collection", "catalog", "max_cloud", "composite", "clouds")
-"""Options of fetching that an analysis does not have, or take over, itself."""
+    from geochg.stac.options import FetchOptions
 
 _FORM = "geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 -o changes.geojson"
 
@@ -42,13 +45,7 @@ area_options = with_options(
             metavar="DATE",
             help="In place of AFTER: fetch a scene of the area from this year, month or day.",
         ),
-        field_options(FetchOptions, *_FETCHING),
-        path_option(
-            "--scenes",
-            "Keep the scenes that are fetched in this folder, and use those again that are there."
-            "  [default: NAME_scenes beside the output]",
-            "FOLDER",
-        ),
+        fetching_options,
     )
 )
 """`--before`, `--after`, how scenes are fetched, and where they are kept."""
@@ -86,19 +83,10 @@ def area_request(
         UsageError: If there are neither images nor times.
         OptionError: If there are both, or something is missing.
     """
-    names = ("before", "after", *_FETCHING, "scenes")
-    values = {
-        name: ctx.params[name]
-        for name in names
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
+    values = given_values(ctx, ("before", "after", *SCENE_CHOICES, "scenes"))
     if images:
         if values:
-            flag = f"--{next(iter(values)).replace('_', '-')}"
-            raise OptionError(
-                f"there are images, and {flag}, which is for scenes that are fetched",
-                f"leave {flag} out, or the images: {_FORM}",
-            )
+            refuse_beside_images(f"--{next(iter(values)).replace('_', '-')}", _FORM)
         return None
     if "before" not in values and "after" not in values:
         if values:
@@ -108,7 +96,7 @@ def area_request(
         raise OptionError(f"one time alone shows no change: there is no --{missing[0]}", _FORM)
     if not options.aoi:
         raise OptionError("there is no area to fetch scenes of", f"name one with --aoi: {_FORM}")
-    fetching = FetchOptions.from_dict({name: values[name] for name in _FETCHING if name in values})
+    fetching = fetch_options({name: values.get(name) for name in SCENE_CHOICES})
     return AreaRequest(
         options.aoi, values["before"], values["after"], fetching, values.get("scenes")
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from geochg.timeseries.options import SeriesOptions
 from geochg.writers.layers import LAYER_SUFFIXES
 
 from .pair_options import named_values
+from .series_scenes import series_request, series_scenes_options, watch_given
 from .shared_options import field_options, json_option, output_option, path_option
 from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, metavar="[IMAGE]...")
 @output_option(f"The layer of breaks: {', '.join(LAYER_SUFFIXES)}.")
 @path_option(
     "--observations", "What was observed, a row for each place and date.", "FILE.csv|.parquet"
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @path_option("--report", "A page with the features, the dates and a chart of each.", "FILE.html")
 @path_option("--plots", "A plot of each zone, or of each feature, as PNG.", "FOLDER")
 @field_options(SeriesOptions)
+@series_scenes_options
 @json_option("what was done")
 @click.pass_context
 def series(
@@ -56,21 +58,27 @@ def series(
       geochg series *.tif -o breaks.geojson --zones parcels.gpkg --zone-name parcel
       geochg series *.tif -o breaks.gpkg --block 1 --no-land-cover --observations ndvi.parquet
       geochg series 1990.tif 2000.tif 2010.tif ... -o breaks.gpkg --bands red=1,nir=2 --watch ndvi
+
+    With an area and a time in place of images, the best scene of each month is fetched from a
+    catalogue (see `geochg scenes`), which is asked on the network:
+
+    \b
+      geochg series --aoi farm.geojson --from 2019 --to 2023 -o breaks.gpkg
     """
     if all(path is None for path in (output, observations, plots, report)):
         flags = "-o/--output, --observations, --plots or --report"
         raise click.UsageError(f"nothing to write: add {flags}")
     options = _options(ctx)
+    request = series_request(ctx, images, options)
 
     from geochg.timeseries.outputs import SeriesOutputs
-    from geochg.timeseries.series import series as run
 
     from .progress import showing_progress
 
     outputs = SeriesOutputs(output, observations, plots, report)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
-        result = run(images, options, outputs=outputs, listener=listener, cancel=cancel)
-    echo(_as_json(result) if as_json else "\n".join(_in_words(result)))
+        result, reasons = watch_given(images, request, options, outputs, listener, cancel)
+    echo(_as_json(result, reasons) if as_json else "\n".join(_in_words(result)))
 
 
 def _options(ctx: click.Context) -> SeriesOptions:
@@ -83,10 +91,12 @@ def _options(ctx: click.Context) -> SeriesOptions:
     return SeriesOptions.from_dict(values)
 
 
-def _as_json(result: SeriesResult) -> str:
+def _as_json(result: SeriesResult, reasons: Sequence[str]) -> str:
     paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = {"count": len(result.features), "area_m2": _area_m2(result)}
-    facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    facts: dict[str, Any] = {"outputs": paths, "features": features, "geochg": result.metadata}
+    if reasons:
+        facts["left_out"] = list(reasons)
     return json.dumps(facts, allow_nan=False)
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from geochg.stac.analyze_area import AreaChanges as AreaChanges
     from geochg.stac.analyze_area import analyze_area as analyze_area
     from geochg.stac.options import FetchOptions as FetchOptions
+    from geochg.stac.options import SeriesSearch as SeriesSearch
     from geochg.tasks import ask as ask
     from geochg.tiling.pair import RasterPair as RasterPair
     from geochg.tiling.pair import open_pair as open_pair
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from geochg.timeseries.outputs import SeriesOutputs as SeriesOutputs
     from geochg.timeseries.series import SeriesResult as SeriesResult
     from geochg.timeseries.series import series as series
+    from geochg.timeseries.series_area import AreaSeries as AreaSeries
+    from geochg.timeseries.series_area import series_area as series_area
 
 switch_telemetry_off()
 prevent_fetched_code()
@@ -52,6 +55,7 @@ __version__ = version("geochg")
 _HOMES = {
     "AnalyzeOptions": "options",
     "AreaChanges": "stac.analyze_area",
+    "AreaSeries": "timeseries.series_area",
     "BatchOptions": "batch.batch_options",
     "BatchResult": "batch.run",
     "ChangeModel": "models.base",
@@ -65,6 +69,7 @@ _HOMES = {
     "SeriesOptions": "timeseries.options",
     "SeriesOutputs": "timeseries.outputs",
     "SeriesResult": "timeseries.series",
+    "SeriesSearch": "stac.options",
     "Task": "records",
     "Tile": "records",
     "TileFailure": "records",
@@ -81,11 +86,13 @@ _HOMES = {
     "open_pair": "tiling.pair",
     "read_tiles": "pipeline.run",
     "series": "timeseries.series",
+    "series_area": "timeseries.series_area",
 }
 _MODULES = ("errors", "events", "records")
 __all__ = [
     "AnalyzeOptions",
     "AreaChanges",
+    "AreaSeries",
     "BatchOptions",
     "BatchResult",
     "ChangeModel",
@@ -99,6 +106,7 @@ __all__ = [
     "SeriesOptions",
     "SeriesOutputs",
     "SeriesResult",
+    "SeriesSearch",
     "Task",
     "Tile",
     "TileFailure",
@@ -119,6 +127,7 @@ __all__ = [
     "read_tiles",
     "records",
     "series",
+    "series_area",
 ]
 """The whole public surface; what backends of others need besides is in docs/models.md."""
 

@@ -68,9 +68,10 @@ def _answer_area(session: Session, call: ToolCall, arguments: Mapping[str, Any])
     before, after = text_of(arguments, "before"), text_of(arguments, "after")
     has_picture = flag_of(arguments, "picture", default=True)
     outputs = outputs_of(arguments, grants)
-    from geochg.stac.analyze_area import analyze_area, scenes_folder
+    from geochg.stac.analyze_area import analyze_area
+    from geochg.stac.area_scenes import scenes_folder
 
-    folder = scenes_folder(None, outputs)
+    folder = scenes_folder(None, outputs.paths())
     _check_folder(folder, grants)
     changes = analyze_area(
         str(options.aoi),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as Flag
@@ -13,6 +13,7 @@ from geochg.events import Listener, Notice, ignore
 from geochg.geometry.vector_file import file_of
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.outputs import Outputs
+from geochg.stac.area_scenes import fetch_options_of, scene_in_words, scenes_folder
 from geochg.stac.date_window import DateWindow
 from geochg.stac.options import FetchOptions
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from geochg.pipeline.finish import ChangeResult
     from geochg.stac.fetch import FetchedScene
     from geochg.stac.search_area import SearchArea
-
-_SHARED = ("crs", "resolution", "allow_remote")
-"""Options that an analysis and a search have in common."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def analyze_area(
     windows, outputs = windows_of(before, after), outputs or Outputs()
     options = replace(options or AnalyzeOptions(), aoi=area)
     fetching = fetch_options_of(options, fetching or FetchOptions())
-    folder = scenes_folder(scenes, outputs)
+    folder = scenes_folder(scenes, outputs.paths())
     outputs.check([file_of(text) for text in (area, options.zones) if text], options)
     ground = SearchArea.of(area, allow_remote=options.allow_remote)
     model = _checked_model(options, model)
@@ -172,50 +170,6 @@ def windows_of(before: str, after: str) -> tuple[DateWindow, DateWindow]:
     return early, late
 
 
-def scenes_folder(scenes: Path | str | None, outputs: Outputs) -> Path:
-    """The folder that scenes are kept in: that which is named, else one beside the outputs.
-
-    Raises:
-        OptionError: If there are neither.
-    """
-    if scenes is not None:
-        return Path(scenes)
-    if not (paths := outputs.paths()):
-        raise OptionError("there is no folder for the scenes", "name one, or name an output")
-    return paths[0].with_name(f"{paths[0].stem}_scenes")
-
-
-def fetch_options_of(options: AnalyzeOptions, fetching: FetchOptions) -> FetchOptions:
-    """How scenes are fetched for an analysis.
-
-    Args:
-        options: Options of the analysis, whose grid and bands count where `fetching` has none.
-        fetching: Options of fetching.
-    """
-    defaults = FetchOptions()
-    shared = {
-        name: getattr(options, name)
-        for name in _SHARED
-        if getattr(fetching, name) == getattr(defaults, name)
-    }
-    return replace(fetching, **shared, bands=fetching.bands or band_names(options.bands))
-
-
-def band_names(bands: Sequence[str]) -> tuple[str, ...]:
-    """The names of bands that an analysis asks for, which are to be fetched.
-
-    Args:
-        bands: The option of the analysis, such as `swir,nir,red`.
-
-    Returns:
-        Empty where it does not go by names: those that a collection has by default will do.
-    """
-    names = [name for entry in bands for name in entry.rpartition("=")[2].split("/")]
-    if any(name.isdecimal() for name in names):
-        return ()
-    return tuple(dict.fromkeys(name for name in names if name != "gray"))
-
-
 def _scenes_of(
     area: SearchArea,
     windows: Collection[DateWindow],
@@ -240,13 +194,6 @@ def _scenes_of(
             listener=listener,
             cancel=cancel,
         )
-        listener(Notice(f"{window}: {_in_words(scene)}"))
+        listener(Notice(f"{window}: {scene_in_words(scene)}"))
         scenes.append(scene)
     return scenes
-
-
-def _in_words(scene: FetchedScene) -> str:
-    """What a scene is, in a line."""
-    days = scene.dates[0] if len(scene.dates) == 1 else f"{len(scene.dates)} days"
-    count = f"{len(scene.items)} scene{'' if len(scene.items) == 1 else 's'}"
-    return f"{days}, {count}, {100 * scene.hidden_share:.0f} % of the area not seen"

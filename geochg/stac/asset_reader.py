@@ -19,6 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from geochg.errors import InputError
 from geochg.geometry.placement import crs_of
 from geochg.safety.untrusted_text import cleaned
 from geochg.stac.items import SceneItem
@@ -50,6 +51,10 @@ class SceneError(Exception):
     def __init__(self, item: SceneItem, reason: str) -> None:
         super().__init__(f"{item.id} {reason}")
         self.item = item
+
+
+class NothingSeenError(InputError):
+    """A window of days of which no scene can be read, or all are under clouds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ import shapely
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from geochg.errors import CancelledRunError, InputError, OptionError
+from geochg.errors import CancelledRunError, OptionError
 from geochg.events import Listener, Notice, Progress
 from geochg.records import PixelWindow
 from geochg.safety.untrusted_text import without_secrets
-from geochg.stac.asset_reader import SceneError
+from geochg.stac.asset_reader import NothingSeenError, SceneError
 from geochg.stac.cloud_model import COARSEST_M
 from geochg.stac.date_window import DateWindow
 from geochg.stac.days import (
@@ -127,7 +127,7 @@ class Composing:
 
         Raises:
             OptionError: If the pixels are too coarse for the cloud model.
-            InputError: If no scene can be read, or none shows any of the area.
+            NothingSeenError: If no scene can be read, or none shows any of the area.
             RunError: If the file cannot be written.
             CancelledRunError: If it was cancelled; nothing is written.
         """
@@ -163,7 +163,7 @@ class Composing:
                 self._leave_out(error, items)
             days = least_cloudy(days_of(items, self.area))
         if not items:
-            raise InputError(
+            raise NothingSeenError(
                 f"none of the {len(self.scenes.items)} scenes from {self.window} can be read: "
                 f"{self._errors[0]}",
                 "try again later, or choose another --catalog or --collection",
@@ -172,7 +172,7 @@ class Composing:
         ranking = ranked_days(days, shown_shares, self.window)
         best = ranking[0]
         if shown_shares[best.day] < _LEAST_SEEN:
-            raise InputError(
+            raise NothingSeenError(
                 f"clouds hide all of the area in all scenes from {self.window} "
                 f"({len(days)} day{'' if len(days) == 1 else 's'})",
                 "widen the window with --from and --to",
@@ -203,7 +203,7 @@ class Composing:
                     tally.add(pixels, inside, reflectance=reflectance)
                     yield window, pixels
                 if tally.seen_px == 0:
-                    raise InputError(
+                    raise NothingSeenError(
                         f"clouds hide all of the area in all scenes from {self.window}",
                         "widen the window with --from and --to",
                     )

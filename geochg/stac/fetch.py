@@ -60,6 +60,7 @@ def fetch_scene(
     output: Path,
     options: FetchOptions,
     *,
+    scenes: FoundScenes | None = None,
     overwrite: bool = False,
     listener: Listener = ignore,
     cancel: Flag | None = None,
@@ -73,13 +74,15 @@ def fetch_scene(
         window: The days, in UTC.
         output: Where to write, `.tif`.
         options: Collection, catalogue, composite, bands and grid.
+        scenes: The scenes of area and window that `search_scenes` found; searched when None.
         overwrite: Whether a file may be replaced that geochg did not write.
         listener: Is told the progress (stages `clouds` and `scenes`) and warnings.
         cancel: A flag; once it is set, the run stops at the next block.
 
     Raises:
         InputError: If the catalogue cannot be asked, has no such collection or no scene of area
-            and window, if clouds hide all of it, or the output may not be written.
+            and window, or the output may not be written.
+        NothingSeenError: If no scene can be read, or clouds hide all of the area.
         OptionError: If options make no sense.
         RunError: If the file cannot be written.
         CancelledRunError: If it was cancelled; nothing is written.
@@ -100,7 +103,7 @@ def fetch_scene(
             raise OptionError("no area is given", "give --bbox, --aoi or --like")
         area = SearchArea.of_grid(like_grid, str(options.like))
     tables = read_known_catalogs()
-    scenes = search_scenes(area, window, options, listener=listener, tables=tables)
+    scenes = scenes or search_scenes(area, window, options, listener=listener, tables=tables)
     refuse_none(scenes, area, window, options)
     plan, grid = _plan_and_grid(scenes, tables, area, options, like_grid)
     composing = Composing(scenes, plan, grid, area, window, options, listener, cancel or Flag())

@@ -18,6 +18,7 @@ from geochg.stac.fetch import FetchedScene, fetch_scene
 if TYPE_CHECKING:
     from geochg.stac.date_window import DateWindow
     from geochg.stac.options import FetchOptions
+    from geochg.stac.search import FoundScenes
     from geochg.stac.search_area import SearchArea
 
 _AREA_DIGITS = 7  # of a degree: a centimetre
@@ -59,6 +60,7 @@ def keep_scene(
     options: FetchOptions,
     *,
     like: Path | None = None,
+    scenes: FoundScenes | None = None,
     listener: Listener = ignore,
     cancel: Flag | None = None,
 ) -> FetchedScene:
@@ -70,6 +72,7 @@ def keep_scene(
         window: The days.
         options: Collection, catalogue, composite, bands and grid.
         like: A scene of the same search at another time, whose grid is taken.
+        scenes: The scenes of area and window that `search_scenes` found; searched when None.
         listener: Is told the progress, warnings, and whether a scene is used again.
         cancel: A flag; once it is set, fetching stops.
 
@@ -77,23 +80,25 @@ def keep_scene(
         GeochgError: As `fetch_scene` does.
     """
     path = scene_path(folder, area, window, options)
-    if path.is_file() and (scene := read_scene(path)) is not None:
+    if (scene := read_scene(path)) is not None:
         listener(Notice(f"{path} is there: it is used again, and nothing is fetched for {window}"))
         for warning in scene.warnings:
             listener(Notice(warning, warning=True))
         return scene
     if like is not None and options.like is None:
         options = replace(options, like=str(like), crs=None, resolution=None)
-    return fetch_scene(area, window, path, options, listener=listener, cancel=cancel)
+    return fetch_scene(area, window, path, options, scenes=scenes, listener=listener, cancel=cancel)
 
 
 def read_scene(path: Path) -> FetchedScene | None:
-    """A fetched scene as its file tells of it; None where the file is none, or is damaged."""
+    """A fetched scene as its file tells of it; None where there is none, or it is damaged."""
     import rasterio
     from rasterio.errors import RasterioError
 
     from geochg.tiling.scene_tags import tag_members
 
+    if not path.is_file():
+        return None
     try:
         with rasterio.open(path, driver="GTiff") as dataset:
             members = tag_members(dataset.tags())

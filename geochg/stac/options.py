@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from geochg.errors import OptionError
 from geochg.options import Options, option
+from geochg.safety.untrusted_text import cleaned
+
+_EVERY = "write month, day, or a number of days, such as 10"
 
 FETCHING = ("fetch",)
 """The commands that write a scene."""
@@ -122,3 +126,43 @@ class FetchOptions(Options):
             raise OptionError(
                 "no collection is named", "`geochg scenes collections` lists those that are known"
             )
+
+
+@dataclass(frozen=True)
+class SeriesSearch(Options):
+    """Options of `geochg series`: of which days of an area a scene is taken, and how many."""
+
+    every: str = option(
+        "month",
+        "One scene of each month, of each so many days (10), or of each day of which there is one "
+        "(day); which one, or what of them all, says --composite.",
+        metavar="month|day|DAYS",
+        shapes_result=False,
+    )
+    max_scenes: int = option(
+        120,
+        "Most scenes to fetch; a series of more is refused before anything is fetched.",
+        least=1,
+        greatest=5000,
+        shapes_result=False,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.step_days
+
+    @property
+    def step_days(self) -> int | None:
+        """Days of which one scene is taken; None for a month.
+
+        Raises:
+            OptionError: If it is no such number.
+        """
+        text = self.every.strip().lower()
+        if text == "month":
+            return None
+        if text == "day":
+            return 1
+        if not (re.fullmatch(r"[0-9]{1,3}", text) and 1 <= int(text) <= 366):
+            raise OptionError(f"--every cannot be {cleaned(self.every, 40)!r}", _EVERY)
+        return int(text)

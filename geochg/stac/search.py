@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class FoundScenes:
     collection_id: str
     rules: AddressRules
     document: dict[str, Any] = field(default_factory=dict)
+
+    def within(self, window: DateWindow) -> FoundScenes:
+        """Those of the scenes that were taken within a window of days."""
+        return replace(self, items=tuple(item for item in self.items if window.holds(item.taken)))
 
     @property
     def licence(self) -> str:

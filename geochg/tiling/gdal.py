@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import lru_cache
 from typing import Any
 
 import rasterio
 import rasterio.shutil
+from rasterio._err import CPLE_BaseError
 
 from geochg.files.remote_files import is_remote
 from geochg.files.sidecars import ARCHIVES
@@ -68,7 +69,8 @@ def forget_address(name: str) -> None:
     if name in _read_addresses:
         path = name if name.startswith("/vsi") else f"/vsicurl/{name}"
         # What GDAL keeps of an address goes when it is closed under this option.
-        with rasterio.Env(CPL_VSIL_CURL_NON_CACHED=path):
+        # One that is gone meanwhile is an error here; who opens it says so.
+        with rasterio.Env(CPL_VSIL_CURL_NON_CACHED=path), suppress(CPLE_BaseError):
             rasterio.shutil.exists(name)
     _read_addresses.add(name)
 

@@ -121,18 +121,29 @@ def open_covers(images: SeriesImages, options: SeriesOptions) -> DateCovers | st
     """
     if len(images.bands) == 1:
         return "one band shows no land cover"
-    model = load_model(options.model, options.model_options, options.device)
-    if not (isinstance(model, LandCoverModel) and model.capabilities.tells_land_cover):
-        raise OptionError(
-            f"the model {model.name} does not tell the land cover of single images",
-            "choose builtin, deltavlm:FOLDER or clip:FOLDER, or add --no-land-cover",
-        )
+    model = cover_model(options)
     try:
         for number in range(len(images.sources)):
             _pair_of(images, number, options, model)
     except (InputError, OptionError) as error:
         return error.message
     return DateCovers(images, options, model)
+
+
+def cover_model(options: SeriesOptions) -> ChangeModel:
+    """The model that tells the land cover of the dates.
+
+    Raises:
+        OptionError: If it tells no land cover of single images.
+        ModelError: If it cannot be loaded.
+    """
+    model = load_model(options.model, options.model_options, options.device)
+    if not (isinstance(model, LandCoverModel) and model.capabilities.tells_land_cover):
+        raise OptionError(
+            f"the model {model.name} does not tell the land cover of single images",
+            "choose builtin, deltavlm:FOLDER or clip:FOLDER, or add --no-land-cover",
+        )
+    return model
 
 
 def _pair_of(

@@ -136,6 +136,19 @@ def series(
         return run.finish(outputs)
 
 
+def refuse_short(days: NDArray[np.datetime64], options: SeriesOptions) -> None:
+    """Does nothing where places seen at all dates have enough of them to look for breaks.
+
+    Args:
+        days: `(dates,)` datetime64[D], in their order.
+        options: The options of the series.
+
+    Raises:
+        InputError: If the dates are too few; it names how many are needed.
+    """
+    find_breaks(days, np.arange(len(days), dtype=np.float64)[None, :, None], options.rules)
+
+
 @dataclass(frozen=True)
 class WatchRun:
     """One run: images read, places watched, files written.
@@ -154,7 +167,8 @@ class WatchRun:
 
     def finish(self, outputs: SeriesOutputs) -> SeriesResult:
         """Reads, watches and writes."""
-        self._check_dates()
+        # One that would be too short if all of it were seen is refused before it is read.
+        refuse_short(self.images.days, self.options)
         places, covers = self.places, self._covers()
         watched = watched_columns(self.images.bands, self.options, covers=covers is not None)
         for remark in self.images.remarks:
@@ -196,15 +210,6 @@ class WatchRun:
         """
         if self.cancel.is_set():
             raise CancelledRunError("cancelled", "nothing was written; run it again")
-
-    def _check_dates(self) -> None:
-        """Refuses a series that would be too short if all of it were seen, before it is read."""
-        dates = self.images.days
-        find_breaks(
-            dates,
-            np.arange(len(dates), dtype=np.float64)[None, :, None],
-            self.options.rules,
-        )
 
     def _covers(self) -> DateCovers | None:
         if not self.options.land_cover:

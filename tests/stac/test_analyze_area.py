@@ -11,7 +11,8 @@ from scene_catalog import CLOUD, SIDE_PX, box_text
 from geochg import AnalyzeOptions, FetchOptions, Outputs, analyze_area
 from geochg.errors import CancelledRunError, InputError, OptionError
 from geochg.events import Notice
-from geochg.stac.analyze_area import band_names, windows_of
+from geochg.stac.analyze_area import windows_of
+from geochg.stac.area_scenes import band_names
 from geochg_cli.main import main
 
 ROOT = Path(__file__).parents[2]

@@ -70,11 +70,17 @@ class CatalogFolder:
         dtype="uint16",
         nodata=0,
     ):
-        """A scene whose bands are `value`, `value` + 1 and so on; either may be an array."""
+        """A scene whose bands are `value`, `value` + 1 and so on; either may be an array.
+
+        Or they are what `value` has under their names.
+        """
         transform = Affine(10, 0, left, 0, -10, top)
         self.write_asset(f"{name}/scl.tif", classes, transform, crs, side_px, "uint8", 0)
         for number, band in enumerate(bands):
-            values = np.asarray(value) + number * (np.asarray(value) > 0)
+            if isinstance(value, dict):
+                values = value[band]
+            else:
+                values = np.asarray(value) + number * (np.asarray(value) > 0)
             self.write_asset(f"{name}/{band}.tif", values, transform, crs, side_px, dtype, nodata)
         bounds = (left, top - 10 * side_px, left + 10 * side_px, top)
         west, south, east, north = transform_bounds(crs, "EPSG:4326", *bounds)
