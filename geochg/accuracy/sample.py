@@ -88,6 +88,8 @@ class SampleOptions:
             )
         if self.units is not None and self.units < 1:
             raise OptionError(f"{self.units} units make no sample", "give -n 50 or more")
+        if self.seed < 0:
+            raise OptionError(f"--seed {self.seed} makes no sense", "give 0 or a positive number")
         if not (0 <= self.near_m < 1e6):
             raise OptionError(f"--near {self.near_m:g} makes no sense", "give metres, such as 50")
         if self.footprint_m is not None and not 0 < self.footprint_m < 1e5:

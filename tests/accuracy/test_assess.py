@@ -169,6 +169,75 @@ def test_a_table_without_its_columns_is_refused(run, sample, tmp_path):
         assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
 
 
+def test_tables_as_spreadsheets_and_people_write_them(run, sample):
+    text = judge(sample).read_text(encoding="utf-8")
+    header, *rows = text.splitlines()
+    rows = [row.title().replace(",", ".0, ", 1) for row in rows]
+    verdicts = sample.with_name("sheet.csv")
+    content = "\r\n".join([header, *rows, ",,"]).replace(",", ";")
+    verdicts.write_bytes(b"\xef\xbb\xbf" + content.encode())
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+    assert result.estimates.overall.value == 1
+
+
+def test_a_class_that_the_layer_lacks_is_told(run, sample):
+    verdicts = judge(sample)
+    number = gpd.read_file(sample).query("map == 'unchanged'")["id"].iloc[0]
+    text = verdicts.read_text(encoding="utf-8").replace(
+        f"\n{number},,unchanged\n", f"\n{number},watr,appeared\n"
+    )
+    verdicts.write_text(text, encoding="utf-8")
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+    assert any("the layer has no watr appeared" in warning for warning in result.warnings)
+
+
+@pytest.fixture
+def edited(run, tmp_path):
+    """Gives what writes a sample in GeoJSON anew, after an edit, and assesses it."""
+    path = tmp_path / "edited.geojson"
+    draw_sample(str(run / "changes.gpkg"), path, SampleOptions(UNITS, with_map=True))
+    value = json.loads(path.read_text(encoding="utf-8"))
+
+    def assess(edit):
+        edit(value)
+        path.write_text(json.dumps(value), encoding="utf-8")
+        return assess_sample(str(path), str(run / "changes.gpkg"), verdicts=None)
+
+    return assess
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(None, "'none', which is no number"), ("one", "'one'"), (1.5, "'1.5'"), (2, "two units' id")],
+)
+def test_ids_that_were_edited_are_refused(edited, number, reason):
+    with pytest.raises(InputError, match=reason):
+        edited(lambda value: value["features"][0]["properties"].update(id=number))
+
+
+def test_classes_named_by_numbers_are_classes(edited):
+    def edit(value):
+        for feature in value["features"]:
+            feature["properties"].update(reference_class=7, reference_change="appeared")
+
+    assert "7 appeared" in edited(edit).estimates.classes
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"near_m": "x"},
+        {"near_m": float("inf")},
+        {"strata": 5},
+        {"strata": [1]},
+        {"strata": [{"name": "a", "units": 3, "area_m2": float("nan")}]},
+    ],
+)
+def test_facts_that_were_edited_are_refused(edited, facts):
+    with pytest.raises(InputError, match="does not tell the strata"):
+        edited(lambda value: value["geochg"].update(facts))
+
+
 def test_the_sample_of_another_layer_is_refused(run, sample, tmp_path):
     other = Path(shutil.copy(run / "changes.gpkg", tmp_path / "other.gpkg"))
     with sqlite3.connect(other) as database:
@@ -207,6 +276,7 @@ def test_the_heatmap_of_another_run_is_refused(run, tmp_path):
         {"near_m": -1.0},
         {"footprint_m": 0.0},
         {"near_m": float("nan")},
+        {"seed": -1},
     ],
 )
 def test_options_that_make_no_sense(settings):
