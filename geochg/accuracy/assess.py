@@ -15,11 +15,11 @@ from odc.geo.geobox import GeoBox
 from geochg.accuracy.assessment import Assessment, small_strata
 from geochg.accuracy.estimates import JudgedSample, estimate_accuracy
 from geochg.accuracy.judgements import COLUMNS, judged_classes
-from geochg.accuracy.sample import changes_checksum, of_whole
+from geochg.accuracy.sample import changes_checksum, mapped_changes
 from geochg.accuracy.strata import UNCHANGED, Strata, to_pixels
 from geochg.errors import InputError
 from geochg.geometry.vector_file import read_layer
-from geochg.pipeline.reviewed_layer import as_reviewed, read_changes
+from geochg.pipeline.reviewed_layer import read_changes
 from geochg.safety.untrusted_text import cleaned, without_secrets
 from geochg.writers.layer_metadata import grid_of, read_metadata
 
@@ -49,7 +49,7 @@ def assess_sample(sample: str, changes: str, *, verdicts: Path | None = None) ->
             f"{without_secrets(sample)} is no sample", "give the file that geochg sample wrote"
         )
     layer, _ = read_changes(changes)
-    layer = as_reviewed(of_whole(layer))
+    layer = mapped_changes(layer, changes)
     if changes_checksum(layer) != facts["sample_of"].get("checksum"):
         raise InputError(
             f"{without_secrets(sample)} was drawn of another change layer, or of this one before "

@@ -15,6 +15,7 @@ from geochg import AnalyzeOptions, Outputs, analyze
 from geochg.accuracy.assess import assess_sample
 from geochg.accuracy.sample import SampleOptions, draw_sample
 from geochg.errors import InputError, OptionError
+from geochg.report.of_layer import report_layer
 from geochg_cli.group import geochg
 
 UNITS = 120
@@ -41,6 +42,7 @@ def run(tmp_path_factory):
         names.append(str(path))
     outputs = Outputs(folder / "changes.gpkg", heatmap=folder / "change.tif")
     analyze(*names, AnalyzeOptions(model="cva"), outputs=outputs)
+    analyze(*names, AnalyzeOptions(model="cva"), outputs=Outputs(folder / "changes.geojson"))
     return folder
 
 
@@ -136,6 +138,75 @@ def test_the_command_draws_a_sample(run, tmp_path):
     facts = json.loads(result.stdout)["geochg"]
     assert facts["allocation"] == "optimal"
     assert len(gpd.read_file(target)) == sum(row["units"] for row in facts["strata"])
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+def test_a_sample_is_replaced_without_a_word_until_someone_else_wrote_it(run, tmp_path, suffix):
+    path = tmp_path / f"s{suffix}"
+    for seed in (0, 1):
+        drawn = draw_sample(str(run / "changes.gpkg"), path, SampleOptions(UNITS, seed=seed))
+    assert drawn.facts["seed"] == 1
+    assert len(gpd.read_file(path)) == UNITS
+
+
+@pytest.fixture
+def edited_layer(run, tmp_path):
+    """Gives what writes the changes in GeoJSON, after an edit."""
+
+    def write(edit):
+        path = tmp_path / "changes.geojson"
+        value = json.loads((run / "changes.geojson").read_text(encoding="utf-8"))
+        edit(value)
+        path.write_text(json.dumps(value), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("class", None), ("change", None), ("change", "grown")]
+)
+def test_changes_without_a_class_or_direction_are_refused(edited_layer, tmp_path, field, value):
+    layer = edited_layer(lambda layer: layer["features"][0]["properties"].update({field: value}))
+    with pytest.raises(InputError, match="lack a class, or a direction"):
+        draw_sample(layer, tmp_path / "s.gpkg", SampleOptions(UNITS))
+
+
+@pytest.mark.parametrize("kind", ["null", "bowtie"])
+def test_shapes_that_were_spoilt_are_mended_or_left_out(edited_layer, tmp_path, kind):
+    def edit(layer):
+        spoilt = json.loads(json.dumps(layer["features"][0]))
+        west, south, east, north = gpd.GeoDataFrame.from_features([spoilt]).total_bounds
+        ring = [[west, south], [east, north], [east, south], [west, north], [west, south]]
+        shape = {"type": "Polygon", "coordinates": [ring]}
+        spoilt["geometry"] = None if kind == "null" else shape
+        layer["features"].insert(0, spoilt)
+
+    layer, sample = edited_layer(edit), tmp_path / "s.gpkg"
+    draw_sample(layer, sample, SampleOptions(UNITS, with_map=True))
+    assert assess_sample(str(sample), layer, verdicts=judge(sample)).estimates.overall.value == 1
+
+
+@pytest.mark.parametrize(
+    "facts", [{"sources": "x"}, {"options": "x"}, {"tiles": [1]}, {"bands": 7}, {"bands": [[1]]}]
+)
+def test_metadata_of_another_shape_is_refused_in_a_line(edited_layer, tmp_path, facts):
+    layer = edited_layer(lambda layer: layer["geochg"].update(facts))
+    with pytest.raises(InputError, match="cannot be read"):
+        draw_sample(layer, tmp_path / "s.gpkg", SampleOptions(UNITS))
+
+
+def test_a_layer_without_changes_has_a_sample_too(edited_layer, tmp_path):
+    layer, sample = edited_layer(lambda layer: layer.update(features=[])), tmp_path / "s.gpkg"
+    drawn = draw_sample(layer, sample, SampleOptions(UNITS, with_map=True))
+    assert [stratum["units"] for stratum in drawn.facts["strata"]] == [UNITS]
+    result = assess_sample(str(sample), layer, verdicts=judge(sample))
+    assert result.estimates.overall.value == 1
+
+
+def test_a_sample_has_no_report(sample):
+    with pytest.raises(InputError, match="is a sample"):
+        report_layer(str(sample), sample.with_suffix(".html"))
 
 
 def test_a_sample_without_judgements_is_refused(run, sample):
