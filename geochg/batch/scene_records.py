@@ -1,10 +1,10 @@
 """What a batch keeps of each scene in its folder, and whether a scene is finished.
 
 A scene `ID` has `scenes/ID.gpkg`, its change layer, where zones are named `scenes/ID.csv`, its sums
-by zone, and `scenes/ID.json`, its record: the inputs
-and options it was made with, the state of every file behind them, and what came out. Whoever runs a
-scene writes its record when the layer is whole, so that a batch that was stopped at any moment, on
-any machine, knows its finished scenes by what they were made of.
+by zone, and `scenes/ID.json`, its record: the inputs and options it was made with, the state of
+every file behind them, and what came out. Whoever runs a scene writes its record when the layer is
+whole, so that a batch that was stopped at any moment, on any machine, knows its finished scenes by
+what they were made of.
 """
 
 from __future__ import annotations

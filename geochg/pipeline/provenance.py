@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from odc.geo.geobox import GeoBox
-
 from geochg import __version__
 from geochg.files.sidecars import file_status, files_behind
 from geochg.geometry.vector_file import file_of
@@ -22,6 +20,7 @@ from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.series_dates import date_of
 from geochg.tiling.source import RasterSource
+from geochg.writers.layer_metadata import grid_facts
 
 _SIDECAR_SUFFIX = ".aux.xml"
 
@@ -83,7 +82,7 @@ def metadata(
             "sources": _sources(pair),
             "options": _shaping_options(options, model),
             **_class_facts(options, model),
-            "grid": _grid_facts(pair.grid),
+            "grid": grid_facts(pair.grid),
             **span,
         }
     )
@@ -178,7 +177,7 @@ def _input_facts(source: RasterSource) -> list[Any]:
     return [
         without_secrets(source.label),
         *kept_states,
-        _grid_facts(source.geobox),
+        grid_facts(source.geobox),
         [str(fact) for fact in facts],
     ]
 
@@ -208,13 +207,3 @@ def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:
         for name in files
         if (status := file_status(name)) is not None
     ]
-
-
-def _grid_facts(grid: GeoBox) -> dict[str, Any]:
-    height_px, width_px = grid.shape
-    return {
-        "crs": str(grid.crs),
-        "transform": list(grid.transform[:6]),
-        "width_px": width_px,
-        "height_px": height_px,
-    }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geochg.stac.date_window import DateWindow
     from geochg.stac.known import KnownCatalogs
     from geochg.stac.options import CloudSource, FetchOptions
+    from geochg.stac.scene_reader import ScenePlan
     from geochg.stac.search import FoundScenes
     from geochg.stac.search_area import SearchArea
 
@@ -113,7 +114,7 @@ def _plan_and_grid(
     area: SearchArea,
     options: FetchOptions,
     like_grid: GeoBox | None,
-) -> tuple[Any, GeoBox]:
+) -> tuple[ScenePlan, GeoBox]:
     """What is read of each scene, and the grid."""
     from geochg.stac.asset_reader import ReadSettings
     from geochg.stac.scene_grid import scene_grid
@@ -133,7 +134,7 @@ def _plan_and_grid(
         return plan, like_grid
     resolution_m = collection.resolution_m
     if resolution_m is None and options.resolution is None:
-        resolution_m = _told_by_files(scenes, plan)
+        resolution_m = _resolution_of_files(scenes, plan)
     grid = scene_grid(area, options, resolution_m=resolution_m or 1.0, anchor_m=collection.anchor_m)
     return plan, grid
 
@@ -192,7 +193,7 @@ def _token(scenes: FoundScenes, options: FetchOptions) -> str:
     return token.strip().removeprefix("?")
 
 
-def _told_by_files(scenes: FoundScenes, plan: Any) -> float:  # noqa: ANN401
+def _resolution_of_files(scenes: FoundScenes, plan: ScenePlan) -> float:
     """The size of a pixel in metres, of the first scene that can be read."""
     from geochg.errors import InputError
     from geochg.stac.asset_reader import SceneError, pixel_size_m

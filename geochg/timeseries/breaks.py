@@ -91,28 +91,28 @@ class BreakRules:
         if self.method not in BREAK_METHODS:
             raise OptionError(
                 f"there is no method {self.method!r} for breaks",
-                f"Use one of {', '.join(BREAK_METHODS)}.",
+                f"use one of {', '.join(BREAK_METHODS)}",
             )
         if self.consecutive is not None and self.consecutive < 1:
             raise OptionError(
                 f"{self.consecutive} observations in a row make no break",
-                "Use at least 1 in a row.",
+                "use at least 1 in a row",
             )
         if self.confidence is not None and not 0.5 < self.confidence < 1:
             raise OptionError(
                 f"the confidence of breaks cannot be {self.confidence:g}",
-                "Use a value between 0.5 and 1, such as 0.99.",
+                "use a value between 0.5 and 1, such as 0.99",
             )
         if not 0 <= self.least_persistence <= 1:
             raise OptionError(
                 f"the persistence of breaks cannot be {self.least_persistence:g}",
-                "Use a share from 0 to 1, such as 0.5.",
+                "use a share from 0 to 1, such as 0.5",
             )
         noise = np.asarray(self.least_noise, np.float64)
         if not (np.isfinite(noise) & (noise >= 0)).all():
             raise OptionError(
                 "the smallest noise is to be at least 0 for each feature",
-                "Leave it out, or give 0.01 where smaller deviations mean nothing.",
+                "leave it out, or give 0.01 where smaller deviations mean nothing",
             )
 
     def needs(self, observations: Observations) -> HistoryNeeds:
@@ -260,15 +260,15 @@ def _check_any_monitored(breaks: Breaks) -> None:
         count, needed = breaks.observations[short].max(), breaks.needed[short].min()
         raise InputError(
             f"the series is too short: {count} dates were observed at a place, {needed} are needed",
-            "Give more dates; where a place is seen three times a year or more, those of more than "
-            "a year.",
+            "give more dates; where a place is seen three times a year or more, those of more than "
+            "a year",
         )
     if (breaks.status == CONSTANT).any():
         raise InputError(
             "the series is constant: no feature varies at any place",
-            "Check that the dates are not copies of one scene, and that the bands hold values.",
+            "check that the dates are not copies of one scene, and that the bands hold values",
         )
     raise InputError(
         "no place of the series was observed at any date",
-        "Check the masks of clouds and nodata, and that the places lie within the scenes.",
+        "check the masks of clouds and nodata, and that the places lie within the scenes",
     )

@@ -14,9 +14,8 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
-from geochg.errors import CancelledRunError
+from geochg.errors import CancelledRunError, InputError
 from geochg.events import Listener, Notice, Progress, ignore
-from geochg.geometry.placement import crs_of
 from geochg.geometry.vector_file import file_of
 from geochg.report.contents import ReportContents
 from geochg.report.of_run import contents_of_run
@@ -42,6 +41,7 @@ from geochg.timeseries.place_observations import (
 from geochg.timeseries.place_table import PlaceTable, place_table, status_counts
 from geochg.timeseries.places import Blocks, ZonePlaces, places_of, unseen_zones
 from geochg.timeseries.report_parts import figures_of, report_title, shown_sources
+from geochg.writers.layer_metadata import grid_facts
 from geochg.writers.layers import write_frames
 from geochg.writers.staging import Staging
 
@@ -200,6 +200,10 @@ class WatchRun:
     def _check_dates(self) -> None:
         """Refuses a series that would be too short if all of it were seen, before it is read."""
         dates = self.images.days
+        if len(dates) < 2:
+            raise InputError(
+                "one image makes no series", "give images of one place, one for each date"
+            )
         find_breaks(
             dates,
             np.arange(len(dates), dtype=np.float64)[None, :, None],
@@ -261,7 +265,7 @@ class WatchRun:
         covers: DateCovers | None,
     ) -> dict[str, Any]:
         """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-        grid, places, images = self.images.grid, self.places, list(self.images.facts())
+        places, images = self.places, list(self.images.facts())
         watching: dict[str, Any] = {"places": "blocks", "count": len(places)}
         if isinstance(places, ZonePlaces):
             watching = {"places": "zones", "count": len(places), **places.zones.facts}
@@ -273,12 +277,7 @@ class WatchRun:
                 "model": None if covers is None else asdict(covers.model.identity),
                 "sources": {"before": images[0], "after": images[-1]},
                 "options": self.options.shaping(),
-                "grid": {
-                    "crs": str(crs_of(grid)),
-                    "transform": list(grid.transform[:6]),
-                    "width_px": grid.shape[1],
-                    "height_px": grid.shape[0],
-                },
+                "grid": grid_facts(self.images.grid),
                 "bands": list(self.images.bands),
                 "series": {
                     "method": self.options.method,
@@ -357,6 +356,7 @@ def _scores(breaks: Breaks, watched: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _finite_median(values: Any) -> float | None:  # noqa: ANN401
+def _finite_median(values: NDArray[np.float64]) -> float | None:
+    """The median of finite values to four digits; None where there are none."""
     finite = values[np.isfinite(values)]
     return float(f"{np.median(finite):.4g}") if len(finite) else None
