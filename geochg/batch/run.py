@@ -92,7 +92,9 @@ def analyze_batch(
         rows, inputs = listed_pairs(pairs, Path.cwd()), []
     scenes, refused_rows = checked_scenes(rows, options)
     if not scenes:
-        raise InputError(f"no pair of the list can be run: {first_faults(refused_rows)}", "mend it")
+        raise InputError(
+            f"no pair of the list can be run: {first_faults(refused_rows)}", "correct these rows"
+        )
     _tell_refused(refused_rows, listener)
     _make_folder(folder)
     with hold_folder(folder, listener):

@@ -132,12 +132,12 @@ def series(
     with gdal_settings():
         opened_images = open_images(images, options, geobox=geobox)
         outputs.check([*opened_images.files(), *further], options)
-        run = SeriesRun(opened_images, options, listener, cancel or Flag())
+        run = MonitoringRun(opened_images, options, listener, cancel or Flag())
         return run.finish(outputs)
 
 
 @dataclass(frozen=True)
-class SeriesRun:
+class MonitoringRun:
     """One run: images read, places watched, files written.
 
     Attributes:
