@@ -81,7 +81,7 @@ class SampleOptions:
     def __post_init__(self) -> None:
         if self.allocation not in ALLOCATIONS:
             raise OptionError(
-                f"no allocation {self.allocation!r}", f"there are {', '.join(ALLOCATIONS)}"
+                f"there is no allocation {self.allocation!r}", f"there are {', '.join(ALLOCATIONS)}"
             )
         if self.standard_error is not None and not 0 < self.standard_error < 0.5:
             raise OptionError(

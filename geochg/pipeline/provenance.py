@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from geochg import __version__
-from geochg.files.sidecars import file_status, files_behind
+from geochg.files.sidecars import file_states, files_behind
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
@@ -21,8 +21,6 @@ from geochg.tiling.preparation import Preparation
 from geochg.tiling.series_dates import date_of
 from geochg.tiling.source import RasterSource
 from geochg.writers.layer_metadata import grid_facts
-
-_SIDECAR_SUFFIX = ".aux.xml"
 
 
 def fingerprint(
@@ -51,7 +49,7 @@ def fingerprint(
         **_pair_inputs(pair),
         **{f"image {n}": _input_facts(source) for n, source in enumerate(between, start=2)},
         "the model": asdict(model.identity),
-        "the area of interest": _states(map(str, area_files)),
+        "the area of interest": file_states(area_files),
         "whether there is a heatmap": heatmap,
         "the classes": options.class_list.to_dict() if options.class_list else None,
         **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
@@ -171,8 +169,7 @@ def _input_facts(source: RasterSource) -> list[Any]:
     into it when they show an image.
     """
     checksum = source.raster.checksum if source.raster is not None else ""
-    files = [name for name in source.files if not name.endswith(_SIDECAR_SUFFIX)]
-    kept_states = [checksum] if checksum else _states(files)
+    kept_states = [checksum] if checksum else file_states(source.files)
     facts = (source.bands, source.dtype, source.nodata, source.mask, source.alpha, source.acquired)
     return [
         without_secrets(source.label),
@@ -198,12 +195,3 @@ def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, A
     }
     shaping: dict[str, Any] = storable({**values, "model_options": own_options})
     return shaping
-
-
-def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:
-    """Path, size and time of the last change of local files; others have none."""
-    return [
-        {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
-        for name in files
-        if (status := file_status(name)) is not None
-    ]

@@ -85,7 +85,7 @@ def fetch_scene(
         RunError: If the file cannot be written.
         CancelledRunError: If it was cancelled; nothing is written.
     """
-    from geochg.stac.composing import Composing
+    from geochg.stac.composite_writer import CompositeWriter
     from geochg.stac.known import read_known_catalogs
     from geochg.stac.scene_file import SCENE_SUFFIXES
     from geochg.stac.scene_grid import grid_of_raster
@@ -104,8 +104,8 @@ def fetch_scene(
     scenes = search_scenes(area, window, options, listener=listener, tables=tables)
     refuse_none(scenes, area, window, options)
     plan, grid = _plan_and_grid(scenes, tables, area, options, like_grid)
-    composing = Composing(scenes, plan, grid, area, window, options, listener, cancel or Flag())
-    return composing.write(output, overwrite=overwrite)
+    writer = CompositeWriter(scenes, plan, grid, area, window, options, listener, cancel or Flag())
+    return writer.write(output, overwrite=overwrite)
 
 
 def _plan_and_grid(

@@ -23,7 +23,7 @@ from geochg.timeseries.break_table import (
 )
 from geochg.timeseries.harmonic import fit_harmonic
 from geochg.timeseries.history import HistoryNeeds, ModelNeeds
-from geochg.timeseries.monitoring import Monitored, Watch, monitor
+from geochg.timeseries.monitoring import MonitoredPlaces, MonitoringTask, monitor
 from geochg.timeseries.observations import (
     Observations,
     checked_dates,
@@ -128,10 +128,10 @@ class BreakRules:
             model=_MODEL_NEEDS[self.method],
         )
 
-    def monitor(self, observations: Observations, needs: HistoryNeeds) -> Monitored:
+    def monitor(self, observations: Observations, needs: HistoryNeeds) -> MonitoredPlaces:
         """The outcome of monitoring places that have the history they need."""
         noise = np.maximum(np.asarray(self.least_noise, np.float64), _least_noise(observations))
-        watch = Watch(
+        task = MonitoringTask(
             observations,
             needs.initial,
             needs.consecutive,
@@ -139,7 +139,7 @@ class BreakRules:
             needs.confidence,
             self.least_persistence,
         )
-        return monitor(watch, BREAK_METHODS[self.method])
+        return monitor(task, BREAK_METHODS[self.method])
 
 
 def find_breaks(

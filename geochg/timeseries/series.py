@@ -29,7 +29,7 @@ from geochg.timeseries.charts import PlaceChart, charted_features, place_charts
 from geochg.timeseries.date_covers import DateCovers, open_covers
 from geochg.timeseries.images import SeriesImages, open_images
 from geochg.timeseries.observation_table import write_observations
-from geochg.timeseries.observe import Observed, Observer
+from geochg.timeseries.observe import ObservedSeries, Observer
 from geochg.timeseries.options import SeriesOptions
 from geochg.timeseries.outputs import SeriesOutputs
 from geochg.timeseries.place_observations import (
@@ -132,12 +132,12 @@ def series(
     with gdal_settings():
         opened_images = open_images(images, options, geobox=geobox)
         outputs.check([*opened_images.files(), *further], options)
-        run = WatchRun(opened_images, options, listener, cancel or Flag())
+        run = MonitoringRun(opened_images, options, listener, cancel or Flag())
         return run.finish(outputs)
 
 
 @dataclass(frozen=True)
-class WatchRun:
+class MonitoringRun:
     """One run: images read, places watched, files written.
 
     Attributes:
@@ -219,7 +219,7 @@ class WatchRun:
             return None
         return covers
 
-    def _tell_quality(self, observed: Observed) -> None:
+    def _tell_quality(self, observed: ObservedSeries) -> None:
         for remark in observed.remarks:
             self.listener(remark.notice())
         empty = [quality.date for quality in observed.quality if quality.is_empty]
@@ -258,7 +258,7 @@ class WatchRun:
 
     def _metadata(
         self,
-        observed: Observed,
+        observed: ObservedSeries,
         breaks: Breaks,
         table: PlaceTable,
         watched: Sequence[str],

@@ -353,3 +353,10 @@ def test_the_heatmap_of_another_run_is_refused(run, tmp_path):
 def test_options_that_make_no_sense(settings):
     with pytest.raises(OptionError):
         SampleOptions(**settings)
+
+
+def test_a_sample_of_no_units_is_refused_and_not_drawn_with_the_usual_number(run, tmp_path):
+    arguments = ["sample", str(run / "changes.gpkg"), "-n", "0", "-o", str(tmp_path / "s.gpkg")]
+    result = CliRunner().invoke(geochg, arguments)
+    assert isinstance(result.exception, OptionError)
+    assert result.exception.message == "0 units make no sample"
