@@ -14,6 +14,7 @@ from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
+    from geochg.batch.batch_options import BatchOptions
     from geochg.batch.run import BatchResult
 
 FAILED = 1
@@ -65,7 +66,8 @@ def batch(
         ctx.exit(FAILED)
 
 
-def _batch_settings(ctx: click.Context) -> Any:  # noqa: ANN401
+def _batch_settings(ctx: click.Context) -> BatchOptions:
+    """The options of the batch itself that were given by hand."""
     from geochg.batch.batch_options import BatchOptions
 
     names = [spec.name for spec in BatchOptions.specs()]

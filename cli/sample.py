@@ -77,8 +77,10 @@ def sample(
 
     if units is not None and standard_error is not None:
         raise OptionError("-n and --standard-error both tell the size", "give one of them")
+    if units is None and standard_error is None:
+        units = SampleOptions().units
     options = SampleOptions(
-        units=units or (None if standard_error is not None else 200),
+        units=units,
         standard_error=standard_error,
         **settings,  # type: ignore[arg-type]
     )

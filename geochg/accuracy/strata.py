@@ -25,8 +25,6 @@ NEAR = "unchanged, near changes"
 FAR = "unchanged, far from changes"
 """The two strata of unchanged ground."""
 
-MOST_STRATA = 1000
-
 
 def change_label(class_name: str, change: str) -> str:
     """The name of a class of the map: `building appeared`; `unchanged` where nothing changed."""

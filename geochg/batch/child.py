@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Thread, Timer
@@ -69,7 +70,9 @@ def main() -> None:
     outbox.wait_until_empty(time.monotonic() + _GRACE_S)
 
 
-def _read(lines: Any, tasks: SimpleQueue[dict[str, Any] | None], cancel: Flag) -> None:  # noqa: ANN401
+def _read(
+    lines: Iterator[bytes | None], tasks: SimpleQueue[dict[str, Any] | None], cancel: Flag
+) -> None:
     """Takes messages while a scene is run."""
     for line in lines:
         message = json.loads(line or b"{}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.batch.option_cells import option_names, option_of_cell
-from geochg.batch.stac_items import is_stac, stac_rows
+from geochg.batch.stac_items import StacRow, is_stac, stac_rows
 from geochg.errors import InputError, OptionError
 from geochg.files.text_file import json_value, parsed_json, read_table, read_text
 from geochg.safety.untrusted_text import cleaned
@@ -162,7 +162,7 @@ def _of_features(content: Mapping[str, Any], path: Path) -> list[ListedPair]:
     return rows
 
 
-def _faulty(row: Any) -> ListedPair:  # noqa: ANN401
+def _faulty(row: StacRow) -> ListedPair:
     return ListedPair(row.place, str(row.values.get("id", "")), "", "", row.folder, {}, row.fault)
 
 

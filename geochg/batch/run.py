@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from geochg.batch.scheduling import FinishedScene, run_scenes
 from geochg.errors import InputError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.files.new_files import check_file_name
+from geochg.models.loading import model_key
 from geochg.options import AnalyzeOptions
 
 _MOST_TOLD = 10
@@ -92,7 +92,9 @@ def analyze_batch(
         rows, inputs = listed_pairs(pairs, Path.cwd()), []
     scenes, refused_rows = checked_scenes(rows, options)
     if not scenes:
-        raise InputError(f"no pair of the list can be run: {first_faults(refused_rows)}", "mend it")
+        raise InputError(
+            f"no pair of the list can be run: {first_faults(refused_rows)}", "correct these rows"
+        )
     _tell_refused(refused_rows, listener)
     _make_folder(folder)
     with hold_folder(folder, listener):
@@ -127,7 +129,7 @@ class _BatchRun:
             else:
                 waiting.append(SceneTask(self.folder, scene))
         # Scenes of one model stand together, so that it is loaded once; else as in the list.
-        waiting.sort(key=_model_key)
+        waiting.sort(key=lambda task: model_key(task.scene.options))
         results: dict[str, FinishedScene] = {}
 
         def take(finished: FinishedScene) -> None:
@@ -149,11 +151,6 @@ class _BatchRun:
                 )
         for scene in self.scenes:
             yield _status(scene, kept_records.get(scene.id), results.get(scene.id))
-
-
-def _model_key(task: SceneTask) -> str:
-    values = task.scene.options
-    return json.dumps([values.model, dict(values.model_options), values.clue_model], sort_keys=True)
 
 
 def _status(

@@ -1,16 +1,16 @@
 """What a batch keeps of each scene in its folder, and whether a scene is finished.
 
 A scene `ID` has `scenes/ID.gpkg`, its change layer, where zones are named `scenes/ID.csv`, its sums
-by zone, and `scenes/ID.json`, its record: the inputs
-and options it was made with, the state of every file behind them, and what came out. Whoever runs a
-scene writes its record when the layer is whole, so that a batch that was stopped at any moment, on
-any machine, knows its finished scenes by what they were made of.
+by zone, and `scenes/ID.json`, its record: the inputs and options it was made with, the state of
+every file behind them, and what came out. Whoever runs a scene writes its record when the layer is
+whole, so that a batch that was stopped at any moment, on any machine, knows its finished scenes by
+what they were made of.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,7 @@ from geochg import __version__
 from geochg.batch.scene_checks import BatchScene
 from geochg.errors import InputError, ModelError, RunError
 from geochg.files.new_files import write_text_aside
-from geochg.files.sidecars import file_status, files_behind
+from geochg.files.sidecars import file_states, files_behind
 from geochg.files.text_file import parsed_json, read_text
 from geochg.geometry.vector_file import file_of
 from geochg.models.registry import find_backend
@@ -27,9 +27,6 @@ from geochg.options import AnalyzeOptions
 
 SCENES_FOLDER = "scenes"
 """Folder of the scenes in that of a batch."""
-
-_SIDECAR_SUFFIX = ".aux.xml"
-"""GDAL's own sidecar, into which viewers such as QGIS write statistics."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +121,6 @@ def asked_facts(scene: BatchScene) -> dict[str, Any]:
     return plain
 
 
-def states_of(files: Iterable[str | Path]) -> list[dict[str, Any]]:
-    """Path, size and time of the last change of files on this machine; others have none."""
-    return [
-        {"path": str(name), "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
-        for name in dict.fromkeys(map(str, files))
-        if not name.endswith(_SIDECAR_SUFFIX) and (status := file_status(name)) is not None
-    ]
-
-
 def option_files(options: AnalyzeOptions) -> list[Path]:
     """The files that options name: areas, classes, the folders of models and adapters."""
     names = [file_of(text) for text in (options.aoi, options.zones) if text]
@@ -190,7 +178,7 @@ def finished_record(folder: Path, scene: BatchScene) -> SceneRecord | None:
     record = read_record(paths.record)
     if record is None or record.asked != asked_facts(scene):
         return None
-    if states_of(str(state.get("path")) for state in record.files) != record.files:
+    if file_states(str(state.get("path")) for state in record.files) != record.files:
         return None
     if record.has_zones and not paths.zones.is_file():
         return None
@@ -199,7 +187,7 @@ def finished_record(folder: Path, scene: BatchScene) -> SceneRecord | None:
 
 def _is_layer(path: Path, record: SceneRecord) -> bool:
     """Whether the layer of a scene is as it was written, or at least a GeoPackage with a layer."""
-    states = states_of([path])
+    states = file_states([path])
     if not states:
         return False
     if states[0]["size_bytes"] == record.layer.get("size_bytes"):

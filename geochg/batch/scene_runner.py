@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Mapping
@@ -20,7 +19,6 @@ from geochg.batch.scene_records import (
     asked_facts,
     finished_record,
     option_files,
-    states_of,
     write_record,
 )
 from geochg.errors import CancelledRunError, GeochgError, ModelError, OptionError
@@ -28,8 +26,9 @@ from geochg.events import Event, Listener, Notice
 from geochg.extras import extras_named
 from geochg.features.zones import ZonesElsewhereError
 from geochg.files.same_run import AnotherRunError
+from geochg.files.sidecars import file_states
 from geochg.models.base import ChangeModel
-from geochg.models.loading import load_configured_model
+from geochg.models.loading import load_configured_model, model_key
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.analyze import ChangeResult, analyze_series
 from geochg.pipeline.journal import Journal
@@ -40,12 +39,6 @@ from geochg.pipeline.series import AnswerTiles
 from geochg.records import TileFailure
 from geochg.safety.untrusted_text import cleaned
 from geochg.tasks.quantities import rounded_value
-
-_OF_THE_MODEL = (
-    *("model", "model_options", "prompts", "clue", "clue_model", "clue_options", "refine"),
-    *("classes", "classes_file", "device", "batch_size"),
-)
-"""Options that a loaded model depends on."""
 
 
 class SceneState(StrEnum):
@@ -169,8 +162,7 @@ class SceneRunner:
         Raises:
             GeochgError: If it cannot be loaded, now or when it was tried before.
         """
-        values = options.to_dict()
-        key = json.dumps({name: values[name] for name in _OF_THE_MODEL}, sort_keys=True)
+        key = model_key(options)
         with self.model_lock:
             if self._loaded is None or self._loaded[0] != key:
                 self._loaded = None  # the former one goes before the next comes
@@ -252,7 +244,7 @@ class _Analysis:
         )
 
     def _answer_tiles(self, run: Run, journal: Journal) -> list[TileFailure]:
-        self.input_states = states_of([*run.pair.files(), *option_files(self.scene.options)])
+        self.input_states = file_states([*run.pair.files(), *option_files(self.scene.options)])
         if self.answer_tiles is not None:
             return self.answer_tiles(run, journal)
         return self.runner.answer_tiles(run, journal)
@@ -283,7 +275,7 @@ def _record_of(
     return SceneRecord(
         asked=asked_facts(scene),
         files=input_states or [],
-        layer=states_of([layer])[0],
+        layer=file_states([layer])[0],
         crs=result.metadata["grid"]["crs"],
         features=sum(total.features for total in totals),
         area_m2=rounded_value(sum(total.area_m2 for total in totals), 1),

@@ -75,10 +75,12 @@ def run_scenes(
         CancelledRunError: If it was cancelled; journals keep what was done.
         RunError: If scenes can be run no more.
     """
-    _Scheduling(tasks, pool, retries, take, listener, cancel, finished, total).run()
+    _Scheduler(tasks, pool, retries, take, listener, cancel, finished, total).run()
 
 
-class _Scheduling:
+class _Scheduler:
+    """The scenes that wait, and those that run; see `run_scenes`."""
+
     def __init__(
         self,
         tasks: Iterable[SceneTask],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geochg.errors import InputError
+from geochg.files.digest import sha256_of
 from geochg.files.remote_files import refuse_remote
 from geochg.files.sidecars import files_behind
 from geochg.geometry.geodesy import geodesic_areas
@@ -315,11 +315,4 @@ def _counted(count: int, singular: str, plural: str) -> str:
 def _checksum(text: str) -> str | None:
     """SHA-256 of the files that zones come from; None where they are no files of this machine."""
     files = files_behind(file_of(text))
-    if not files:
-        return None
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(files) if files else None

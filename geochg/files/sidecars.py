@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 _APPENDED = {
     ".gpkg": ("-wal", "-shm", "-journal"),
@@ -79,6 +81,25 @@ def container(name: str) -> str:
     braced = re.match(r"\{([^{}]*)\}", inside)
     inner = Path(braced[1] if braced else inside)
     return next((str(path) for path in (inner, *inner.parents) if file_status(path)), "")
+
+
+GDAL_SIDECAR = ".aux.xml"
+"""Suffix of GDAL's own sidecar, into which viewers such as QGIS write statistics."""
+
+
+def file_states(names: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """Path, size and time of the last change of files, by which it is known whether they changed.
+
+    GDAL's own sidecars are left out, and so are names that are no file's on this machine.
+
+    Returns:
+        Plain JSON values, once for each name, in their order.
+    """
+    return [
+        {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+        for name in dict.fromkeys(map(str, names))
+        if not name.endswith(GDAL_SIDECAR) and (status := file_status(name)) is not None
+    ]
 
 
 def file_status(name: str | Path) -> os.stat_result | None:

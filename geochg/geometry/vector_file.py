@@ -127,11 +127,11 @@ def read_areas(text: str, *, columns: list[str] | None = None) -> tuple[gpd.GeoD
     return frame, f"{shown_name}: {note}" if note else ""
 
 
-def read_layer(text: str, columns: list[str] | None = None) -> gpd.GeoDataFrame:
+def read_layer(layer: str | LayerName, columns: list[str] | None = None) -> gpd.GeoDataFrame:
     """Reads all features of one layer of a vector file.
 
     Args:
-        text: The file, with `|layername=NAME` behind it where it has several layers.
+        layer: The file, with `|layername=NAME` behind it where it has several layers.
         columns: Fields to read; None for all.
 
     Raises:
@@ -143,7 +143,10 @@ def read_layer(text: str, columns: list[str] | None = None) -> gpd.GeoDataFrame:
     from shapely.errors import ShapelyError
 
     pyogrio.set_gdal_config_options(_SETTINGS)
-    name = LayerName(text) if _is_file(text) else LayerName.of(text)
+    if isinstance(layer, LayerName):
+        name = layer
+    else:
+        name = LayerName(layer) if _is_file(layer) else LayerName.of(layer)
     try:
         if Path(name.file).suffix.lower() in _PARQUET:
             require_packages("parquet", "pyarrow")
@@ -159,9 +162,9 @@ def read_layer(text: str, columns: list[str] | None = None) -> gpd.GeoDataFrame:
     # ShapelyError: a ring that is not closed, or of too few points.
     except (DataSourceError, DataLayerError, ShapelyError, OSError, ValueError) as error:
         if _LOCKED in str(error):
-            raise lock_error(text) from error
+            raise lock_error(name.file) from error
         raise InputError(
-            f"{without_secrets(text)} is not a vector file that GDAL can open",
+            f"{without_secrets(name.file)} is not a vector file that GDAL can open",
             f"check the path and the file ({' '.join(str(error).split())[:200]})",
         ) from error
 

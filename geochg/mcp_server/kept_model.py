@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from geochg.options import AnalyzeOptions
 
 if TYPE_CHECKING:
     from geochg.models.base import ChangeModel
-
-_OF_MODELS = (
-    *("model", "model_options", "prompts", "clue", "clue_model", "clue_options", "refine", "vote"),
-    *("classes", "classes_file", "device", "batch_size"),
-)
-"""The options that `load_configured_model` looks at."""
 
 
 class KeptModel:
@@ -31,10 +24,9 @@ class KeptModel:
             ModelError: As `load_configured_model`.
             OptionError: As `load_configured_model`.
         """
-        from geochg.models.loading import load_configured_model
+        from geochg.models.loading import load_configured_model, model_key
 
-        values = options.to_dict()
-        key = json.dumps([values[name] for name in _OF_MODELS], sort_keys=True, default=str)
+        key = model_key(options)
         if self._model is None or key != self._key:
             # Two large models may not fit into memory beside each other.
             self._model = None

@@ -1,5 +1,6 @@
 """The model of a run, with clues and closer looks where the options ask for them."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -45,6 +46,19 @@ class ClueOptions(Protocol):
     @property
     def prompts(self) -> Mapping[str, str]:
         """Prompts in the user's own words, by task."""
+
+
+MODEL_OPTIONS = (
+    *("model", "model_options", "prompts", "clue", "clue_model", "clue_options", "refine", "vote"),
+    *("classes", "classes_file", "device", "batch_size"),
+)
+"""The options that `load_configured_model` looks at."""
+
+
+def model_key(options: AnalyzeOptions) -> str:
+    """A text that is the same for options that give the same model, or the same refusal of it."""
+    values = options.to_dict()
+    return json.dumps([values[name] for name in MODEL_OPTIONS], sort_keys=True, default=str)
 
 
 def load_configured_model(options: AnalyzeOptions) -> ChangeModel:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geochg.errors import ModelError
+from geochg.files.digest import sha256_of
 from geochg.models.folder_checks import (
     MOST_SETTINGS_BYTES,
     check_model_folder,
@@ -24,7 +25,6 @@ UNFINISHED = ".geochg-unfinished"
 
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.pkl", "*.ckpt")
 HINT = "download the model again"
-_BLOCK_BYTES = 1 << 20
 _MOST_HEAD_BYTES = 100_000_000
 """The library of the format refuses longer heads."""
 
@@ -124,12 +124,7 @@ def weight_files(folder: Path, hint: str = HINT, unfinished_ok: bool = False) ->
 
 def checksum(files: Sequence[Path]) -> str:
     """`sha256:...` over files, one after the other."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
+    return f"sha256:{sha256_of(files)}"
 
 
 def fingerprint(folder: Path, weights: Sequence[Path]) -> str:

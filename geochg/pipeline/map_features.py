@@ -10,6 +10,7 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
+from geochg.features.review import REVIEW_CLASS, without_rejected
 from geochg.geometry.vector_file import read_layer
 from geochg.models.chat.change_views import MapFeature, MapView
 from geochg.records import Change, Channel
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 _REQUIRED = ("class", "change", "area_m2")
-_REVIEW, _REVIEW_CLASS, _REJECTED = "review", "review_class", "rejected"
-"""The fields of a review, as the QGIS plugin writes them."""
 
 
 def map_view(text: str, grid: GeoBox) -> MapView:
@@ -45,9 +44,8 @@ def map_view(text: str, grid: GeoBox) -> MapView:
             f"{without_secrets(text)} has no coordinate reference system",
             "give the layer as geochg wrote it",
         )
-    if _REVIEW in frame.columns:
-        frame = frame[frame[_REVIEW] != _REJECTED]
-    features = [_feature(row, CRS(frame.crs), grid) for _, row in _nearby(frame, grid).iterrows()]
+    frame = _nearby(without_rejected(frame), grid)
+    features = [_feature(row, CRS(frame.crs), grid) for _, row in frame.iterrows()]
     height_px, width_px = grid.shape
     box = shapely.box(0, 0, width_px, height_px)
     return MapView(
@@ -66,7 +64,7 @@ def _nearby(frame: gpd.GeoDataFrame, grid: GeoBox) -> gpd.GeoDataFrame:
 
 
 def _feature(row: pd.Series, crs: CRS, grid: GeoBox) -> MapFeature:
-    name = row.get(_REVIEW_CLASS)
+    name = row.get(REVIEW_CLASS)
     try:
         change = Change(str(row["change"]))
     except ValueError as error:

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from odc.geo.geobox import GeoBox
-
 from geochg import __version__
-from geochg.files.sidecars import file_status, files_behind
+from geochg.files.sidecars import file_states, files_behind
 from geochg.geometry.vector_file import file_of
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
@@ -22,8 +20,7 @@ from geochg.tiling.pair import RasterPair
 from geochg.tiling.preparation import Preparation
 from geochg.tiling.series_dates import date_of
 from geochg.tiling.source import RasterSource
-
-_SIDECAR_SUFFIX = ".aux.xml"
+from geochg.writers.layer_metadata import grid_facts
 
 
 def fingerprint(
@@ -52,7 +49,7 @@ def fingerprint(
         **_pair_inputs(pair),
         **{f"image {n}": _input_facts(source) for n, source in enumerate(between, start=2)},
         "the model": asdict(model.identity),
-        "the area of interest": _states(map(str, area_files)),
+        "the area of interest": file_states(area_files),
         "whether there is a heatmap": heatmap,
         "the classes": options.class_list.to_dict() if options.class_list else None,
         **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
@@ -83,7 +80,7 @@ def metadata(
             "sources": _sources(pair),
             "options": _shaping_options(options, model),
             **_class_facts(options, model),
-            "grid": _grid_facts(pair.grid),
+            "grid": grid_facts(pair.grid),
             **span,
         }
     )
@@ -172,13 +169,12 @@ def _input_facts(source: RasterSource) -> list[Any]:
     into it when they show an image.
     """
     checksum = source.raster.checksum if source.raster is not None else ""
-    files = [name for name in source.files if not name.endswith(_SIDECAR_SUFFIX)]
-    kept_states = [checksum] if checksum else _states(files)
+    kept_states = [checksum] if checksum else file_states(source.files)
     facts = (source.bands, source.dtype, source.nodata, source.mask, source.alpha, source.acquired)
     return [
         without_secrets(source.label),
         *kept_states,
-        _grid_facts(source.geobox),
+        grid_facts(source.geobox),
         [str(fact) for fact in facts],
     ]
 
@@ -199,22 +195,3 @@ def _shaping_options(options: AnalyzeOptions, model: ChangeModel) -> dict[str, A
     }
     shaping: dict[str, Any] = storable({**values, "model_options": own_options})
     return shaping
-
-
-def _states(files: Iterable[str]) -> list[Mapping[str, Any]]:
-    """Path, size and time of the last change of local files; others have none."""
-    return [
-        {"path": name, "size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
-        for name in files
-        if (status := file_status(name)) is not None
-    ]
-
-
-def _grid_facts(grid: GeoBox) -> dict[str, Any]:
-    height_px, width_px = grid.shape
-    return {
-        "crs": str(grid.crs),
-        "transform": list(grid.transform[:6]),
-        "width_px": width_px,
-        "height_px": height_px,
-    }

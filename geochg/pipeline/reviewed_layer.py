@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
+from geochg.features.review import REVIEW_CLASS, without_rejected
 from geochg.geometry.placement import table_column
-from geochg.geometry.vector_file import LayerName, read_layer
+from geochg.geometry.vector_file import read_layer
 from geochg.land_cover import agrees
 from geochg.safety.untrusted_text import without_secrets
 from geochg.writers.layer_metadata import grid_of, read_metadata
-from geochg.writers.layers import NAMED_SUFFIXES
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 _REQUIRED = ("class", "change")
-_REVIEW, _REVIEW_CLASS, _REJECTED = "review", "review_class", "rejected"
-"""The fields of a review, as the QGIS plugin writes them."""
 
 
 def read_changes(layer: str) -> tuple[gpd.GeoDataFrame, GeoBox | None]:
@@ -33,7 +30,11 @@ def read_changes(layer: str) -> tuple[gpd.GeoDataFrame, GeoBox | None]:
         grid = grid_of(metadata)
     except InputError:  # saved by another program, or none of ours: its columns tell
         name = None
-    frame = read_layer(layer if name is None else _text_of(name))
+    frame = read_layer(layer if name is None else name)
+    if frame.empty and name is not None:
+        # A GeoJSON file without features tells of no fields: the run found nothing.
+        missing = [column for column in _REQUIRED if column not in frame.columns]
+        frame = frame.assign(**{column: table_column([], "string") for column in missing})
     for column in _REQUIRED:
         if column not in frame.columns:
             raise InputError(
@@ -48,12 +49,10 @@ def read_changes(layer: str) -> tuple[gpd.GeoDataFrame, GeoBox | None]:
 
 def as_reviewed(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The changes that were not rejected, as the classes that a reviewer gave them."""
-    if _REVIEW in frame:
-        frame = frame[frame[_REVIEW].ne(_REJECTED).fillna(True)]
-    frame = frame.reset_index(drop=True)
-    if _REVIEW_CLASS not in frame:
+    frame = without_rejected(frame).reset_index(drop=True)
+    if REVIEW_CLASS not in frame:
         return frame
-    new_classes = frame[_REVIEW_CLASS]
+    new_classes = frame[REVIEW_CLASS]
     is_given = np.array([isinstance(name, str) and bool(name.strip()) for name in new_classes])
     frame = frame.assign(**{"class": new_classes.where(is_given, frame["class"])})
     covers = {name: _values(frame, name) for name in ("before_class", "after_class")}
@@ -65,15 +64,6 @@ def as_reviewed(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         fitting = next((pair for pair in pairs if agrees(*kind, *pair)), (None, None))
         covers["before_class"][row], covers["after_class"][row] = fitting
     return frame.assign(**{name: table_column(values, "string") for name, values in covers.items()})
-
-
-def _text_of(name: LayerName) -> str:
-    """A layer as `read_layer` takes it."""
-    has_name = bool(name.layer) and Path(name.file).suffix.lower() in NAMED_SUFFIXES
-    layer = f"|layername={name.layer}" if has_name else ""
-    number = f"|layerid={name.number}" if name.number is not None and not layer else ""
-    subset = f"|subset={name.subset}" if name.subset else ""
-    return f"{name.file}{layer}{number}{subset}"
 
 
 def _values(frame: gpd.GeoDataFrame, name: str) -> list[str | None]:

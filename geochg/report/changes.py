@@ -17,6 +17,7 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
+from geochg.features.review import REJECTED, REVIEW, REVIEW_CLASS
 from geochg.geometry.placement import crs_of, transformer
 from geochg.report.views import ViewSize
 from geochg.safety.untrusted_text import cleaned
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 10_000
 """Most changes that a report lists and draws; of more, the largest are taken."""
-
-REJECTED = "rejected"
-"""What a reviewer wrote into `review` of a change that is none."""
 
 BINS = 20
 """Bars of the histogram of confidence."""
@@ -179,8 +177,8 @@ def _rows(frame: GeoDataFrame) -> Iterator[dict[str, Any]]:
 
 def _count(table: ChangeTable, values: Mapping[str, Any], *, counts: bool) -> None:
     """Counts a change, unless it is one of a step or was rejected."""
-    review = _text(values.get("review"), _LONGEST_NAME)
-    if "review" in values:
+    review = _text(values.get(REVIEW), _LONGEST_NAME)
+    if REVIEW in values:
         table.reviews[review] += 1
     if not counts or review == REJECTED:
         return
@@ -219,7 +217,7 @@ def _listed_changes(
             area_m2=_number(values.get("area_m2")),
             caption=_text(values.get("caption"), _LONGEST_CAPTION),
             facts={name: text for name in FACTS if (text := _fact(values.get(name)))},
-            review=_text(values.get("review"), _LONGEST_NAME),
+            review=_text(values.get(REVIEW), _LONGEST_NAME),
             step=_integer(values.get("step")),
             dates=(_text(values.get("from_date"), 20), _text(values.get("to_date"), 20)),
             bounds_px=(bounds_px[0], bounds_px[1], bounds_px[2], bounds_px[3]),
@@ -278,7 +276,7 @@ def _tenths(value: int) -> str:
 
 
 def _kind(values: Mapping[str, Any]) -> ChangeKind:
-    name = _text(values.get("review_class"), _LONGEST_NAME) or _class_name(values)
+    name = _text(values.get(REVIEW_CLASS), _LONGEST_NAME) or _class_name(values)
     return ChangeKind(name or NO_CLASS, _text(values.get("change"), _LONGEST_NAME))
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from geochg.features.review import REJECTED
 from geochg.report.changes import ChangeTable
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
 from geochg.tasks.quantities import area_in_words
@@ -34,7 +35,7 @@ def warnings_of(metadata: Mapping[str, Any], table: ChangeTable, noun: str) -> I
     yield from _tiles(metadata)
     if table.unmeasured and any(table.confidences):
         yield f"{_count_text(table.unmeasured, noun)} without a measure of confidence."
-    if rejected := table.reviews.get("rejected", 0):
+    if rejected := table.reviews.get(REJECTED, 0):
         yield (
             f"{_count_text(rejected, noun)} that a reviewer rejected: listed and struck through, "
             "and not counted in the areas."

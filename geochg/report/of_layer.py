@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError, OptionError
+from geochg.features.review import without_rejected
 from geochg.files.remote_files import is_remote
 from geochg.geometry.vector_file import LayerName, read_layer
 from geochg.options import AnalyzeOptions
-from geochg.report.changes import REJECTED
 from geochg.report.contents import DatedPicture, ReportContents
 from geochg.report.metadata_text import sources_of
 from geochg.report.of_run import alignments_of, options_of, title_of
@@ -82,6 +82,11 @@ def report_layer(
         RunError: If the report cannot be written.
     """
     name, metadata = read_metadata(layer)
+    if "sample_of" in metadata:
+        raise InputError(
+            f"{without_secrets(layer)} is a sample for an assessment",
+            "give the change layer that it was drawn of, or judge it by geochg assess",
+        )
     grid = grid_of(metadata)
     if grid is None:
         raise InputError(
@@ -111,10 +116,7 @@ def _features(name: LayerName, *, with_rejected: bool) -> GeoDataFrame:
     Raises:
         InputError: If they cannot be read or are none of a map.
     """
-    subset = f"|subset={name.subset}" if name.subset else ""
-    is_package = Path(name.file).suffix.lower() == ".gpkg"
-    layer_part = f"|layername={name.layer}" if is_package else ""
-    frame = read_layer(f"{name.file}{layer_part}{subset}")
+    frame = read_layer(name)
     shown_name = without_secrets(name.file)
     if getattr(frame, "crs", None) is None:
         raise InputError(
@@ -124,8 +126,8 @@ def _features(name: LayerName, *, with_rejected: bool) -> GeoDataFrame:
         raise InputError(
             f"{shown_name} is a layer of tiles", "name the layer of changes of that run"
         )
-    if not with_rejected and "review" in frame.columns:
-        frame = frame[frame["review"].ne(REJECTED).fillna(True)]
+    if not with_rejected:
+        frame = without_rejected(frame)
     # FlatGeobuf keeps features in an order of its own.
     return frame.sort_values("id", kind="stable") if "id" in frame.columns else frame
 

@@ -12,6 +12,7 @@ from geochg.errors import InputError, OptionError
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.report.contents import DatedPicture
 from geochg.safety.untrusted_text import without_secrets
+from geochg.tiling.date_reader import DatePlan
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import PlacedPair, RasterPair
 from geochg.tiling.preparation import prepare
@@ -78,7 +79,7 @@ def picture_name(path: str) -> str:
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2] or name
 
 
-def _picture(source: RasterSource, plan: Any) -> DatedPicture:  # noqa: ANN401
+def _picture(source: RasterSource, plan: DatePlan) -> DatedPicture:
     return DatedPicture(picture_name(source.label), date_of(source).text, plan)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from geochg.class_list import ClassList
 from geochg.classes import LEGEND
 from geochg.errors import OptionError
+from geochg.features.review import REJECTED
 from geochg.files.table_columns import ZONE_COLUMNS
 from geochg.records import Change
 from geochg.report.changes import BINS, FACTS, ChangeKind, ChangeTable, ListedChange, svg_path
@@ -121,7 +122,7 @@ def row_of(change: ListedChange, keys: Mapping[str, str], cells: Sequence[Sprite
     """A change as a row of the list."""
     key, direction = keys[change.kind.class_name], change.kind.change
     is_known = direction in DIRECTIONS
-    state = "rejected" if change.review == "rejected" else ""
+    state = REJECTED if change.review == REJECTED else ""
     return ListRow(
         id=change.id,
         key=key,

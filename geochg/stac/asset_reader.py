@@ -23,6 +23,7 @@ from geochg.errors import InputError
 from geochg.geometry.placement import crs_of
 from geochg.safety.untrusted_text import cleaned
 from geochg.stac.items import SceneItem
+from geochg.stac.scene_grid import metres_a_unit
 from geochg.stac.search_area import SearchArea
 from geochg.tiling.gdal import forget_address, gdal_settings
 
@@ -215,9 +216,7 @@ def pixel_size_m(item: SceneItem, key: str, settings: ReadSettings) -> float:
             size = abs(dataset.transform.determinant) ** 0.5
     except (RasterioError, CRSError) as error:
         raise _unreadable(item, key, error) from error
-    if crs.geographic:
-        return float(size * 111_320)
-    return float(size * (crs.proj.axis_info[0].unit_conversion_factor or 1.0))
+    return float(size * metres_a_unit(crs))
 
 
 def _href(item: SceneItem, key: str) -> str:

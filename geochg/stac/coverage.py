@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from geochg.stac.date_window import DateWindow
+from geochg.stac.items import box_of, moment_of
 from geochg.stac.search_area import SearchArea
 
 if TYPE_CHECKING:
@@ -39,18 +40,14 @@ def outside_extent(content: Mapping[str, Any], area: SearchArea, window: DateWin
 
 
 def _boxes(extent: Mapping[str, Any]) -> list[BaseGeometry]:
-    import shapely
-
     spatial = extent.get("spatial")
     bounds = spatial.get("bbox") if isinstance(spatial, Mapping) else None
     boxes: list[BaseGeometry] = []
     for numbers in bounds if isinstance(bounds, list) else ():
         try:
-            values = [float(number) for number in numbers]
-            west, south, east, north = values if len(values) == 4 else (*values[:2], *values[3:5])
+            box = box_of(numbers)
         except (TypeError, ValueError):
             continue
-        box = shapely.box(west, south, east + 360 if east < west else east, north)
         if box.is_valid and box.area > 0:
             boxes.append(box)
     return boxes
@@ -62,16 +59,11 @@ def _intervals(extent: Mapping[str, Any]) -> list[tuple[datetime | None, datetim
     intervals = []
     for pair in pairs if isinstance(pairs, list) else ():
         try:
-            first, last = (None if text is None else _moment(str(text)) for text in pair)
+            first, last = (None if text is None else moment_of(str(text)) for text in pair)
         except (TypeError, ValueError):
             continue
         intervals.append((first, last))
     return intervals
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _overlaps(interval: tuple[datetime | None, datetime | None], window: DateWindow) -> bool:

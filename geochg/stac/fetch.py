@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geochg.stac.date_window import DateWindow
     from geochg.stac.known import KnownCatalogs
     from geochg.stac.options import CloudSource, FetchOptions
+    from geochg.stac.scene_reader import ScenePlan
     from geochg.stac.search import FoundScenes
     from geochg.stac.search_area import SearchArea
 
@@ -87,7 +88,7 @@ def fetch_scene(
         RunError: If the file cannot be written.
         CancelledRunError: If it was cancelled; nothing is written.
     """
-    from geochg.stac.composing import Composing
+    from geochg.stac.composite_writer import CompositeWriter
     from geochg.stac.known import read_known_catalogs
     from geochg.stac.scene_file import SCENE_SUFFIXES
     from geochg.stac.scene_grid import grid_of_raster
@@ -106,8 +107,8 @@ def fetch_scene(
     scenes = scenes or search_scenes(area, window, options, listener=listener, tables=tables)
     refuse_none(scenes, area, window, options)
     plan, grid = _plan_and_grid(scenes, tables, area, options, like_grid)
-    composing = Composing(scenes, plan, grid, area, window, options, listener, cancel or Flag())
-    return composing.write(output, overwrite=overwrite)
+    writer = CompositeWriter(scenes, plan, grid, area, window, options, listener, cancel or Flag())
+    return writer.write(output, overwrite=overwrite)
 
 
 def _plan_and_grid(
@@ -116,7 +117,7 @@ def _plan_and_grid(
     area: SearchArea,
     options: FetchOptions,
     like_grid: GeoBox | None,
-) -> tuple[Any, GeoBox]:
+) -> tuple[ScenePlan, GeoBox]:
     """What is read of each scene, and the grid."""
     from geochg.stac.asset_reader import ReadSettings
     from geochg.stac.scene_grid import scene_grid
@@ -136,7 +137,7 @@ def _plan_and_grid(
         return plan, like_grid
     resolution_m = collection.resolution_m
     if resolution_m is None and options.resolution is None:
-        resolution_m = _told_by_files(scenes, plan)
+        resolution_m = _resolution_of_files(scenes, plan)
     grid = scene_grid(area, options, resolution_m=resolution_m or 1.0, anchor_m=collection.anchor_m)
     return plan, grid
 
@@ -195,7 +196,7 @@ def _token(scenes: FoundScenes, options: FetchOptions) -> str:
     return token.strip().removeprefix("?")
 
 
-def _told_by_files(scenes: FoundScenes, plan: Any) -> float:  # noqa: ANN401
+def _resolution_of_files(scenes: FoundScenes, plan: ScenePlan) -> float:
     """The size of a pixel in metres, of the first scene that can be read."""
     from geochg.errors import InputError
     from geochg.stac.asset_reader import SceneError, pixel_size_m

@@ -166,12 +166,20 @@ def _own_address(content: Mapping[str, Any], rules: AddressRules, base: str) -> 
     return ""
 
 
+def moment_of(text: str) -> datetime:
+    """A moment as catalogues write it; in UTC where it tells no time zone.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
 def _moment(name: str, properties: Mapping[str, Any]) -> datetime:
     text = properties.get("datetime") or properties.get("start_datetime")
     try:
-        moment = datetime.fromisoformat(str(text))
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        return moment.astimezone(UTC)
+        return moment_of(str(text)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ItemError(f"{name} has no date") from None
 
@@ -182,7 +190,7 @@ def _footprint(name: str, content: Mapping[str, Any]) -> BaseGeometry:
         if isinstance(geometry, Mapping):
             shape = shapely.force_2d(shapely.geometry.shape(dict(geometry)))
         else:
-            shape = _box(content["bbox"])
+            shape = box_of(content["bbox"])
         coordinates = shapely.get_coordinates(shape)
         if not (abs(coordinates) <= (540, 90)).all() or not len(coordinates):
             raise ValueError("beyond longitude and latitude")
@@ -203,7 +211,15 @@ def _footprint(name: str, content: Mapping[str, Any]) -> BaseGeometry:
     return shape
 
 
-def _box(bounds: Any) -> BaseGeometry:  # noqa: ANN401
+def box_of(bounds: Sequence[Any]) -> BaseGeometry:
+    """The box of a `bbox` in degrees, of four numbers or of six with heights.
+
+    Over the antimeridian it goes on beyond 180.
+
+    Raises:
+        TypeError: If it holds something else than numbers.
+        ValueError: Likewise, or if there are more or fewer.
+    """
     numbers = [float(bound) for bound in bounds]
     west, south, east, north = numbers if len(numbers) == 4 else (*numbers[:2], *numbers[3:5])
     return shapely.box(west, south, east + 360 if east < west else east, north)

@@ -63,7 +63,7 @@ def scene_grid(
     if options.resolution:
         resolution, anchor = options.resolution, 0.0
     else:
-        resolution = resolution_m / _metres_a_unit(crs)
+        resolution = resolution_m / metres_a_unit(crs)
         anchor = anchor_m if not options.crs else 0.0
     # The grid is counted in whole pixels from the anchor, so that two areas share their edges.
     left = math.floor((west - anchor) / resolution + _SNAP_PX)
@@ -76,7 +76,7 @@ def scene_grid(
     transform = Affine(resolution, 0, origin[0], 0, -resolution, origin[1])
     grid = GeoBox((height_px, width_px), transform, crs)
     # Far from its centre a projection lays ground anywhere.
-    if not 1 / _MOST_STRETCH < pixel_m(grid) / (resolution * _metres_a_unit(crs)) < _MOST_STRETCH:
+    if not 1 / _MOST_STRETCH < pixel_m(grid) / (resolution * metres_a_unit(crs)) < _MOST_STRETCH:
         raise OptionError(f"the area has no place in {crs}", "choose another --crs")
     return grid
 
@@ -126,7 +126,8 @@ def _bounds(area: SearchArea, crs: CRS) -> tuple[float, float, float, float]:
     return bounds
 
 
-def _metres_a_unit(crs: CRS) -> float:
+def metres_a_unit(crs: CRS) -> float:
+    """Metres of a unit of a CRS; of a degree those at the equator."""
     if crs.geographic:
         return _METRES_A_DEGREE
     return float(crs.proj.axis_info[0].unit_conversion_factor or 1.0)

@@ -74,7 +74,7 @@ def refuse_gray_against_color(before: Sequence[Band], after: Sequence[Band]) -> 
     raise InputError(
         f"the before image has {count_of(before)}, the after image {count_of(after)}: one date is "
         "grey, the other in colour",
-        f"compare both in grey with --bands {GRAY[0]}, or the first band of each with --bands 1",
+        f"compare both in grey with --bands {GRAY[0]} or the first band of each with --bands 1",
     )
 
 

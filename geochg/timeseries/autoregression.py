@@ -51,29 +51,43 @@ def fit_autoregression(
     for place, is_history in enumerate(history):
         is_later = is_observed[place] & (days > days[is_history][-1])
         steps = max(int(is_later.sum()), 1)
-        fit = _fitted(values[place][:, is_history].T, least_noise[place], steps)
+        fit = _fit_place(values[place][:, is_history].T, least_noise[place], steps)
         fitted_days = np.concatenate([days[is_history], days[is_later]])
         for feature in range(values.shape[1]):
             rows = slice(0, len(fitted_days))
-            mean[place, feature] = np.interp(days, fitted_days, fit[0][rows, feature])
-            deviation[place, feature] = np.interp(days, fitted_days, fit[1][rows, feature])
-        noise[place], parameters[place] = fit[2], fit[3]
+            mean[place, feature] = np.interp(days, fitted_days, fit.mean[rows, feature])
+            deviation[place, feature] = np.interp(days, fitted_days, fit.deviation[rows, feature])
+        noise[place], parameters[place] = fit.noise, fit.parameters
     dof = np.maximum(history.sum(axis=1) - parameters, 1)
     return Forecast(mean, deviation, noise, dof, parameters)
 
 
-def _fitted(
+@dataclass(frozen=True, slots=True)
+class _PlaceFit:
+    """The autoregression of one place.
+
+    Attributes:
+        mean: Expectation of the m known and the later observations, (m + steps, F).
+        deviation: Standard deviation of new observations about it, likewise.
+        noise: Standard deviation of the residuals, (F,), above 0.
+        parameters: Number of parameters of its largest equation.
+    """
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    parameters: float
+
+
+def _fit_place(
     series: NDArray[np.float64], least_noise: NDArray[np.float64], steps: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
-    """Expectation and deviation of known and later observations, the noise, the parameters.
+) -> _PlaceFit:
+    """Fits the features of one place, together where there are observations enough.
 
     Args:
         series: The history, (m, F).
         least_noise: Smallest noise that is believed, (F,).
         steps: How many later observations are forecast.
-
-    Returns:
-        Expectation (m + steps, F), deviation likewise, noise (F,), parameters of one equation.
     """
     observations = len(series)
     varies = np.flatnonzero(np.ptp(series, axis=0) > 0)
@@ -95,7 +109,7 @@ def _fitted(
         deviation[:, group] = np.maximum(part.deviation * growth, least_noise[group])
         noise[group] = np.maximum(part.noise, least_noise[group])
         parameters = max(parameters, float(count))
-    return mean, deviation, noise, parameters
+    return _PlaceFit(mean, deviation, noise, parameters)
 
 
 @dataclass(frozen=True, slots=True)

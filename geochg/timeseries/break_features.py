@@ -22,6 +22,7 @@ from geochg.timeseries.places import Blocks, ZonePlaces
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
 
 COLUMNS = {
     "id": "int64",
@@ -223,7 +224,7 @@ def _frame(
     rows: Sequence[Mapping[str, Any]],
     polygons: NDArray[np.object_],
     areas: NDArray[np.float64],
-    grid: Any,  # noqa: ANN401
+    grid: GeoBox,
 ) -> GeoDataFrame:
     columns = {
         "id": table_column(range(1, len(rows) + 1), "int64"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.timeseries.break_table import BREAK, Breaks, FittedInterval
-from geochg.timeseries.monitoring import NOMINAL_COVERAGE, Monitored
+from geochg.timeseries.monitoring import NOMINAL_COVERAGE, MonitoredPlaces
 from geochg.timeseries.observations import Observations, dates_of, days_of
 from geochg.timeseries.student_t import two_sided_quantile
 
@@ -61,7 +61,7 @@ def fill_breaks(
     breaks: Breaks,
     places: NDArray[np.intp],
     observations: Observations,
-    monitored: Monitored,
+    monitored: MonitoredPlaces,
     consecutive: NDArray[np.intp],
     *,
     is_backward: bool = False,
@@ -108,7 +108,7 @@ def _fill_interval(
     places: NDArray[np.intp],
     days: NDArray[np.float64],
     observations: Observations,
-    monitored: Monitored,
+    monitored: MonitoredPlaces,
 ) -> None:
     position = {day: index for index, day in enumerate(days.tolist())}
     rows = np.array([position[day] for day in days_of(interval.dates).tolist()])

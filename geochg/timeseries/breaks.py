@@ -23,7 +23,7 @@ from geochg.timeseries.break_table import (
 )
 from geochg.timeseries.harmonic import fit_harmonic
 from geochg.timeseries.history import HistoryNeeds, ModelNeeds
-from geochg.timeseries.monitoring import Monitored, Watch, monitor
+from geochg.timeseries.monitoring import MonitoredPlaces, MonitoringTask, monitor
 from geochg.timeseries.observations import (
     Observations,
     checked_dates,
@@ -91,28 +91,28 @@ class BreakRules:
         if self.method not in BREAK_METHODS:
             raise OptionError(
                 f"there is no method {self.method!r} for breaks",
-                f"Use one of {', '.join(BREAK_METHODS)}.",
+                f"use one of {', '.join(BREAK_METHODS)}",
             )
         if self.consecutive is not None and self.consecutive < 1:
             raise OptionError(
                 f"{self.consecutive} observations in a row make no break",
-                "Use at least 1 in a row.",
+                "use at least 1 in a row",
             )
         if self.confidence is not None and not 0.5 < self.confidence < 1:
             raise OptionError(
                 f"the confidence of breaks cannot be {self.confidence:g}",
-                "Use a value between 0.5 and 1, such as 0.99.",
+                "use a value between 0.5 and 1, such as 0.99",
             )
         if not 0 <= self.least_persistence <= 1:
             raise OptionError(
                 f"the persistence of breaks cannot be {self.least_persistence:g}",
-                "Use a share from 0 to 1, such as 0.5.",
+                "use a share from 0 to 1, such as 0.5",
             )
         noise = np.asarray(self.least_noise, np.float64)
         if not (np.isfinite(noise) & (noise >= 0)).all():
             raise OptionError(
                 "the smallest noise is to be at least 0 for each feature",
-                "Leave it out, or give 0.01 where smaller deviations mean nothing.",
+                "leave it out, or give 0.01 where smaller deviations mean nothing",
             )
 
     def needs(self, observations: Observations) -> HistoryNeeds:
@@ -128,10 +128,10 @@ class BreakRules:
             model=_MODEL_NEEDS[self.method],
         )
 
-    def monitor(self, observations: Observations, needs: HistoryNeeds) -> Monitored:
+    def monitor(self, observations: Observations, needs: HistoryNeeds) -> MonitoredPlaces:
         """The outcome of monitoring places that have the history they need."""
         noise = np.maximum(np.asarray(self.least_noise, np.float64), _least_noise(observations))
-        watch = Watch(
+        task = MonitoringTask(
             observations,
             needs.initial,
             needs.consecutive,
@@ -139,7 +139,7 @@ class BreakRules:
             needs.confidence,
             self.least_persistence,
         )
-        return monitor(watch, BREAK_METHODS[self.method])
+        return monitor(task, BREAK_METHODS[self.method])
 
 
 def find_breaks(
@@ -260,15 +260,15 @@ def _check_any_monitored(breaks: Breaks) -> None:
         count, needed = breaks.observations[short].max(), breaks.needed[short].min()
         raise InputError(
             f"the series is too short: {count} dates were observed at a place, {needed} are needed",
-            "Give more dates; where a place is seen three times a year or more, those of more than "
-            "a year.",
+            "give more dates; where a place is seen three times a year or more, those of more than "
+            "a year",
         )
     if (breaks.status == CONSTANT).any():
         raise InputError(
             "the series is constant: no feature varies at any place",
-            "Check that the dates are not copies of one scene, and that the bands hold values.",
+            "check that the dates are not copies of one scene, and that the bands hold values",
         )
     raise InputError(
         "no place of the series was observed at any date",
-        "Check the masks of clouds and nodata, and that the places lie within the scenes.",
+        "check the masks of clouds and nodata, and that the places lie within the scenes",
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.timeseries.breaks import BreakRules, find_breaks
-from geochg.timeseries.images import SeriesDate
 from geochg.timeseries.place_observations import PlaceObservations
 from geochg.timeseries.place_table import PlaceTable
 from geochg.timeseries.places import Blocks, ZonePlaces
@@ -103,7 +102,7 @@ def place_charts(
     values = np.concatenate(
         [observations.table(watched, slice(n, n + 1), least_valid) for n in numbers]
     )
-    days = _days(observations.dates)
+    days = observations.days
     breaks = find_breaks(days, values, rules, interval_dates=_curve_days(days))
     curves = breaks.interval
     assert curves is not None
@@ -162,10 +161,6 @@ def charted_features(
             title = f"Feature {number + 1}, block in row {row + 1}, column {col + 1}"
         charted_places.append(ChartedPlace(title, place, text))
     return charted_places
-
-
-def _days(dates: Sequence[SeriesDate]) -> NDArray[np.datetime64]:
-    return np.array([date.day for date in dates], "datetime64[D]")
 
 
 def _curve_days(days: NDArray[np.datetime64]) -> NDArray[np.datetime64]:

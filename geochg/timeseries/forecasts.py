@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 DAYS_PER_YEAR = 365.25
 
+MAD_TO_DEVIATION = 1.4826
+"""Standard deviation of a normal distribution whose median absolute deviation is 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.timeseries.forecasts import DAYS_PER_YEAR, Forecast
+from geochg.timeseries.forecasts import DAYS_PER_YEAR, MAD_TO_DEVIATION, Forecast
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,6 @@ _ABSOLUTE_STEPS = 3
 _REJECTION_STEPS = 3
 # Observations farther off than this many standard deviations count as clouds that a mask missed.
 _REJECTED_BEYOND = 3.5
-_MAD_TO_DEVIATION = 1.4826
 _FIRST_SHRINKAGE = 0.1
 _LEAST_SHRINKAGE = 0.01
 # Of the spread of the values; below it the weight of a small residual grows no more.
@@ -112,7 +111,7 @@ def _robust_fit(
         weights = observed / np.maximum(size.max(axis=1), _SMALLEST_RESIDUAL)
     size = np.abs(problem.residual(problem.solve(weights, shrinkage)))
     freedom = observed.sum(axis=1) / np.maximum(observed.sum(axis=1) - count, 1)
-    noise = _MAD_TO_DEVIATION * _median(size, problem.history) * np.sqrt(freedom)[:, None]
+    noise = MAD_TO_DEVIATION * _median(size, problem.history) * np.sqrt(freedom)[:, None]
     for _ in range(_REJECTION_STEPS):
         noise = np.maximum(noise, least_noise)
         variance = (varies * noise**2).sum(axis=1) / np.maximum(varies.sum(axis=1), 1)
@@ -291,7 +290,7 @@ def _location(
     """Center and spread of the history by medians, (n, F) each."""
     center = _median(values, history)
     distance = np.abs(values - center[:, :, None])
-    return center, np.maximum(_MAD_TO_DEVIATION * _median(distance, history), least_noise)
+    return center, np.maximum(MAD_TO_DEVIATION * _median(distance, history), least_noise)
 
 
 def _median(values: NDArray[np.float64], history: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -245,7 +245,7 @@ def _series_dates(sources: Sequence[RasterSource]) -> tuple[SeriesDate, ...]:
     return tuple(series_dates)
 
 
-def _middle(period: Period) -> Any:  # noqa: ANN401
+def _middle(period: Period) -> datetime:
     return period.first + max((period.end - period.first - timedelta(days=1)) / 2, timedelta(0))
 
 

@@ -30,7 +30,7 @@ _NO_DATE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Monitored:
+class MonitoredPlaces:
     """The outcome of monitoring n places over T dates.
 
     Attributes:
@@ -55,9 +55,9 @@ class Monitored:
     persistence: NDArray[np.float64]
     covered_share: NDArray[np.float64]
 
-    def select(self, places: NDArray[np.intp]) -> Monitored:
+    def select(self, places: NDArray[np.intp]) -> MonitoredPlaces:
         """What was found for some places."""
-        return Monitored(
+        return MonitoredPlaces(
             self.first_off[places],
             self.last_on[places],
             self.feature[places],
@@ -70,7 +70,7 @@ class Monitored:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class MonitoringTask:
     """What is monitored, and the rules of a break.
 
     Attributes:
@@ -109,23 +109,23 @@ class Watch:
         return limits
 
 
-def monitor(watch: Watch, model: SeriesModel) -> Monitored:
+def monitor(task: MonitoringTask, model: SeriesModel) -> MonitoredPlaces:
     """Finds the first break of each place.
 
     Args:
-        watch: The observations, at least `initial` at each place, and the rules.
+        task: The observations, at least `initial` at each place, and the rules.
         model: The model that is fitted to the history of each place.
 
     Returns:
         What was found, all indices in the order of the series.
     """
-    series = watch.observations
+    series = task.observations
     n, dates = series.observed.shape
     rank = np.cumsum(series.observed, axis=1)
-    history = series.observed & (rank <= watch.initial[:, None])
+    history = series.observed & (rank <= task.initial[:, None])
     everywhere = np.arange(n)
-    forecast = watch.fit(model, history, everywhere)
-    limit = watch.limit(forecast.dof, everywhere)
+    forecast = task.fit(model, history, everywhere)
+    limit = task.limit(forecast.dof, everywhere)
     nominal = two_sided_quantile(forecast.dof, NOMINAL_COVERAGE)
     fitted_count = history.sum(axis=1)
     runs = _Runs.begin(n, series.values.shape[1])
@@ -133,22 +133,22 @@ def monitor(watch: Watch, model: SeriesModel) -> Monitored:
     is_check = _check_dates(series.is_scene)
     for date in range(dates):
         places = np.flatnonzero(
-            series.observed[:, date] & (rank[:, date] > watch.initial) & (runs.first_off < 0)
+            series.observed[:, date] & (rank[:, date] > task.initial) & (runs.first_off < 0)
         )
         stale = places[rank[places, date] - 1 >= _GROWTH * fitted_count[places]]
         if is_check[date] and len(stale):
             pending = runs.pending(stale, date)
             before = series.observed[stale] & (np.arange(dates) < pending[:, None])
-            renewed = watch.fit(model, before, stale)
+            renewed = task.fit(model, before, stale)
             forecast.assign(stale, renewed)
-            limit[stale] = watch.limit(renewed.dof, stale)
+            limit[stale] = task.limit(renewed.dof, stale)
             nominal[stale] = two_sided_quantile(renewed.dof, NOMINAL_COVERAGE)
             fitted_count[stale] = rank[stale, date] - 1
         if len(places):
-            scores = _scores(watch, forecast, places, date)
+            scores = _scores(task, forecast, places, date)
             covered_share[places, date] = _covered(scores, nominal[places], series.used[places])
-            runs.add(places, date, scores, limit[places], watch.consecutive[places])
-    return _finished(watch, model, runs, covered_share)
+            runs.add(places, date, scores, limit[places], task.consecutive[places])
+    return _finished(task, model, runs, covered_share)
 
 
 def _check_dates(is_scene: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -209,10 +209,10 @@ class _Runs:
 
 
 def _scores(
-    watch: Watch, forecast: Forecast, places: NDArray[np.intp], date: int
+    task: MonitoringTask, forecast: Forecast, places: NDArray[np.intp], date: int
 ) -> NDArray[np.float64]:
     """Deviations of observations from their forecast, in its standard deviations, (n, F)."""
-    series = watch.observations
+    series = task.observations
     error = series.values[places, :, date] - forecast.mean[places, :, date]
     scores = error / forecast.deviation[places, :, date]
     return np.where(series.used[places], scores, 0.0)
@@ -227,24 +227,24 @@ def _covered(
 
 
 def _finished(
-    watch: Watch, model: SeriesModel, runs: _Runs, covered_share: NDArray[np.float64]
-) -> Monitored:
+    task: MonitoringTask, model: SeriesModel, runs: _Runs, covered_share: NDArray[np.float64]
+) -> MonitoredPlaces:
     """The history before each break, its forecast, and where the break truly begins."""
-    series = watch.observations
+    series = task.observations
     n, dates = series.observed.shape
     everywhere, index = np.arange(n), np.arange(dates)
     end = np.where(runs.first_off < 0, dates, runs.first_off)
     history = series.observed & (index < end[:, None])
-    forecast = watch.fit(model, history, everywhere)
-    last_on, persistence = _departure(watch, forecast, runs, history)
-    is_broken = (runs.first_off >= 0) & (persistence >= watch.least_persistence)
+    forecast = task.fit(model, history, everywhere)
+    last_on, persistence = _departure(task, forecast, runs, history)
+    is_broken = (runs.first_off >= 0) & (persistence >= task.least_persistence)
     returned = np.flatnonzero((runs.first_off >= 0) & ~is_broken)
     if len(returned):
         history[returned] = series.observed[returned]
-        forecast.assign(returned, watch.fit(model, history[returned], returned))
+        forecast.assign(returned, task.fit(model, history[returned], returned))
     first_off = (series.observed & (index > last_on[:, None])).argmax(axis=1)
     end = np.where(is_broken, first_off, dates)
-    return Monitored(
+    return MonitoredPlaces(
         first_off=np.where(is_broken, first_off, _NO_DATE),
         last_on=np.where(is_broken, last_on, _NO_DATE),
         feature=np.where(is_broken, runs.feature, _NO_DATE),
@@ -257,14 +257,14 @@ def _finished(
 
 
 def _departure(
-    watch: Watch, forecast: Forecast, runs: _Runs, history: NDArray[np.bool_]
+    task: MonitoringTask, forecast: Forecast, runs: _Runs, history: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """The last observation on the old course, (n,), and the share since then that is off, (n,)."""
-    series = watch.observations
+    series = task.observations
     n, dates = series.observed.shape
     error = (series.values - forecast.mean) / forecast.deviation
     scores = np.where(series.used[:, :, None] & series.observed[:, None], error, 0.0)
-    limit = watch.limit(forecast.dof, np.arange(n))
+    limit = task.limit(forecast.dof, np.arange(n))
     # The first history may hold the beginning of the break, which a robust fit leaves aside.
     signed = scores[np.arange(n), np.maximum(runs.feature, 0)] * runs.side[:, None]
     last_on = _last_true(history & ~(signed > limit[:, None]))

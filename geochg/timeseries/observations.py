@@ -87,13 +87,13 @@ def checked_dates(dates: ArrayLike) -> NDArray[np.datetime64]:
     try:
         days = np.asarray(dates, "datetime64[D]")
     except (TypeError, ValueError) as error:
-        raise InputError(f"the dates of the series: {error}", "Give dates as 2024-06-30.") from None
+        raise InputError(f"the dates of the series: {error}", "give dates as 2024-06-30") from None
     if days.ndim != 1 or not len(days):
-        raise InputError("the series has no dates", "Give a date for each scene.")
+        raise InputError("the series has no dates", "give a date for each scene")
     if np.isnat(days).any():
         position = int(np.isnat(days).argmax()) + 1
         raise InputError(
-            f"scene {position} of the series has no date", "Give a date for each scene."
+            f"scene {position} of the series has no date", "give a date for each scene"
         )
     return days
 
@@ -116,7 +116,7 @@ def ordered_observations(
     if values.ndim != 3 or values.shape[1] != len(dates):
         raise InputError(
             f"values of shape {values.shape} do not fit {len(dates)} dates",
-            "Give an array of places, dates and features.",
+            "give an array of places, dates and features",
         )
     every_date = dates if more_dates is None else np.concatenate([dates, more_dates])
     days = np.unique(every_date)

@@ -27,7 +27,7 @@ _THREADS = 2
 """Threads that read windows ahead; tiles of many bands would fill the memory with more."""
 
 
-class Observed(NamedTuple):
+class ObservedSeries(NamedTuple):
     """All that was read.
 
     Attributes:
@@ -61,7 +61,7 @@ class Observer:
     listener: Listener
     stop_if_cancelled: Callable[[], None]
 
-    def observe(self) -> Observed:
+    def observe(self) -> ObservedSeries:
         """Reads all dates.
 
         Raises:
@@ -81,7 +81,7 @@ class Observer:
             sums.fill(observations, number)
             quality.append(self._quality(sums, observations, number))
         self.listener(Progress("dates", total, total))
-        return Observed(observations, tuple(quality), tuple(brief_remarks(remarks)))
+        return ObservedSeries(observations, tuple(quality), tuple(brief_remarks(remarks)))
 
     def _date_sums(self, number: int, plan: DatePlan) -> _DateSums:
         """What the windows of a date add up to."""

@@ -95,6 +95,11 @@ class PlaceObservations:
         )
 
     @cached_property
+    def days(self) -> NDArray[np.datetime64]:
+        """`(T,)` datetime64[D]: the day that stands for each date."""
+        return np.array([date.day for date in self.dates], "datetime64[D]")
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of all that is observed: bands, indices, land covers."""
         return observed_columns(self.bands, covers=self.covers is not None)

@@ -84,7 +84,7 @@ def place_table(breaks: Breaks, observations: PlaceObservations, least_valid: fl
         observations: What was observed of the same places.
         least_valid: Share of a place that must be seen for a date to count.
     """
-    days = np.array([date.day for date in observations.dates], "datetime64[D]")
+    days = observations.days
     last_on, first_off = (_numbers(days, dates) for dates in (breaks.break_from, breaks.break_to))
     is_broken = breaks.status == BREAK
     column = np.where(is_broken, np.maximum(breaks.feature, 0), 0)

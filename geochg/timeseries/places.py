@@ -13,7 +13,8 @@ from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError, OptionError
 from geochg.features.zones import Zones, read_zones
-from geochg.geometry.placement import crs_of, on_ground
+from geochg.geometry.placement import crs_of
+from geochg.pipeline.zones import ground_of
 from geochg.records import PixelWindow
 from geochg.tiling.aoi import Area
 from geochg.tiling.grid import pixel_m
@@ -160,11 +161,10 @@ def places_of(grid: GeoBox, area: Area | None, options: SeriesOptions) -> Blocks
         OptionError: If there are more blocks than a series takes.
     """
     if options.zones:
-        ground = on_ground(np.array([_ground_px(grid, area)], dtype=object), grid)[0]
         zones = read_zones(
             options.zones,
             crs_of(grid).proj,
-            ground,
+            ground_of(grid, area),
             options.zone_name,
             allow_remote=options.allow_remote,
         )
@@ -191,10 +191,3 @@ def unseen_zones(zones: Zones, pixels: NDArray[np.int64]) -> Sequence[str]:
             "no pixel has its centre in one of the zones", "give zones of more than a pixel"
         )
     return names
-
-
-def _ground_px(grid: GeoBox, area: Area | None) -> shapely.Geometry:
-    """The ground that is looked at, in pixels of the grid."""
-    height_px, width_px = grid.shape
-    box = shapely.box(0, 0, width_px, height_px)
-    return box if area is None else shapely.intersection(area.polygon, box)

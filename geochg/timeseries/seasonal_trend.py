@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.timeseries.forecasts import DAYS_PER_YEAR, Forecast
+from geochg.timeseries.forecasts import DAYS_PER_YEAR, MAD_TO_DEVIATION, Forecast
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,6 @@ _MONTHS = 12
 _MONTH_DAYS = DAYS_PER_YEAR / _MONTHS
 # Residuals farther off than this many standard deviations count as far as this.
 _CLIPPED_BEYOND = 3.5
-_MAD_TO_DEVIATION = 1.4826
 
 
 def fit_seasonal_trend(
@@ -98,7 +97,7 @@ def _noise(residual: NDArray[np.float64], parameters: float) -> float:
         return 0.0
     size = np.abs(residual)
     freedom = max(len(size) - parameters, 1)
-    limit = _CLIPPED_BEYOND * _MAD_TO_DEVIATION * np.median(size) * np.sqrt(len(size) / freedom)
+    limit = _CLIPPED_BEYOND * MAD_TO_DEVIATION * np.median(size) * np.sqrt(len(size) / freedom)
     clipped = np.minimum(size, limit) if limit > 0 else size
     return float(np.sqrt((clipped**2).sum() / freedom))
 

@@ -14,9 +14,8 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
-from geochg.errors import CancelledRunError
+from geochg.errors import CancelledRunError, InputError
 from geochg.events import Listener, Notice, Progress, ignore
-from geochg.geometry.placement import crs_of
 from geochg.geometry.vector_file import file_of
 from geochg.report.contents import ReportContents
 from geochg.report.of_run import contents_of_run
@@ -30,7 +29,7 @@ from geochg.timeseries.charts import PlaceChart, charted_features, place_charts
 from geochg.timeseries.date_covers import DateCovers, open_covers
 from geochg.timeseries.images import SeriesImages, open_images
 from geochg.timeseries.observation_table import write_observations
-from geochg.timeseries.observe import Observed, Observer
+from geochg.timeseries.observe import ObservedSeries, Observer
 from geochg.timeseries.options import SeriesOptions
 from geochg.timeseries.outputs import SeriesOutputs
 from geochg.timeseries.place_observations import (
@@ -42,6 +41,7 @@ from geochg.timeseries.place_observations import (
 from geochg.timeseries.place_table import PlaceTable, place_table, status_counts
 from geochg.timeseries.places import Blocks, ZonePlaces, places_of, unseen_zones
 from geochg.timeseries.report_parts import figures_of, report_title, shown_sources
+from geochg.writers.layer_metadata import grid_facts
 from geochg.writers.layers import write_frames
 from geochg.writers.staging import Staging
 
@@ -132,7 +132,7 @@ def series(
     with gdal_settings():
         opened_images = open_images(images, options, geobox=geobox)
         outputs.check([*opened_images.files(), *further], options)
-        run = WatchRun(opened_images, options, listener, cancel or Flag())
+        run = MonitoringRun(opened_images, options, listener, cancel or Flag())
         return run.finish(outputs)
 
 
@@ -146,11 +146,13 @@ def refuse_short(days: NDArray[np.datetime64], options: SeriesOptions) -> None:
     Raises:
         InputError: If the dates are too few; it names how many are needed.
     """
+    if len(days) < 2:
+        raise InputError("one image makes no series", "give images of one place, one for each date")
     find_breaks(days, np.arange(len(days), dtype=np.float64)[None, :, None], options.rules)
 
 
 @dataclass(frozen=True)
-class WatchRun:
+class MonitoringRun:
     """One run: images read, places watched, files written.
 
     Attributes:
@@ -220,7 +222,7 @@ class WatchRun:
             return None
         return covers
 
-    def _tell_quality(self, observed: Observed) -> None:
+    def _tell_quality(self, observed: ObservedSeries) -> None:
         for remark in observed.remarks:
             self.listener(remark.notice())
         empty = [quality.date for quality in observed.quality if quality.is_empty]
@@ -259,14 +261,14 @@ class WatchRun:
 
     def _metadata(
         self,
-        observed: Observed,
+        observed: ObservedSeries,
         breaks: Breaks,
         table: PlaceTable,
         watched: Sequence[str],
         covers: DateCovers | None,
     ) -> dict[str, Any]:
         """The `geochg` member of the outputs; nothing in it differs between equal runs."""
-        grid, places, images = self.images.grid, self.places, list(self.images.facts())
+        places, images = self.places, list(self.images.facts())
         watching: dict[str, Any] = {"places": "blocks", "count": len(places)}
         if isinstance(places, ZonePlaces):
             watching = {"places": "zones", "count": len(places), **places.zones.facts}
@@ -278,12 +280,7 @@ class WatchRun:
                 "model": None if covers is None else asdict(covers.model.identity),
                 "sources": {"before": images[0], "after": images[-1]},
                 "options": self.options.shaping(),
-                "grid": {
-                    "crs": str(crs_of(grid)),
-                    "transform": list(grid.transform[:6]),
-                    "width_px": grid.shape[1],
-                    "height_px": grid.shape[0],
-                },
+                "grid": grid_facts(self.images.grid),
                 "bands": list(self.images.bands),
                 "series": {
                     "method": self.options.method,
@@ -362,6 +359,7 @@ def _scores(breaks: Breaks, watched: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _finite_median(values: Any) -> float | None:  # noqa: ANN401
+def _finite_median(values: NDArray[np.float64]) -> float | None:
+    """The median of finite values to four digits; None where there are none."""
     finite = values[np.isfinite(values)]
     return float(f"{np.median(finite):.4g}") if len(finite) else None

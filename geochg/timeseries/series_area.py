@@ -134,12 +134,13 @@ def _refuse_few(windows: Sequence[DateWindow], options: SeriesOptions) -> None:
     Raises:
         InputError: If they are; nothing was fetched yet.
     """
+    noun = "date" if len(windows) == 1 else "dates"
     days = np.array([window.middle.date() for window in windows], "datetime64[D]")
     try:
         refuse_short(days, options)
     except InputError as error:
         raise InputError(
-            f"the catalogue has scenes for {len(windows)} dates: {error.message}",
+            f"the catalogue has scenes for {len(windows)} {noun}: {error.message}",
             "give an earlier --from, a later --to, or a shorter --every; nothing was fetched",
         ) from error
 

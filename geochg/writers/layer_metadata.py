@@ -66,6 +66,17 @@ def grid_of(metadata: Mapping[str, Any]) -> GeoBox | None:
         return None
 
 
+def grid_facts(grid: GeoBox) -> dict[str, Any]:
+    """A grid with a CRS as metadata tell it, in plain JSON values; `grid_of` reads it back."""
+    height_px, width_px = grid.shape
+    return {
+        "crs": str(grid.crs),
+        "transform": list(grid.transform[:6]),
+        "width_px": width_px,
+        "height_px": height_px,
+    }
+
+
 def _of_geojson(path: Path) -> object:
     """The member of the collection; it stands before the features, as we write it, or behind."""
     try:

@@ -12,9 +12,10 @@ import shapely
 from batch_pairs import features
 
 from geochg.batch.batch_outputs import BatchOutputs, SceneStatus, write_batch
-from geochg.batch.scene_records import SCENES_FOLDER, ScenePaths, SceneRecord, states_of
+from geochg.batch.scene_records import SCENES_FOLDER, ScenePaths, SceneRecord
 from geochg.errors import InputError, RunError
 from geochg.features.layer import COLUMN_TYPES
+from geochg.files.sidecars import file_states
 from geochg.options import CHANGES_LAYER
 from geochg.writers.layers import write_features
 
@@ -42,7 +43,9 @@ def scene(folder: Path, name: str, boxes, crs="EPSG:32633", classes=("building",
     frame = geopandas.GeoDataFrame(columns, geometry=np.array(shapes, dtype=object), crs=crs)
     layer = ScenePaths.of(folder, name).layer
     write_features(frame, layer, {"version": "0"}, layer=CHANGES_LAYER)
-    record = SceneRecord({}, [], states_of([layer])[0], crs, count, 0.0, {}, warnings=["w1", "w2"])
+    record = SceneRecord(
+        {}, [], file_states([layer])[0], crs, count, 0.0, {}, warnings=["w1", "w2"]
+    )
     return SceneStatus(name, "done", record=record, before="/b.tif", after="/a.tif")
 
 

@@ -11,7 +11,7 @@ import rasterio
 from rasters import texture
 from shapely.geometry import box
 
-from geochg.files.sidecars import container, files_behind, sidecar_files
+from geochg.files.sidecars import container, file_states, files_behind, sidecar_files
 from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.provenance import fingerprint
@@ -127,3 +127,14 @@ def test_a_run_goes_on_only_with_the_same_sidecars(facts_of, tmp_path, what):
     change(path)
     second = facts_of(path)
     assert [key for key in first if first[key] != second[key]] == ["the area of interest"]
+
+
+def test_states_tell_files_alone_and_no_statistics_of_viewers(tmp_path):
+    raster, sidecar = tmp_path / "a.tif", tmp_path / "a.tif.aux.xml"
+    raster.write_bytes(b"12345")
+    sidecar.write_text("<PAMDataset/>")
+    names = [raster, str(raster), sidecar, tmp_path, tmp_path / "gone.tif", "<VRTDataset>" * 999]
+    (state,) = file_states(names)
+    assert state["path"] == str(raster)
+    assert state["size_bytes"] == 5
+    assert state["modified_ns"] == raster.stat().st_mtime_ns

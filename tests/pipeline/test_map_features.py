@@ -48,6 +48,14 @@ def test_the_features_of_the_place_are_those_that_stand_after_the_review(layer):
     }
 
 
+def test_undecided_changes_stand_in_geoparquet_too(layer, tmp_path):
+    frame = gpd.read_file(layer.partition("|")[0])
+    path = tmp_path / "c.parquet"
+    frame.astype({"review": "string", "review_class": "string"}).to_parquet(path)
+    changes = map_view(str(path), GRID).changes(EVERYWHERE)
+    assert {row.channel.class_name for row in changes} == {"building", "water", "other"}
+
+
 def test_a_filter_of_the_layer_counts(layer):
     view = map_view(f'{layer}|subset="confidence" >= 0.8', GRID)
     assert {row.channel.class_name for row in view.changes(EVERYWHERE)} == {"building", "other"}

@@ -16,7 +16,7 @@ from scene_catalog import LEFT, TOP, box_text
 from geochg.errors import OptionError
 from geochg.stac.asset_reader import ReadSettings
 from geochg.stac.collection import BandSource, Collection, OffsetRule
-from geochg.stac.composing import windows_of
+from geochg.stac.composite_writer import windows_of
 from geochg.stac.date_window import DateWindow
 from geochg.stac.days import coarse_plan, days_of, least_cloudy, ranked_days
 from geochg.stac.items import SceneAsset, SceneItem

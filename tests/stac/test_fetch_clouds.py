@@ -45,7 +45,7 @@ def test_a_margin_reaches_over_the_edges_of_blocks(catalog, tmp_path, monkeypatc
     catalog.add_scene("a", "2020-06-13", 1000, small_cloud())
     catalog.save()
     _, at_once = fetch(catalog, tmp_path / "a.tif")
-    monkeypatch.setattr("geochg.stac.composing.BLOCK_PX", 16)
+    monkeypatch.setattr("geochg.stac.composite_writer.BLOCK_PX", 16)
     _, in_blocks = fetch(catalog, tmp_path / "b.tif")
     assert (at_once == in_blocks).all()
 

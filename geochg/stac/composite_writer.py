@@ -96,8 +96,8 @@ class _Tally:
 
 
 @dataclass
-class Composing:
-    """The making of one image.
+class CompositeWriter:
+    """Makes one image of the scenes of a window of days.
 
     Attributes:
         scenes: The scenes.
