@@ -9,9 +9,11 @@ from typing import Any
 from geochg import __version__
 from geochg.accuracy.allocation import FEW_UNITS
 from geochg.accuracy.estimates import AccuracyEstimates, Estimate
+from geochg.safety.untrusted_text import cleaned
 from geochg.tasks.quantities import rounded_value
 
 _DIGITS = 4
+_MOST_CHARACTERS = 200
 _HECTARE_M2 = 10_000
 UNKNOWN = "-"
 """Stands in tables where the sample says nothing."""
@@ -201,5 +203,6 @@ def _hectares(estimate: Estimate) -> str:
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    """A row of a table; class names are text from elsewhere, so that bars are escaped."""
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    """A row of a table; class names are text from elsewhere: on one line, with bars escaped."""
+    texts = (cleaned(cell, _MOST_CHARACTERS).replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(texts)} |"

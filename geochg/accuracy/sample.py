@@ -23,8 +23,10 @@ from geochg.errors import InputError, OptionError
 from geochg.events import Listener, ignore
 from geochg.files.sidecars import files_behind
 from geochg.geometry.placement import layer_frame, on_ground, table_column
+from geochg.geometry.polygons_only import areas
 from geochg.geometry.vector_file import file_of
 from geochg.pipeline.reviewed_layer import as_reviewed, read_changes
+from geochg.records import Change
 from geochg.safety.untrusted_text import without_secrets
 from geochg.tasks.quantities import rounded_value
 from geochg.tiling.grid import pixel_m
@@ -88,6 +90,8 @@ class SampleOptions:
             )
         if self.units is not None and self.units < 1:
             raise OptionError(f"{self.units} units make no sample", "give -n 50 or more")
+        if self.seed < 0:
+            raise OptionError(f"--seed {self.seed} makes no sense", "give 0 or a positive number")
         if not (0 <= self.near_m < 1e6):
             raise OptionError(f"--near {self.near_m:g} makes no sense", "give metres, such as 50")
         if self.footprint_m is not None and not 0 < self.footprint_m < 1e5:
@@ -139,7 +143,8 @@ def draw_sample(
             f"{without_secrets(layer)} does not tell the grid of its run",
             "give the layer as geochg wrote it",
         )
-    changes = as_reviewed(of_whole(changes))
+    _check_metadata(metadata, layer)
+    changes = mapped_changes(changes, layer)
     strata = Strata.of_layer(changes, grid, options.near_m)
     with _seen_ground(metadata, grid, options) as read_valid:
         frame = survey_frame(grid, strata, read_valid, listener)
@@ -154,15 +159,57 @@ def draw_sample(
         path,
         lambda staged: write_features(table, staged, facts, layer=SAMPLE_LAYER),
         overwrite=options.overwrite,
+        layer=SAMPLE_LAYER,
     )
     return AccuracySample(path, facts, tuple(_warnings(areas, units, unit_strata, strata)))
 
 
-def of_whole(changes: GeoDataFrame) -> GeoDataFrame:
-    """Of a layer of several dates, the changes from the first to the last."""
-    if "step" not in changes:
-        return changes
-    return changes[changes["step"].isna()].reset_index(drop=True)
+def mapped_changes(frame: GeoDataFrame, label: str) -> GeoDataFrame:
+    """The changes that a layer maps: not rejected, with an area, as valid polygons.
+
+    Of a layer of several dates they are those from the first to the last.
+
+    Args:
+        frame: The features of the layer.
+        label: Its name, for messages.
+
+    Raises:
+        InputError: If a change has no class or no direction.
+    """
+    from geopandas import GeoSeries
+
+    if "step" in frame:
+        frame = frame[frame["step"].isna()]
+    changes = as_reviewed(frame)
+    shapes = areas(changes.geometry).shapes
+    changes = changes.set_geometry(GeoSeries(shapes, index=changes.index, crs=changes.crs))
+    changes = changes[~shapely.is_empty(shapes)].reset_index(drop=True)
+    known_changes = {str(change) for change in Change}
+    is_named = changes["class"].notna() & changes["change"].isin(known_changes)
+    if count := int((~is_named).sum()):
+        raise InputError(
+            f"{count} of {len(changes)} changes of {without_secrets(label)} lack a class, or a "
+            f"direction that is one of {', '.join(sorted(known_changes))}",
+            "fill the fields class and change, or delete those features",
+        )
+    return changes
+
+
+def _check_metadata(metadata: Mapping[str, Any], label: str) -> None:
+    """Refuses metadata whose members were made something else by another program."""
+    sources = metadata.get("sources") or {}
+    is_sound = (
+        isinstance(sources, Mapping)
+        and all(isinstance(source, Mapping | None) for source in sources.values())
+        and all(isinstance(metadata.get(key), Mapping | None) for key in ("options", "tiles"))
+        and isinstance(metadata.get("bands"), list | None)
+        and all(isinstance(name, str) for name in metadata.get("bands") or ())
+    )
+    if not is_sound:
+        raise InputError(
+            f"what {without_secrets(label)} tells of its run cannot be read",
+            "give the layer as geochg wrote it",
+        )
 
 
 def changes_checksum(changes: GeoDataFrame) -> str:

@@ -31,6 +31,10 @@ def read_changes(layer: str) -> tuple[gpd.GeoDataFrame, GeoBox | None]:
     except InputError:  # saved by another program, or none of ours: its columns tell
         name = None
     frame = read_layer(layer if name is None else name)
+    if frame.empty and name is not None:
+        # A GeoJSON file without features tells of no fields: the run found nothing.
+        missing = [column for column in _REQUIRED if column not in frame.columns]
+        frame = frame.assign(**{column: table_column([], "string") for column in missing})
     for column in _REQUIRED:
         if column not in frame.columns:
             raise InputError(

@@ -82,6 +82,11 @@ def report_layer(
         RunError: If the report cannot be written.
     """
     name, metadata = read_metadata(layer)
+    if "sample_of" in metadata:
+        raise InputError(
+            f"{without_secrets(layer)} is a sample for an assessment",
+            "give the change layer that it was drawn of, or judge it by geochg assess",
+        )
     grid = grid_of(metadata)
     if grid is None:
         raise InputError(

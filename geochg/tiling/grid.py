@@ -82,7 +82,7 @@ def shared_grid(
         InputError: If the images have no ground in common.
     """
     first = grids[0]
-    coarsest = max(grids[1:], key=pixel_m)
+    coarsest = max(grids[1:] or grids, key=pixel_m)
     grid_source = first if resolution is not None else _shown_by_both(first, coarsest)
     grid = _resampled_grid(north_up(_reprojected_grid(grid_source, crs, resolution)), resolution)
     # The grid already ends where the image does that it was made of.
@@ -114,6 +114,8 @@ def covered_window(polygon: BaseGeometry, grid: GeoBox) -> PixelWindow | None:
     """The whole pixels of the grid that the polygon's bounds reach; None when there are none."""
     height_px, width_px = grid.shape
     west, north, east, south = polygon.bounds
+    if not all(map(math.isfinite, polygon.bounds)):
+        return None  # ground that the CRS of the grid has no place for
     slack = _LATTICE_TOLERANCE_PX
     window = PixelWindow(
         row_start=max(math.floor(north + slack), 0),

@@ -14,7 +14,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from geochg import __version__
-from geochg.errors import CancelledRunError
+from geochg.errors import CancelledRunError, InputError
 from geochg.events import Listener, Notice, Progress, ignore
 from geochg.geometry.vector_file import file_of
 from geochg.report.contents import ReportContents
@@ -200,6 +200,10 @@ class MonitoringRun:
     def _check_dates(self) -> None:
         """Refuses a series that would be too short if all of it were seen, before it is read."""
         dates = self.images.days
+        if len(dates) < 2:
+            raise InputError(
+                "one image makes no series", "give images of one place, one for each date"
+            )
         find_breaks(
             dates,
             np.arange(len(dates), dtype=np.float64)[None, :, None],

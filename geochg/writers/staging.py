@@ -113,20 +113,23 @@ class Staging:
         self._staged.clear()
 
 
-def write_output(target: Path, write: Callable[[Path], object], *, overwrite: bool = False) -> None:
+def write_output(
+    target: Path, write: Callable[[Path], object], *, overwrite: bool = False, layer: str = ""
+) -> None:
     """Writes one output, whole or not at all.
 
     Args:
         target: The output, a file or a folder.
         write: Writes it at the path that it is given.
         overwrite: Whether what geochg did not write may be replaced.
+        layer: The layer that is written, where the output is one of features.
 
     Raises:
         InputError: If what lies there may not be replaced.
         RunError: If it cannot be written.
     """
     with Staging(overwrite=overwrite) as staging:
-        with staging.write(target) as path:
+        with staging.write(target, layer) as path:
             write(path)
         staging.commit()
 

@@ -15,6 +15,7 @@ from geochg import AnalyzeOptions, Outputs, analyze
 from geochg.accuracy.assess import assess_sample
 from geochg.accuracy.sample import SampleOptions, draw_sample
 from geochg.errors import InputError, OptionError
+from geochg.report.of_layer import report_layer
 from geochg_cli.group import geochg
 
 UNITS = 120
@@ -41,6 +42,7 @@ def run(tmp_path_factory):
         names.append(str(path))
     outputs = Outputs(folder / "changes.gpkg", heatmap=folder / "change.tif")
     analyze(*names, AnalyzeOptions(model="cva"), outputs=outputs)
+    analyze(*names, AnalyzeOptions(model="cva"), outputs=Outputs(folder / "changes.geojson"))
     return folder
 
 
@@ -138,6 +140,75 @@ def test_the_command_draws_a_sample(run, tmp_path):
     assert len(gpd.read_file(target)) == sum(row["units"] for row in facts["strata"])
 
 
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+def test_a_sample_is_replaced_without_a_word_until_someone_else_wrote_it(run, tmp_path, suffix):
+    path = tmp_path / f"s{suffix}"
+    for seed in (0, 1):
+        drawn = draw_sample(str(run / "changes.gpkg"), path, SampleOptions(UNITS, seed=seed))
+    assert drawn.facts["seed"] == 1
+    assert len(gpd.read_file(path)) == UNITS
+
+
+@pytest.fixture
+def edited_layer(run, tmp_path):
+    """Gives what writes the changes in GeoJSON, after an edit."""
+
+    def write(edit):
+        path = tmp_path / "changes.geojson"
+        value = json.loads((run / "changes.geojson").read_text(encoding="utf-8"))
+        edit(value)
+        path.write_text(json.dumps(value), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("class", None), ("change", None), ("change", "grown")]
+)
+def test_changes_without_a_class_or_direction_are_refused(edited_layer, tmp_path, field, value):
+    layer = edited_layer(lambda layer: layer["features"][0]["properties"].update({field: value}))
+    with pytest.raises(InputError, match="lack a class, or a direction"):
+        draw_sample(layer, tmp_path / "s.gpkg", SampleOptions(UNITS))
+
+
+@pytest.mark.parametrize("kind", ["null", "bowtie"])
+def test_shapes_that_were_spoilt_are_mended_or_left_out(edited_layer, tmp_path, kind):
+    def edit(layer):
+        spoilt = json.loads(json.dumps(layer["features"][0]))
+        west, south, east, north = gpd.GeoDataFrame.from_features([spoilt]).total_bounds
+        ring = [[west, south], [east, north], [east, south], [west, north], [west, south]]
+        shape = {"type": "Polygon", "coordinates": [ring]}
+        spoilt["geometry"] = None if kind == "null" else shape
+        layer["features"].insert(0, spoilt)
+
+    layer, sample = edited_layer(edit), tmp_path / "s.gpkg"
+    draw_sample(layer, sample, SampleOptions(UNITS, with_map=True))
+    assert assess_sample(str(sample), layer, verdicts=judge(sample)).estimates.overall.value == 1
+
+
+@pytest.mark.parametrize(
+    "facts", [{"sources": "x"}, {"options": "x"}, {"tiles": [1]}, {"bands": 7}, {"bands": [[1]]}]
+)
+def test_metadata_of_another_shape_is_refused_in_a_line(edited_layer, tmp_path, facts):
+    layer = edited_layer(lambda layer: layer["geochg"].update(facts))
+    with pytest.raises(InputError, match="cannot be read"):
+        draw_sample(layer, tmp_path / "s.gpkg", SampleOptions(UNITS))
+
+
+def test_a_layer_without_changes_has_a_sample_too(edited_layer, tmp_path):
+    layer, sample = edited_layer(lambda layer: layer.update(features=[])), tmp_path / "s.gpkg"
+    drawn = draw_sample(layer, sample, SampleOptions(UNITS, with_map=True))
+    assert [stratum["units"] for stratum in drawn.facts["strata"]] == [UNITS]
+    result = assess_sample(str(sample), layer, verdicts=judge(sample))
+    assert result.estimates.overall.value == 1
+
+
+def test_a_sample_has_no_report(sample):
+    with pytest.raises(InputError, match="is a sample"):
+        report_layer(str(sample), sample.with_suffix(".html"))
+
+
 def test_a_sample_without_judgements_is_refused(run, sample):
     with pytest.raises(InputError, match="has no judgement"):
         assess_sample(str(sample), str(run / "changes.gpkg"))
@@ -167,6 +238,75 @@ def test_a_table_without_its_columns_is_refused(run, sample, tmp_path):
     verdicts.write_text("id,verdict\n1,ok\n")
     with pytest.raises(InputError, match="no column 'reference_class'"):
         assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+
+
+def test_tables_as_spreadsheets_and_people_write_them(run, sample):
+    text = judge(sample).read_text(encoding="utf-8")
+    header, *rows = text.splitlines()
+    rows = [row.title().replace(",", ".0, ", 1) for row in rows]
+    verdicts = sample.with_name("sheet.csv")
+    content = "\r\n".join([header, *rows, ",,"]).replace(",", ";")
+    verdicts.write_bytes(b"\xef\xbb\xbf" + content.encode())
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+    assert result.estimates.overall.value == 1
+
+
+def test_a_class_that_the_layer_lacks_is_told(run, sample):
+    verdicts = judge(sample)
+    number = gpd.read_file(sample).query("map == 'unchanged'")["id"].iloc[0]
+    text = verdicts.read_text(encoding="utf-8").replace(
+        f"\n{number},,unchanged\n", f"\n{number},watr,appeared\n"
+    )
+    verdicts.write_text(text, encoding="utf-8")
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+    assert any("the layer has no watr appeared" in warning for warning in result.warnings)
+
+
+@pytest.fixture
+def edited(run, tmp_path):
+    """Gives what writes a sample in GeoJSON anew, after an edit, and assesses it."""
+    path = tmp_path / "edited.geojson"
+    draw_sample(str(run / "changes.gpkg"), path, SampleOptions(UNITS, with_map=True))
+    value = json.loads(path.read_text(encoding="utf-8"))
+
+    def assess(edit):
+        edit(value)
+        path.write_text(json.dumps(value), encoding="utf-8")
+        return assess_sample(str(path), str(run / "changes.gpkg"), verdicts=None)
+
+    return assess
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(None, "'none', which is no number"), ("one", "'one'"), (1.5, "'1.5'"), (2, "two units' id")],
+)
+def test_ids_that_were_edited_are_refused(edited, number, reason):
+    with pytest.raises(InputError, match=reason):
+        edited(lambda value: value["features"][0]["properties"].update(id=number))
+
+
+def test_classes_named_by_numbers_are_classes(edited):
+    def edit(value):
+        for feature in value["features"]:
+            feature["properties"].update(reference_class=7, reference_change="appeared")
+
+    assert "7 appeared" in edited(edit).estimates.classes
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"near_m": "x"},
+        {"near_m": float("inf")},
+        {"strata": 5},
+        {"strata": [1]},
+        {"strata": [{"name": "a", "units": 3, "area_m2": float("nan")}]},
+    ],
+)
+def test_facts_that_were_edited_are_refused(edited, facts):
+    with pytest.raises(InputError, match="does not tell the strata"):
+        edited(lambda value: value["geochg"].update(facts))
 
 
 def test_the_sample_of_another_layer_is_refused(run, sample, tmp_path):
@@ -207,6 +347,7 @@ def test_the_heatmap_of_another_run_is_refused(run, tmp_path):
         {"near_m": -1.0},
         {"footprint_m": 0.0},
         {"near_m": float("nan")},
+        {"seed": -1},
     ],
 )
 def test_options_that_make_no_sense(settings):

@@ -50,6 +50,12 @@ def test_no_overlap_is_refused_by_name():
         common_grid(UTM, moved(UTM, 300, 0), paths=("a.tif", "b.tif"))
 
 
+def test_ground_that_the_grid_has_no_place_for_does_not_overlap():
+    polygon = shapely.box(0, 0, np.inf, np.inf)
+    assert covered_window(polygon, UTM) is None
+    assert covered_window(shapely.Polygon(), UTM) is None
+
+
 def test_another_crs_covers_the_same_ground():
     lonlat = UTM.to_crs("EPSG:4326")
     grid = common_grid(UTM, lonlat)

@@ -214,6 +214,10 @@ def test_too_few_dates_are_refused_with_the_number_needed(flood):
     assert "are needed" in text
 
 
+def test_one_image_is_too_few(flood):
+    assert "one image makes no series" in refused(flood.paths[:1])
+
+
 def test_a_constant_series_is_refused(tmp_path):
     paths = [
         put(
