@@ -27,6 +27,8 @@ def test_areas_of_a_summary(area_m2, words):
 class _Result:
     """As much of a run's result as its summary tells."""
 
+    zones = None
+
     class outputs:
         """Where it was written."""
 
