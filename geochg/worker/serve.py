@@ -49,6 +49,10 @@ def serve(pipes: Pipes) -> bool:
     Returns:
         Whether everything under way has ended and every answer is written.
     """
+    # Its modules import each other in a circle: two requests that import them at once, each on its
+    # thread, would find one of them half made.
+    import odc.geo.geobox  # noqa: F401
+
     calls: Calls
     outbox = Outbox(pipes.outbox, on_gone=lambda: calls.cancel_all())
     calls = Calls(outbox.send)
