@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from geochg.accuracy.strata import UNCHANGED, change_label
 from geochg.errors import InputError
 from geochg.files.text_file import read_table
+from geochg.geometry.vector_file import field_text
 from geochg.records import Change
 from geochg.safety.untrusted_text import cleaned, without_secrets
 
@@ -41,7 +42,7 @@ def judged_classes(
     """
     numbers = _unit_numbers(units["id"].tolist(), label)
     columns = (units[column].tolist() for column in COLUMNS[1:])
-    texts = zip(*([_text(value) for value in column] for column in columns), strict=True)
+    texts = zip(*([field_text(value) for value in column] for column in columns), strict=True)
     rows = dict(zip(numbers, texts, strict=True))
     if verdicts is not None:
         rows |= {
@@ -66,11 +67,12 @@ def _unit_numbers(values: Sequence[Any], label: str) -> list[int]:
     """The ids of units, as the formats and editors give them: numbers, or texts of numbers."""
     numbers: dict[int, None] = {}
     for value in values:
-        number = _whole_number(_text(value))
+        text = field_text(value)
+        number = _whole_number(text)
         if number is None or number in numbers:
             reason = "no number" if number is None else "two units' id"
             raise InputError(
-                f"{without_secrets(label)} has the id {cleaned(_text(value) or 'none', 40)!r}, "
+                f"{without_secrets(label)} has the id {cleaned(text or 'none', 40)!r}, "
                 f"which is {reason}",
                 "give each unit the id that it was drawn with; only the other columns are to be"
                 " filled",
@@ -85,17 +87,6 @@ def _whole_number(text: str) -> int | None:
     except ValueError:
         return None
     return int(value) if math.isfinite(value) and value == int(value) else None
-
-
-def _text(value: object) -> str:
-    """A cell as text: a GIS may make numbers of classes that are named by numbers."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            return ""
-        return str(int(value)) if value == int(value) else str(value)
-    return ""
 
 
 def _spelling_key(name: str) -> str:
