@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from geochg.accuracy.assessment import Assessment, small_strata
 from geochg.accuracy.estimates import JudgedSample, estimate_accuracy
-from geochg.accuracy.judgements import COLUMNS, judged_classes
+from geochg.accuracy.judgements import COLUMNS, Judgements, read_judgements
 from geochg.accuracy.sample import changes_checksum, mapped_changes
 from geochg.accuracy.strata import UNCHANGED, Strata
 from geochg.errors import InputError
@@ -72,16 +72,16 @@ def assess_sample(sample: str, changes: str, *, verdicts: Path | None = None) ->
         )
     strata = Strata.of_layer(layer, grid, near_m)
     map_classes = [strata.map_class(number) for number in range(len(strata.names))]
-    judged = judged_classes(units, verdicts, map_classes, sample)
+    judgements = read_judgements(units, verdicts, map_classes, sample)
     numbers = strata.of_points(_points(units, grid))
     stratum_names = [strata.names[number] for number in numbers]
     _check_strata(stratum_names, drawn_strata)
-    if all(name is None for name in judged):
+    if all(name is None for name in judgements.classes):
         raise InputError(
             f"{without_secrets(str(verdicts or sample))} has no judgement",
             "fill reference_class and reference_change",
         )
-    return _assessment(strata, numbers.tolist(), judged, drawn_strata, facts)
+    return _assessment(strata, numbers.tolist(), judgements, drawn_strata, facts)
 
 
 def _points(units: GeoDataFrame, grid: GeoBox) -> NDArray[np.float64]:
@@ -153,13 +153,13 @@ def _moved() -> InputError:
 def _assessment(
     strata: Strata,
     numbers: Sequence[int],
-    classes_found: Sequence[str | None],
+    judgements: Judgements,
     drawn_strata: Sequence[Mapping[str, Any]],
     facts: Mapping[str, Any],
 ) -> Assessment:
     judged = [
         (strata.names[number], strata.map_class(number), name)
-        for number, name in zip(numbers, classes_found, strict=True)
+        for number, name in zip(numbers, judgements.classes, strict=True)
         if name is not None
     ]
     counts = Counter(stratum for stratum, _, _ in judged)
@@ -174,7 +174,7 @@ def _assessment(
     classes = [*sorted({*mapped, *reference} - {UNCHANGED}), UNCHANGED]
     sample = JudgedSample(stratum_names, mapped, reference, areas)
     binary = JudgedSample(stratum_names, _binary(mapped), _binary(reference), areas)
-    warnings = small_strata(rows)
+    warnings = [*small_strata(rows), *judgements.remarks]
     if open_units := len(numbers) - len(judged):
         warnings.append(
             f"{open_units} of {len(numbers)} units are not judged: if those are the hard ones, the "

@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.accuracy.strata import UNCHANGED, change_label
 from geochg.errors import InputError
@@ -21,12 +21,28 @@ if TYPE_CHECKING:
 COLUMNS = ("id", "reference_class", "reference_change")
 _CHANGES = (*(str(change) for change in Change), UNCHANGED)
 _MOST_NAMED = 5
+_CLASS_OF_UNCHANGED = (
+    "units with a class and the change unchanged: {}, taken as unchanged; where something changed,"
+    " reference_change is to say how"
+)
 
 
-def judged_classes(
+class Judgements(NamedTuple):
+    """What people found.
+
+    Attributes:
+        classes: The class of each unit, such as `building appeared`; None where none was given.
+        remarks: What its user should know of them, in sentences.
+    """
+
+    classes: list[str | None]
+    remarks: list[str]
+
+
+def read_judgements(
     units: GeoDataFrame, verdicts: Path | None, map_classes: Iterable[str], label: str
-) -> list[str | None]:
-    """The class that a person found at each unit; None where none was given.
+) -> Judgements:
+    """The class that a person found at each unit.
 
     Classes that differ from one of the map in case, blanks or the form of their letters only are
     that class.
@@ -60,7 +76,12 @@ def judged_classes(
             f"reference_change is one of {', '.join(_CHANGES)}, and reference_class the class of "
             "what changed",
         )
-    return classes
+    both = sum(_has_unneeded_class(*row) for row in rows.values())
+    return Judgements(classes, [_CLASS_OF_UNCHANGED.format(both)] if both else [])
+
+
+def _has_unneeded_class(name: str, change: str) -> bool:
+    return change.lower() == UNCHANGED and name.lower() not in ("", UNCHANGED)
 
 
 def _unit_numbers(values: Sequence[Any], label: str) -> list[int]:

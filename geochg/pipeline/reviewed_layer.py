@@ -15,21 +15,22 @@ from geochg.geometry.reprojected_areas import Bounds, areas_in_crs
 from geochg.geometry.vector_file import field_text, read_layer
 from geochg.land_cover import agrees
 from geochg.pipeline.zones import ground_of
-from geochg.safety.untrusted_text import without_secrets
+from geochg.safety.untrusted_text import cleaned, without_secrets
 from geochg.writers.layer_metadata import grid_of, read_metadata
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 _REQUIRED = ("class", "change")
+_LONGEST_NAME = 500
 _TEXTS = (*_REQUIRED, "before_class", "after_class", REVIEW_CLASS)
 
 
 def read_changes(layer: str) -> tuple[gpd.GeoDataFrame, GeoBox | None]:
     """The changes of a layer, and the grid of the run that found them as far as it is told.
 
-    Classes and directions are text, whatever a GIS stored them as, and missing where they are
-    empty.
+    Classes and directions are text of one line, whatever a GIS stored them as, and missing where
+    they are empty.
 
     Args:
         layer: The layer, with `|layername=NAME` and `|subset=CONDITION` behind it where there are.
@@ -59,7 +60,7 @@ def read_changes(layer: str) -> tuple[gpd.GeoDataFrame, GeoBox | None]:
             f"{label} has no coordinate reference system", "give the layer as geochg wrote it"
         )
     texts = {
-        name: table_column([field_text(value) or None for value in frame[name].tolist()], "string")
+        name: table_column([_name(value) or None for value in frame[name].tolist()], "string")
         for name in _TEXTS
         if name in frame.columns
     }
@@ -96,6 +97,10 @@ def as_reviewed(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         fitting = next((pair for pair in pairs if agrees(*kind, *pair)), (None, None))
         covers["before_class"][row], covers["after_class"][row] = fitting
     return frame.assign(**{name: table_column(values, "string") for name, values in covers.items()})
+
+
+def _name(value: object) -> str:
+    return cleaned(field_text(value), _LONGEST_NAME)
 
 
 def _values(frame: gpd.GeoDataFrame, name: str) -> list[str | None]:
