@@ -76,8 +76,10 @@ def read_judgements(
             f"reference_change is one of {', '.join(_CHANGES)}, and reference_class the class of "
             "what changed",
         )
-    both = sum(_has_unneeded_class(*row) for row in rows.values())
-    return Judgements(classes, [_CLASS_OF_UNCHANGED.format(both)] if both else [])
+    unneeded_classes = sum(_has_unneeded_class(*row) for row in rows.values())
+    return Judgements(
+        classes, [_CLASS_OF_UNCHANGED.format(unneeded_classes)] if unneeded_classes else []
+    )
 
 
 def _has_unneeded_class(name: str, change: str) -> bool:
