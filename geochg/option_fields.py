@@ -143,6 +143,22 @@ def option(default: T, help: str, **facts: Any) -> T:  # noqa: ANN401
     return typing.cast("T", new_field)
 
 
+def option_of(kind: type[Options], name: str, **facts: Any) -> Any:  # noqa: ANN401
+    """A field as another class of options has it.
+
+    Args:
+        kind: The other class.
+        name: Name of the field there.
+        **facts: Attributes of `OptionFacts` that differ.
+    """
+    field = next(field for field in dataclasses.fields(kind) if field.name == name)
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    known_facts = dataclasses.asdict(field.metadata[_METADATA_KEY])
+    return option(default, **{**known_facts, **facts})
+
+
 @dataclass(frozen=True)
 class Options:
     """Base of all option classes; subclasses add typed fields with defaults."""
