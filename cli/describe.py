@@ -11,9 +11,9 @@ import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
+from .image_options import image_options
 from .label_option import LABELS_TEXT, with_labels
 from .pair_options import options_of
-from .scene_options import scene_options
 from .shared_options import json_option, output_option, path_option
 from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     help=f"The labels, each asked about by yes or no: {LABELS_TEXT}",
     show_default="geochg's own classes",
 )
-@scene_options
+@image_options
 @json_option("what was done")
 @click.pass_context
 def describe(

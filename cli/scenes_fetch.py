@@ -46,6 +46,7 @@ def fetch(
       geochg scenes fetch --like before.tif --from 2024-06 --bands red,green,blue,nir,swir \\
           -o after.tif
     """
+    from geochg.stac.area_scenes import scene_in_words
     from geochg.stac.fetch import fetch_scene
 
     from .progress import showing_progress
@@ -60,9 +61,4 @@ def fetch(
     if as_json:
         echo(json.dumps(scene.to_dict(), ensure_ascii=False))
         return
-    days = scene.dates[0] if len(scene.dates) == 1 else f"{len(scene.dates)} days"
-    scenes = f"{len(scene.items)} scene{'' if len(scene.items) == 1 else 's'}"
-    echo(
-        f"{scene.path}: {days}, {scenes} of {scene.metadata['collection']}, "
-        f"{100 * scene.hidden_share:.0f} % of the area not seen"
-    )
+    echo(f"{scene.path}: {scene_in_words(scene)}")

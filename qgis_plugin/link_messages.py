@@ -30,13 +30,25 @@ def worker_notice(notice: Mapping[str, Any]) -> str:
 
 def without_flags(text: str) -> str:
     """A text of the worker with the panel's names of options in place of command-line flags."""
-    labels = option_labels()
+    labels = {**option_labels(), **_scene_labels()}
 
     def label(match: re.Match[str]) -> str:
         words = match[1].replace("-", " ")
         return f"“{labels.get(words) or tr(words[:1].upper() + words[1:])}”"
 
     return _FLAG.sub(label, text)
+
+
+def _scene_labels() -> dict[str, str]:
+    """Labels of the fields about scenes, which are no options of a run, by their flags."""
+    return {
+        "before": tr("Month before"),
+        "after": tr("Month after"),
+        "catalog": tr("Catalogue"),
+        "composite": tr("Image"),
+        "max cloud": tr("Clouds at most"),
+        "scenes": tr("Keep scenes in"),
+    }
 
 
 def _shown_value(value: object) -> object:

@@ -23,7 +23,17 @@ _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home", ".intranet
 
 
 class AddressError(InputError):
-    """An address that a catalogue must not name."""
+    """An address that a catalogue must not name.
+
+    Args:
+        message: A line that tells what is wrong.
+        hint: A line that tells the user what to do about it.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "choose another --catalog, or mend it where it is yours"
+    ) -> None:
+        super().__init__(message, hint)
 
 
 def is_web(text: str) -> bool:

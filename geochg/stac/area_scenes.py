@@ -89,4 +89,5 @@ def scene_in_words(scene: FetchedScene) -> str:
     """What a scene is, in a line."""
     days = scene.dates[0] if len(scene.dates) == 1 else f"{len(scene.dates)} days"
     count = f"{len(scene.items)} scene{'' if len(scene.items) == 1 else 's'}"
-    return f"{days}, {count}, {100 * scene.hidden_share:.0f} % of the area not seen"
+    collection = scene.metadata["collection"]
+    return f"{days}, {count} of {collection}, {100 * scene.hidden_share:.0f} % of the area not seen"

@@ -175,7 +175,7 @@ class CompositeWriter:
             raise NothingSeenError(
                 f"clouds hide all of the area in all scenes from {self.window} "
                 f"({len(days)} day{'' if len(days) == 1 else 's'})",
-                "widen the window with --from and --to",
+                "give a longer window of days",
             )
         if self.options.composite == Composite.BEST:
             return [best]
@@ -205,7 +205,7 @@ class CompositeWriter:
                 if tally.seen_px == 0:
                     raise NothingSeenError(
                         f"clouds hide all of the area in all scenes from {self.window}",
-                        "widen the window with --from and --to",
+                        "give a longer window of days",
                     )
                 self._warn_of(tally, days)
                 tags.update(self._tags(days, layers, tally))

@@ -239,7 +239,7 @@ def _asset_of(entry: Mapping[str, Any], base: str, rules: AddressRules) -> Scene
             href, refusal = rules.absolute(base, text), ""
             break
         except AddressError as error:
-            refusal = refusal or f"{error.message}. {error.hint}".removesuffix(". ")
+            refusal = refusal or f"{error.message}: {error.hint}"
     bands = _bands(entry)
     roles = entry.get("roles")
     return SceneAsset(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geochg.errors import InputError
 from geochg.events import Listener, Notice, ignore
@@ -132,14 +131,3 @@ def make_folder(folder: Path) -> Path:
             f"scenes cannot be kept in {folder}: {reason}", "name another folder with --scenes"
         ) from error
     return folder
-
-
-def facts_of(scene: FetchedScene) -> Mapping[str, Any]:
-    """A scene for results, as plain JSON values: file, dates, ids of its items, hidden share."""
-    return {
-        "path": str(scene.path),
-        "dates": list(scene.dates),
-        "items": list(scene.items),
-        "hidden_share": scene.hidden_share,
-        "warnings": list(scene.warnings),
-    }

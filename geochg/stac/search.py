@@ -149,9 +149,9 @@ def refuse_none(
     if scenes.cloudy:
         raise InputError(
             f"{place} with at most {options.max_cloud:g} % clouds, and {scenes.cloudy} with more",
-            "raise --max-cloud, or widen the window with --from and --to",
+            "raise --max-cloud, or give a longer window of days",
         )
-    raise InputError(place, "widen the window with --from and --to, or check the area")
+    raise InputError(place, "give a longer window of days, or check the area")
 
 
 def _refuse_outside(
@@ -191,7 +191,7 @@ def _items(
         if len(ids) > _MOST_ITEMS:
             raise InputError(
                 f"the catalogue has more than {_MOST_ITEMS:,} scenes of area and window",
-                "narrow the window with --from and --to, or the area",
+                "give a shorter window of days, or a smaller area",
             )
 
 

@@ -97,7 +97,6 @@ def fetch_pair(call: Call, listener: Listener) -> Mapping[str, Any]:
             WRONG_PARAMETERS, "there is no folder for the scenes", "name one as 'scenes'"
         )
     from geochg.stac.analyze_area import fetch_pair as fetch
-    from geochg.stac.kept_scenes import facts_of
 
     before, after = fetch(
         *parameters.place_and_times,
@@ -106,7 +105,7 @@ def fetch_pair(call: Call, listener: Listener) -> Mapping[str, Any]:
         listener=listener,
         cancel=call.cancel,
     )
-    return {"before": facts_of(before), "after": facts_of(after)}
+    return {"before": before.to_dict(), "after": after.to_dict()}
 
 
 def _fetch_options(parameters: Mapping[str, Any], folder: RequestFolder) -> FetchOptions:

@@ -146,7 +146,6 @@ def analyze_area(call: Call, turn: Lock) -> Mapping[str, Any]:
     options = analyze_options_of(call.parameters)
     outputs = outputs_of(call.parameters)
     from geochg.stac.analyze_area import analyze_area as run
-    from geochg.stac.kept_scenes import facts_of
 
     with _taken(turn, call):
         changes = run(
@@ -158,7 +157,7 @@ def analyze_area(call: Call, turn: Lock) -> Mapping[str, Any]:
             listener=listener_of(call),
             cancel=call.cancel,
         )
-    scenes = {"before": facts_of(changes.before), "after": facts_of(changes.after)}
+    scenes = {"before": changes.before.to_dict(), "after": changes.after.to_dict()}
     return {**_result_values(changes.result), "scenes": scenes}
 
 

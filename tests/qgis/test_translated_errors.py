@@ -47,6 +47,15 @@ def test_flags_of_the_command_line_become_names_of_the_panel(german):
     assert worker_notice({"message": "name them with --nodata"}).endswith("“Nodata”")
 
 
+def test_flags_of_fetching_become_names_of_its_fields(german):
+    data = {"hint": "raise --max-cloud, or choose another --catalog; --before 2020 --after 2024"}
+    hint = translated_error(error_of({"code": -32002, "message": "no", "data": data})).hint
+    assert hint.endswith(
+        "raise “Höchstens bewölkt”, or choose another “Katalog”; “Monat vorher” 2020 "
+        "“Monat nachher” 2024"
+    )
+
+
 def test_an_error_without_a_code_stays_as_it_is():
     error = LinkError("{words}", "{hint}")
     assert translated_error(error) is error

@@ -65,8 +65,9 @@ def test_what_a_catalogue_on_a_server_must_not_name(href):
 def test_a_catalogue_of_ones_own_network_names_servers_there():
     rules = AddressRules("http://127.0.0.1:8000/stac")
     assert rules.absolute("http://127.0.0.1:8000/a", "http://nas/b.tif") == "http://nas/b.tif"
-    with pytest.raises(AddressError, match="no address of the web"):
+    with pytest.raises(AddressError, match="no address of the web") as raised:
         rules.absolute("http://127.0.0.1:8000/a", "file:///etc/passwd")
+    assert "--catalog" in raised.value.hint
 
 
 def test_a_catalogue_in_a_file_names_files_and_servers_when_it_is_trusted(tmp_path):

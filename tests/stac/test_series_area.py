@@ -214,8 +214,8 @@ def test_a_median_has_the_middle_of_its_days_for_a_date(field, tmp_path):
     [
         ({"start": "2019", "end": "2019-04"}, "scenes for 4 dates", "nothing was fetched"),
         ({"search": {"max_scenes": 17}}, "for 18 dates", "--max-scenes 18"),
-        ({"start": "2023", "end": "2024"}, "has no scene", "widen the window"),
-        ({"area": box_text(left=600_000)}, "has no scene", "widen the window"),
+        ({"start": "2023", "end": "2024"}, "has no scene", "longer window"),
+        ({"area": box_text(left=600_000)}, "has no scene", "longer window"),
     ],
 )
 def test_too_few_and_too_many_scenes_are_refused_before_any_is_fetched(

@@ -38,7 +38,7 @@ _IN_OTHER_WORDS: dict[str, dict[str, Any]] = {
 }
 
 
-def scene_options(command: Command) -> Command:
+def image_options(command: Command) -> Command:
     """Adds the raster and the options that say how one is read and described."""
     fields = [option_of(spec) for spec in _specs()]
     image = click.argument("image")
