@@ -143,20 +143,10 @@ def option(default: T, help: str, **facts: Any) -> T:  # noqa: ANN401
     return typing.cast("T", new_field)
 
 
-def option_of(kind: type[Options], name: str, **facts: Any) -> Any:  # noqa: ANN401
-    """A field as another class of options has it.
-
-    Args:
-        kind: The other class.
-        name: Name of the field there.
-        **facts: Attributes of `OptionFacts` that differ.
-    """
-    field = next(field for field in dataclasses.fields(kind) if field.name == name)
-    default = field.default
-    if field.default_factory is not dataclasses.MISSING:
-        default = field.default_factory()
-    known_facts = dataclasses.asdict(field.metadata[_METADATA_KEY])
-    return option(default, **{**known_facts, **facts})
+def option_like(kind: type[Options], name: str, **facts: Any) -> Any:  # noqa: ANN401
+    """A field as another class of options has it, but for the facts that are given."""
+    spec = next(spec for spec in kind.specs() if spec.name == name)
+    return option(spec.default, **{**dataclasses.asdict(spec.facts), **facts})
 
 
 @dataclass(frozen=True)

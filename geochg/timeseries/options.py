@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.errors import OptionError
-from geochg.option_fields import Options, option, option_of
+from geochg.option_fields import Options, option, option_like
 from geochg.options import AnalyzeOptions
 from geochg.safety.untrusted_text import cleaned
 
@@ -121,8 +121,8 @@ class SeriesOptions(Options):
         True, "Let the model tell the land cover at each date, and what it was before and after."
     )
     model: str = option("builtin", "The model that does so, builtin, deltavlm:... or clip:....")
-    model_options: Mapping[str, Any] = option_of(AnalyzeOptions, "model_options")
-    resolution: float | None = option_of(
+    model_options: Mapping[str, Any] = option_like(AnalyzeOptions, "model_options")
+    resolution: float | None = option_like(
         AnalyzeOptions, "resolution", usual="as the first image has it"
     )
     crs: str | None = option(
@@ -140,8 +140,8 @@ class SeriesOptions(Options):
         usual="as the files say",
         metavar="VALUE[,VALUE]",
     )
-    keep_collars: bool = option_of(AnalyzeOptions, "keep_collars")
-    allow_remote: bool = option_of(AnalyzeOptions, "allow_remote")
+    keep_collars: bool = option_like(AnalyzeOptions, "keep_collars")
+    allow_remote: bool = option_like(AnalyzeOptions, "allow_remote")
     min_area_m2: float = option(
         0.0,
         "Leave out places that broke on less than this area, in square metres.",
@@ -149,9 +149,9 @@ class SeriesOptions(Options):
         least=0,
         greatest=1e15,
     )
-    device: str = option_of(AnalyzeOptions, "device")
+    device: str = option_like(AnalyzeOptions, "device")
     layer: str = option(BREAKS_LAYER, "Name of the layer.", shapes_result=False)
-    overwrite: bool = option_of(AnalyzeOptions, "overwrite", commands=None)
+    overwrite: bool = option_like(AnalyzeOptions, "overwrite", commands=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
