@@ -165,32 +165,10 @@ def cog_draft(
     import rasterio
     from rasterio.shutil import copy
 
-    height_px, width_px = grid.shape
     draft_path = path.with_name(f"{path.name}.draft.tif")
     try:
         with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True):
-            with _gdal_failures():
-                dataset = rasterio.open(
-                    draft_path,
-                    "w",
-                    driver="GTiff",
-                    height=height_px,
-                    width=width_px,
-                    count=bands,
-                    dtype=dtype,
-                    nodata=nodata,
-                    crs=crs_of(grid).to_wkt(),
-                    transform=grid.affine,
-                    tiled=True,
-                    blockxsize=BLOCK_PX,
-                    blockysize=BLOCK_PX,
-                    compress="deflate",
-                    zlevel=1,
-                    photometric="minisblack",
-                    alpha="no",
-                    sparse_ok=True,
-                    bigtiff="if_safer",
-                )
+            dataset = _open_draft(draft_path, grid, count=bands, dtype=dtype, nodata=nodata)
             draft = CogDraft(dataset)
             try:
                 yield draft
@@ -211,6 +189,32 @@ def cog_draft(
                 draft.check_whole(path)
     finally:
         draft_path.unlink(missing_ok=True)
+
+
+def _open_draft(path: Path, grid: GeoBox, **bands: Any) -> DatasetWriter:  # noqa: ANN401
+    import rasterio
+
+    height_px, width_px = grid.shape
+    with _gdal_failures():
+        return rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=height_px,
+            width=width_px,
+            crs=crs_of(grid).to_wkt(),
+            transform=grid.affine,
+            tiled=True,
+            blockxsize=BLOCK_PX,
+            blockysize=BLOCK_PX,
+            compress="deflate",
+            zlevel=1,
+            photometric="minisblack",
+            alpha="no",
+            sparse_ok=True,
+            bigtiff="if_safer",
+            **bands,
+        )
 
 
 @contextmanager
