@@ -79,7 +79,10 @@ def report(
     if zones or zone_name:
         from geochg.pipeline.layer_tables import layer_tables
 
-        zone_table = layer_tables(text, zones or "", zone_name or "").sums.rows()
+        tables = layer_tables(text, zones or "", zone_name or "")
+        for remark in tables.remarks:
+            echo(f"warning: {remark}", err=True)
+        zone_table = tables.sums.rows()
     result = report_layer(
         text,
         output,

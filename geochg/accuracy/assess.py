@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from geochg.accuracy.assessment import Assessment, small_strata
 from geochg.accuracy.estimates import JudgedSample, estimate_accuracy
-from geochg.accuracy.judgements import COLUMNS, judged_classes
+from geochg.accuracy.judgements import COLUMNS, Judgements, read_judgements
 from geochg.accuracy.sample import changes_checksum, mapped_changes
-from geochg.accuracy.strata import UNCHANGED, Strata, to_pixels
+from geochg.accuracy.strata import UNCHANGED, Strata
 from geochg.errors import InputError
+from geochg.geometry.placement import crs_of, transformer
 from geochg.geometry.vector_file import read_layer
 from geochg.pipeline.reviewed_layer import read_changes
 from geochg.safety.untrusted_text import cleaned, without_secrets
+from geochg.tiling.footprints import grid_center, unwrapped_longitudes
 from geochg.writers.layer_metadata import grid_of, read_metadata
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
+    from numpy.typing import NDArray
 
 CHANGED = "changed"
 _MOST_NAMED = 5
@@ -68,21 +72,43 @@ def assess_sample(sample: str, changes: str, *, verdicts: Path | None = None) ->
         )
     strata = Strata.of_layer(layer, grid, near_m)
     map_classes = [strata.map_class(number) for number in range(len(strata.names))]
-    judged = judged_classes(units, verdicts, map_classes, sample)
+    judgements = read_judgements(units, verdicts, map_classes, sample)
     numbers = strata.of_points(_points(units, grid))
     stratum_names = [strata.names[number] for number in numbers]
     _check_strata(stratum_names, drawn_strata)
-    if all(name is None for name in judged):
+    if all(name is None for name in judgements.classes):
         raise InputError(
             f"{without_secrets(str(verdicts or sample))} has no judgement",
             "fill reference_class and reference_change",
         )
-    return _assessment(strata, numbers.tolist(), judged, drawn_strata, facts)
+    return _assessment(strata, numbers.tolist(), judgements, drawn_strata, facts)
 
 
-def _points(units: GeoDataFrame, grid: GeoBox) -> np.ndarray[Any, np.dtype[np.float64]]:
-    centres = shapely.get_coordinates(shapely.centroid(units.geometry.to_numpy()))
-    return to_pixels(list(map(tuple, centres)), units.crs.to_wkt(), grid)
+def _points(units: GeoDataFrame, grid: GeoBox) -> NDArray[np.float64]:
+    """`(units, 2)` middles of the footprints, column and row in pixels of the grid."""
+    footprints = units.geometry.to_numpy()
+    if units.crs is None or not np.isfinite(shapely.bounds(footprints)).all():
+        raise _moved()
+    crs, target = CRS(units.crs), crs_of(grid)
+    x, y = shapely.get_coordinates(shapely.centroid(_uncut(footprints, crs))).T
+    x, y = transformer(crs, target).transform(x, y)
+    if target.geographic:
+        x = unwrapped_longitudes(x, grid_center(grid)[0])
+    return np.column_stack(~grid.affine * (x, y))
+
+
+def _uncut(footprints: NDArray[np.object_], crs: CRS) -> NDArray[np.object_]:
+    """Footprints whose parts beyond the antimeridian are beside the others; GeoJSON cuts there."""
+    if not crs.geographic:
+        return footprints
+    coordinates, index = shapely.get_coordinates(footprints, return_index=True)
+    lon = coordinates[:, 0]
+    first_lon = lon[np.searchsorted(index, index)]
+    uncut_footprints: NDArray[np.object_] = shapely.transform(
+        footprints,
+        lambda xy: np.column_stack([unwrapped_longitudes(xy[:, 0], first_lon), xy[:, 1]]),
+    )
+    return uncut_footprints
 
 
 def _checked_facts(facts: Mapping[str, Any], label: str) -> tuple[float, list[dict[str, Any]]]:
@@ -113,23 +139,27 @@ def _check_strata(names: Sequence[str], strata: Sequence[Mapping[str, Any]]) -> 
     expected = {stratum["name"]: stratum["units"] for stratum in strata}
     counts = Counter(names)
     if {name: count for name, count in expected.items() if count} != dict(counts):
-        raise InputError(
-            "the units do not lie in the strata that they were drawn of: some were moved, added "
-            "or deleted",
-            "give the sample with all units where they were; only its columns are to be filled",
-        )
+        raise _moved()
+
+
+def _moved() -> InputError:
+    return InputError(
+        "the units do not lie in the strata that they were drawn of: some were moved, added or "
+        "deleted",
+        "give the sample with all units where they were; only its columns are to be filled",
+    )
 
 
 def _assessment(
     strata: Strata,
     numbers: Sequence[int],
-    classes_found: Sequence[str | None],
+    judgements: Judgements,
     drawn_strata: Sequence[Mapping[str, Any]],
     facts: Mapping[str, Any],
 ) -> Assessment:
     judged = [
         (strata.names[number], strata.map_class(number), name)
-        for number, name in zip(numbers, classes_found, strict=True)
+        for number, name in zip(numbers, judgements.classes, strict=True)
         if name is not None
     ]
     counts = Counter(stratum for stratum, _, _ in judged)
@@ -144,7 +174,7 @@ def _assessment(
     classes = [*sorted({*mapped, *reference} - {UNCHANGED}), UNCHANGED]
     sample = JudgedSample(stratum_names, mapped, reference, areas)
     binary = JudgedSample(stratum_names, _binary(mapped), _binary(reference), areas)
-    warnings = small_strata(rows)
+    warnings = [*small_strata(rows), *judgements.remarks]
     if open_units := len(numbers) - len(judged):
         warnings.append(
             f"{open_units} of {len(numbers)} units are not judged: if those are the hard ones, the "

@@ -6,11 +6,12 @@ import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.accuracy.strata import UNCHANGED, change_label
 from geochg.errors import InputError
 from geochg.files.text_file import read_table
+from geochg.geometry.vector_file import field_text
 from geochg.records import Change
 from geochg.safety.untrusted_text import cleaned, without_secrets
 
@@ -20,12 +21,28 @@ if TYPE_CHECKING:
 COLUMNS = ("id", "reference_class", "reference_change")
 _CHANGES = (*(str(change) for change in Change), UNCHANGED)
 _MOST_NAMED = 5
+_CLASS_OF_UNCHANGED = (
+    "units with a class and the change unchanged: {}, taken as unchanged; where something changed,"
+    " reference_change is to say how"
+)
 
 
-def judged_classes(
+class Judgements(NamedTuple):
+    """What people found.
+
+    Attributes:
+        classes: The class of each unit, such as `building appeared`; None where none was given.
+        remarks: What its user should know of them, in sentences.
+    """
+
+    classes: list[str | None]
+    remarks: list[str]
+
+
+def read_judgements(
     units: GeoDataFrame, verdicts: Path | None, map_classes: Iterable[str], label: str
-) -> list[str | None]:
-    """The class that a person found at each unit; None where none was given.
+) -> Judgements:
+    """The class that a person found at each unit.
 
     Classes that differ from one of the map in case, blanks or the form of their letters only are
     that class.
@@ -41,7 +58,7 @@ def judged_classes(
     """
     numbers = _unit_numbers(units["id"].tolist(), label)
     columns = (units[column].tolist() for column in COLUMNS[1:])
-    texts = zip(*([_text(value) for value in column] for column in columns), strict=True)
+    texts = zip(*([field_text(value) for value in column] for column in columns), strict=True)
     rows = dict(zip(numbers, texts, strict=True))
     if verdicts is not None:
         rows |= {
@@ -59,18 +76,26 @@ def judged_classes(
             f"reference_change is one of {', '.join(_CHANGES)}, and reference_class the class of "
             "what changed",
         )
-    return classes
+    unneeded_classes = sum(_has_unneeded_class(*row) for row in rows.values())
+    return Judgements(
+        classes, [_CLASS_OF_UNCHANGED.format(unneeded_classes)] if unneeded_classes else []
+    )
+
+
+def _has_unneeded_class(name: str, change: str) -> bool:
+    return change.lower() == UNCHANGED and name.lower() not in ("", UNCHANGED)
 
 
 def _unit_numbers(values: Sequence[Any], label: str) -> list[int]:
     """The ids of units, as the formats and editors give them: numbers, or texts of numbers."""
     numbers: dict[int, None] = {}
     for value in values:
-        number = _whole_number(_text(value))
+        text = field_text(value)
+        number = _whole_number(text)
         if number is None or number in numbers:
             reason = "no number" if number is None else "two units' id"
             raise InputError(
-                f"{without_secrets(label)} has the id {cleaned(_text(value) or 'none', 40)!r}, "
+                f"{without_secrets(label)} has the id {cleaned(text or 'none', 40)!r}, "
                 f"which is {reason}",
                 "give each unit the id that it was drawn with; only the other columns are to be"
                 " filled",
@@ -85,17 +110,6 @@ def _whole_number(text: str) -> int | None:
     except ValueError:
         return None
     return int(value) if math.isfinite(value) and value == int(value) else None
-
-
-def _text(value: object) -> str:
-    """A cell as text: a GIS may make numbers of classes that are named by numbers."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            return ""
-        return str(int(value)) if value == int(value) else str(value)
-    return ""
 
 
 def _spelling_key(name: str) -> str:

@@ -22,6 +22,7 @@ from geochg.accuracy.strata import UNCHANGED, Strata
 from geochg.errors import InputError, OptionError
 from geochg.events import Listener, ignore
 from geochg.files.sidecars import files_behind
+from geochg.geometry.geodesy import map_polygons
 from geochg.geometry.placement import layer_frame, on_ground, table_column
 from geochg.geometry.polygons_only import areas
 from geochg.geometry.vector_file import file_of
@@ -218,7 +219,7 @@ def changes_checksum(changes: GeoDataFrame) -> str:
     Coordinates are rounded to what every format keeps.
     """
     digest = hashlib.sha256()
-    shapes = shapely.set_precision(changes.geometry.to_crs(4326).to_numpy(), 1e-6)
+    shapes = shapely.set_precision(map_polygons(changes.geometry.to_numpy(), changes.crs), 1e-6)
     for kind, change, shape in zip(changes["class"], changes["change"], shapes, strict=True):
         west, south, east, north = shape.bounds if not shape.is_empty else (0, 0, 0, 0)
         digest.update(f"{kind}|{change}|{west:.4f}|{south:.4f}|{east:.4f}|{north:.4f}".encode())

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from odc.geo.crs import CRS
 from rasterio.features import rasterize
 
-from geochg.geometry.placement import transformer
+from geochg.geometry.placement import crs_of, transformer
+from geochg.geometry.reprojected_areas import Bounds, areas_in_crs
+from geochg.pipeline.reviewed_layer import on_grid
+from geochg.pipeline.zones import ground_of
 from geochg.records import PixelWindow
+from geochg.tiling.footprints import grid_center
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -66,12 +70,12 @@ class Strata:
         ]
         change_names = sorted(set(kinds))
         number = {name: index for index, name in enumerate(change_names)}
-        surroundings = _surroundings(changes, near_m)
+        polygons = on_grid(changes, grid).geometry.to_numpy()
         return cls(
             names=(*change_names, NEAR, FAR),
-            polygons=_in_pixels(changes, grid),
+            polygons=_in_pixels(polygons, grid),
             labels=np.array([number[kind] for kind in kinds], np.int16),
-            near=_in_pixels(surroundings, grid),
+            near=_in_pixels(_surroundings(polygons, grid, near_m), grid),
         )
 
     def map_class(self, stratum: int) -> str:
@@ -110,36 +114,35 @@ class Strata:
         return strata
 
 
-def _surroundings(changes: GeoDataFrame, near_m: float) -> GeoDataFrame:
-    """What lies within a distance of changes, as measured in a projection of the place."""
-    from geopandas import GeoDataFrame
+def _surroundings(
+    polygons: NDArray[np.object_], grid: GeoBox, near_m: float
+) -> NDArray[np.object_]:
+    """What lies within a distance of changes, as measured in a projection of the place.
 
-    if changes.empty or near_m == 0:
-        return GeoDataFrame(geometry=[], crs=changes.crs)
-    projected = changes.geometry.to_crs(changes.estimate_utm_crs())
-    return GeoDataFrame(geometry=projected.buffer(near_m, quad_segs=4), crs=projected.crs)
+    Args:
+        polygons: `(n,)` changes in the grid's CRS.
+        grid: The grid.
+        near_m: The distance in metres.
 
-
-def _in_pixels(frame: GeoDataFrame, grid: GeoBox) -> NDArray[np.object_]:
-    """Polygons in pixels of a grid."""
-    if frame.empty:
+    Returns:
+        `(n,)` polygons in the grid's CRS; none where the distance is 0.
+    """
+    if not len(polygons) or near_m == 0:
         return np.empty(0, np.object_)
-    from odc.geo.crs import CRS
-
-    to_grid = transformer(CRS(frame.crs), CRS(grid.crs))
-    to_pixels = ~grid.affine
-
-    def place(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = to_grid.transform(xy[:, 0], xy[:, 1])
-        return np.column_stack(to_pixels * (x, y))
-
-    polygons: NDArray[np.object_] = shapely.transform(frame.geometry.to_numpy(), place)
-    return polygons
+    crs = crs_of(grid)
+    lon, lat = transformer(crs, CRS("EPSG:4326")).transform(*grid_center(grid))
+    local = CRS(f"+proj=aeqd +lat_0={lat:.6f} +lon_0={lon:.6f} +datum=WGS84 +units=m")
+    to_local = transformer(crs, local)
+    projected = shapely.transform(
+        polygons, lambda xy: np.column_stack(to_local.transform(xy[:, 0], xy[:, 1]))
+    )
+    buffers = shapely.buffer(projected, near_m, quad_segs=4)
+    return areas_in_crs(buffers, local.proj, crs.proj, Bounds(*ground_of(grid).bounds))
 
 
-def to_pixels(points: Sequence[tuple[float, float]], crs: str, grid: GeoBox) -> NDArray[np.float64]:
-    """Points of a CRS as columns and rows of a grid, `(n, 2)`."""
-    from geopandas import GeoDataFrame
-
-    frame = GeoDataFrame(geometry=shapely.points(np.asarray(points, float)), crs=crs)
-    return np.asarray(shapely.get_coordinates(_in_pixels(frame, grid)))
+def _in_pixels(polygons: NDArray[np.object_], grid: GeoBox) -> NDArray[np.object_]:
+    """Polygons of a grid's CRS in its pixels."""
+    placed_polygons: NDArray[np.object_] = shapely.transform(
+        polygons, lambda xy: np.column_stack(~grid.affine * (xy[:, 0], xy[:, 1]))
+    )
+    return placed_polygons

@@ -16,7 +16,7 @@ from geochg.files.remote_files import refuse_remote
 from geochg.files.sidecars import files_behind
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.reprojected_areas import Bounds, areas_in_crs
-from geochg.geometry.vector_file import file_of, is_there, read_areas
+from geochg.geometry.vector_file import field_text, file_of, is_there, read_areas
 from geochg.safety.untrusted_text import cleaned, without_secrets
 
 if TYPE_CHECKING:
@@ -279,15 +279,7 @@ def _column_of(columns: Sequence[str], wanted_name: str, label: str) -> str:
 def _column_names(frame: gpd.GeoDataFrame, column: str) -> tuple[str, ...]:
     """The values of a column as names; empty where there is none."""
     values = frame[column].tolist()
-    return tuple(_name(value) for value in values)
-
-
-def _name(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # whole numbers of a column with gaps
-    text = str(value)
-    is_missing = value is None or text in ("nan", "<NA>", "NaT")
-    return "" if is_missing else cleaned(text, _LONGEST_NAME)
+    return tuple(cleaned(field_text(value), _LONGEST_NAME) for value in values)
 
 
 def _remarks(zones: Zones, pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -169,12 +169,26 @@ def read_layer(layer: str | LayerName, columns: list[str] | None = None) -> gpd.
         ) from error
 
 
+def field_text(value: object) -> str:
+    """The value of a field as text; empty where there is none.
+
+    A GIS makes numbers of names that are numbers, and fractions of these where some are missing.
+    """
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    return "" if value is None or text in ("nan", "<NA>", "NaT") else text
+
+
 def _frame(name: LayerName, source: str | bytes, columns: list[str] | None) -> gpd.GeoDataFrame:
     import pyogrio
 
     with _nothing_beside(name.file), warnings.catch_warnings():
-        # What GDAL mends by itself is no news to anyone.
+        # What GDAL mends by itself, and columns of mixed kinds, are no news to anyone.
         warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)
         layer = _layer(name, source)
         return pyogrio.read_dataframe(
             source,

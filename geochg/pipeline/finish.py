@@ -19,7 +19,7 @@ from geochg.features.zones import Zones
 from geochg.geometry.placement import table_column
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
-from geochg.pipeline.journal_kinds import CHANGES, RecordKind, ResultT
+from geochg.pipeline.journal_kinds import CHANGES, CHANGES_OF_OUTLINES, RecordKind, ResultT
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata, series_facts, span_facts
 from geochg.pipeline.run import Run, kept_preparation
@@ -123,8 +123,10 @@ def begin_journal(run: Run, between: Sequence[RasterSource] = (), parts: int = 1
         InputError: If there is one that cannot be gone on with.
         OptionError: If there is one of another run.
     """
-    classes = {*CLASSES, *run.model.capabilities.classes, *run.options.wanted_classes}
-    return begin_journal_of(run, CHANGES, classes, between, parts)
+    able = run.model.capabilities
+    classes = {*CLASSES, *able.classes, *run.options.wanted_classes}
+    kind = CHANGES_OF_OUTLINES if able.location == "mask" else CHANGES
+    return begin_journal_of(run, kind, classes, between, parts)
 
 
 def begin_journal_of(

@@ -108,6 +108,17 @@ def check_result(result: TileResult, classes: Collection[str]) -> None:
             _check_vote(vote, result.window.read, classes)
 
 
+def check_result_of_outlines(result: TileResult, classes: Collection[str]) -> None:
+    """Refuses a result that no run of a model whose answers are `Outlines` can have given.
+
+    Raises:
+        ValueError: If a part of the result makes no sense, or a probability is missing.
+    """
+    check_result(result, classes)
+    for cell in result.cells:
+        require(is_share(cell.probability), _NO_PROBABILITY)
+
+
 def _check_seen(result: TileResult) -> None:
     """Refuses what no tile can hold of ground that was seen, and a calibration that is none."""
     core = result.window.core

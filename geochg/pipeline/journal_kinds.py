@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from geochg.features.tile_results import TileResult
-from geochg.pipeline.journal_checks import check_result
+from geochg.pipeline.journal_checks import check_result, check_result_of_outlines
 from geochg.pipeline.journal_record import record_of, result_of
 from geochg.records import TileWindow
 
@@ -47,3 +47,6 @@ def _row(result: TileResult) -> tuple[Any, ...]:
 
 CHANGES = RecordKind(_row, result_of, check_result)
 """Results of two dates."""
+
+CHANGES_OF_OUTLINES = replace(CHANGES, check=check_result_of_outlines)
+"""Likewise, of models whose answers are `Outlines`: each shape has a probability."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,17 +12,14 @@ import numpy as np
 import pandas as pd
 import shapely
 from odc.geo.geobox import GeoBox
-from pyproj import CRS
 
 from geochg.errors import InputError, OptionError
 from geochg.features.zone_table import ZoneTable
 from geochg.features.zones import Zones, ground_areas, read_zones
 from geochg.files.sidecars import files_behind
-from geochg.geometry.placement import crs_of
 from geochg.geometry.polygons_only import areas
-from geochg.geometry.reprojected_areas import Bounds, areas_in_crs
 from geochg.geometry.vector_file import file_of
-from geochg.pipeline.reviewed_layer import as_reviewed, read_changes
+from geochg.pipeline.reviewed_layer import as_reviewed, on_grid, read_changes
 from geochg.pipeline.zones import ground_of
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.staging import Staging
@@ -29,6 +27,7 @@ from geochg.writers.tables import TABLE_SUFFIXES, write_table
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    from numpy.typing import NDArray
 
 _LEAST_M2, _LEAST_SHARE = 0.5, 0.01
 """By how much the area of a shape differs from the one that is told, where it was edited."""
@@ -93,15 +92,18 @@ def layer_tables(
     if zone_name and not zones:
         raise OptionError("a name of zones needs zones", "name their file with --zones")
     frame, grid = read_changes(layer)
-    count = len(frame)
-    frame, note = _measured(as_reviewed(frame))
+    reviewed = as_reviewed(frame)
+    rejected = len(frame) - len(reviewed)
+    frame = _measured(reviewed)
+    notes = [*_shape_notes(reviewed, frame), _kinds_note(frame)]
     if grid is not None:
-        frame = _on_grid(frame, grid)
+        frame = on_grid(frame, grid)
+        notes.append(_place_note(frame, grid))
     zones_read = _zones(frame, grid, zones, zone_name, allow_remote=allow_remote)
     sums = ZoneTable(zones_read)
     sums.add(frame)
-    remarks = (note, *(zones_read.remarks if zones_read is not None else ()))
-    return LayerTables(sums, len(frame), count - len(frame), tuple(filter(None, remarks)))
+    remarks = (*notes, *(zones_read.remarks if zones_read is not None else ()))
+    return LayerTables(sums, len(frame), rejected, tuple(filter(None, remarks)))
 
 
 def write_layer_tables(
@@ -149,32 +151,61 @@ def _plain(frame: pd.DataFrame, orient: Literal["records", "split"]) -> Any:  # 
     return values
 
 
-def _measured(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, str]:
-    """The changes with valid shapes and their areas, and what is remarkable about these."""
+def _measured(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The changes that have an area, with valid shapes; where that was edited, that of the shape.
+
+    The index tells which of the layer's changes they are.
+    """
     polygons = areas(frame.geometry.to_numpy()).shapes
     shape_m2 = ground_areas(polygons, frame.crs)
-    named_m2 = np.full(len(frame), np.nan)
-    if "area_m2" in frame:
-        named_m2 = pd.to_numeric(frame["area_m2"], errors="coerce").to_numpy(np.float64)
+    named_m2 = _named_areas(frame)
     is_other = ~(np.abs(named_m2 - shape_m2) <= _LEAST_M2 + _LEAST_SHARE * shape_m2)
     frame = frame.set_geometry(polygons, crs=frame.crs)
     frame = frame.assign(area_m2=np.where(is_other, shape_m2.round(1), named_m2))
-    frame = frame[~shapely.is_empty(polygons)]
-    if not is_other.any():
-        return frame, ""
-    count = int(is_other.sum())
-    changes = "a change has" if count == 1 else f"{count:,} changes have"
-    return frame, f"{changes} another area than the layer tells, or none: that of the shape counts"
+    return frame[~shapely.is_empty(polygons)]
 
 
-def _on_grid(frame: gpd.GeoDataFrame, grid: GeoBox) -> gpd.GeoDataFrame:
-    """The changes in the CRS of the grid that they were found on; GeoJSON is in degrees."""
-    crs = crs_of(grid).proj
-    if CRS(frame.crs) == crs:
-        return frame
-    bounds = Bounds(*ground_of(grid).bounds)
-    polygons = areas_in_crs(frame.geometry.to_numpy(), CRS(frame.crs), crs, bounds)
-    return frame.set_geometry(polygons).set_crs(crs, allow_override=True)
+def _named_areas(frame: gpd.GeoDataFrame) -> NDArray[np.float64]:
+    """`(n,)` areas that the layer tells, in square metres; NaN where it tells none."""
+    if "area_m2" not in frame:
+        return np.full(len(frame), np.nan)
+    values = pd.to_numeric(frame["area_m2"], errors="coerce")
+    return np.asarray(values.to_numpy(np.float64, na_value=np.nan))
+
+
+def _shape_notes(reviewed: gpd.GeoDataFrame, measured: gpd.GeoDataFrame) -> Iterator[str]:
+    """What is remarkable about the shapes of changes and their areas."""
+    if count := len(reviewed) - len(measured):
+        changes = _counted(count, "has", "have")
+        yield f"{changes} no area (no shape, a point or a line): left out"
+    named_m2 = _named_areas(reviewed.loc[measured.index])
+    if count := int((named_m2 != measured["area_m2"].to_numpy()).sum()):
+        changes = _counted(count, "has", "have")
+        yield f"{changes} another area than the layer tells, or none: that of the shape counts"
+
+
+def _kinds_note(frame: gpd.GeoDataFrame) -> str:
+    """That changes lack a class or a direction; empty where none does."""
+    count = int(frame[["class", "change"]].isna().any(axis=1).sum())
+    if not count:
+        return ""
+    changes = _counted(count, "lacks", "lack")
+    return f"{changes} a class or a direction: summed up under an empty one"
+
+
+def _place_note(frame: gpd.GeoDataFrame, grid: GeoBox) -> str:
+    """That changes lie off the ground of the run; empty where none does."""
+    ground = ground_of(grid)
+    shapely.prepare(ground)
+    count = int((~shapely.intersects(ground, frame.geometry.to_numpy())).sum())
+    if not count:
+        return ""
+    changes = _counted(count, "lies", "lie")
+    return f"{changes} off the ground that was analysed, maybe moved there: counted all the same"
+
+
+def _counted(count: int, verb_of_one: str, verb_of_more: str) -> str:
+    return f"a change {verb_of_one}" if count == 1 else f"{count:,} changes {verb_of_more}"
 
 
 def _zones(

@@ -111,7 +111,9 @@ def grid_center(grid: GeoBox) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def unwrapped_longitudes(longitudes: NDArray[np.float64], center: float) -> NDArray[np.float64]:
+def unwrapped_longitudes(
+    longitudes: NDArray[np.float64], center: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Each longitude on the turn of the globe nearest to `center`."""
     return center + (longitudes - center + 180) % 360 - 180
 

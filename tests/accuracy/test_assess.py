@@ -262,6 +262,15 @@ def test_a_class_that_the_layer_lacks_is_told(run, sample):
     assert any("the layer has no watr appeared" in warning for warning in result.warnings)
 
 
+def test_a_class_where_nothing_changed_is_told(run, sample):
+    verdicts = judge(sample)
+    text = verdicts.read_text(encoding="utf-8")
+    verdicts.write_text(text.replace(",,unchanged", ",road,Unchanged", 2), encoding="utf-8")
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+    assert result.estimates.overall.value == pytest.approx(1)
+    assert any("change unchanged: 2, taken as unchanged" in text for text in result.warnings)
+
+
 @pytest.fixture
 def edited(run, tmp_path):
     """Gives what writes a sample in GeoJSON anew, after an edit, and assesses it."""
@@ -292,6 +301,17 @@ def test_classes_named_by_numbers_are_classes(edited):
             feature["properties"].update(reference_class=7, reference_change="appeared")
 
     assert "7 appeared" in edited(edit).estimates.classes
+
+
+@pytest.mark.parametrize("shape", [None, {"type": "Polygon", "coordinates": []}])
+def test_units_that_lost_their_shape_are_refused(edited, shape):
+    def edit(value):
+        for feature in value["features"]:
+            feature["properties"].update(reference_change="unchanged")
+        value["features"][3].update(geometry=shape)
+
+    with pytest.raises(InputError, match="some were moved"):
+        edited(edit)
 
 
 @pytest.mark.parametrize(

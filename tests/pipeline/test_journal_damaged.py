@@ -12,6 +12,7 @@ import shapely
 from geochg.errors import InputError
 from geochg.features.tile_results import Ballot, Cell, TileResult, Vote
 from geochg.pipeline.journal import Journal
+from geochg.pipeline.journal_kinds import CHANGES, CHANGES_OF_OUTLINES
 from geochg.records import Box, Change, GridCell, PixelWindow
 from geochg.tiling.layout import Layout
 from geochg.tiling.preparation import Preparation
@@ -48,8 +49,8 @@ def path(tmp_path):
     return path
 
 
-def resume(path):
-    with Journal.begin(path, LAYOUT, FACTS, resume=True) as journal:
+def resume(path, kind=CHANGES):
+    with Journal.begin(path, LAYOUT, FACTS, resume=True, kind=kind) as journal:
         return list(journal.results()), list(journal.heat()), journal.measurement("preparation")
 
 
@@ -60,10 +61,10 @@ def run(path, *statements):
         database.commit()
 
 
-def refused(path):
+def refused(path, kind=CHANGES):
     content = path.read_bytes()
     with pytest.raises(InputError, match="cannot use the journal") as caught:
-        resume(path)
+        resume(path, kind)
     assert "o.gpkg.journal" in str(caught.value)
     assert path.read_bytes() == content
 
@@ -124,14 +125,25 @@ RECORDS = {
 }
 
 
-@pytest.mark.parametrize("name", RECORDS)
-def test_what_no_run_can_have_said(path, name):
+def edit_record(path, edit):
     with closing(sqlite3.connect(path)) as database:
         ((text,),) = database.execute("SELECT record FROM tile WHERE record IS NOT NULL")
     record = json.loads(text)
-    RECORDS[name](record)
+    edit(record)
     run(path, ("UPDATE tile SET record = ? WHERE record IS NOT NULL", (json.dumps(record),)))
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_no_run_can_have_said(path, name):
+    edit_record(path, RECORDS[name])
     refused(path)
+
+
+def test_only_models_that_measure_each_shape_cannot_have_left_a_probability_out(path):
+    assert resume(path, CHANGES_OF_OUTLINES)[0][0].cells[0].probability == 0.5
+    edit_record(path, cell(probability=None))
+    assert resume(path)[0][0].cells[0].probability is None
+    refused(path, CHANGES_OF_OUTLINES)
 
 
 STATEMENTS = [

@@ -1,5 +1,7 @@
 """Tables of a layer that was reviewed and edited since."""
 
+import json
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -97,6 +99,84 @@ def test_areas_of_shapes_that_were_edited_are_those_of_the_shapes(tmp_path):
         reviewed_frame()["area_m2"][1:].sum(), abs=0.2
     )
     assert tables.remarks[0].startswith("2 changes have another area")
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".parquet"])
+def test_changes_without_an_area_are_told_and_are_not_rejected(tmp_path, suffix):
+    path, frame = tmp_path / f"c{suffix}", reviewed_frame()
+    frame.geometry = np.array([*frame.geometry[:3], None, None, shapely.Polygon()], dtype=object)
+    frame.to_parquet(path) if suffix == ".parquet" else frame.to_file(path)
+    tables = layer_tables(str(path))
+    assert (tables.features, tables.rejected) == (2, 1)
+    assert tables.remarks == ("3 changes have no area (no shape, a point or a line): left out",)
+
+
+def test_changes_without_class_or_direction_are_told(tmp_path):
+    path, frame = tmp_path / "c.gpkg", reviewed_frame()
+    frame.loc[1, "class"] = None
+    frame.loc[2, "change"] = " "
+    write_features(frame, path, {"grid": GRID})
+    tables = layer_tables(str(path))
+    assert tables.features == tables.sums.from_to()["features"].sum() == 5
+    assert tables.remarks == (
+        "2 changes lack a class or a direction: summed up under an empty one",
+    )
+
+
+@pytest.mark.parametrize("kind", ["Int64", "float64"])
+def test_classes_that_a_gis_stored_as_numbers_are_kept(tmp_path, kind):
+    path, frame = tmp_path / "c.gpkg", reviewed_frame()
+    frame["class"] = pd.Series([1, 1, 2, 2, 2, 3]).astype(kind)
+    frame["review_class"] = pd.Series([None, None, None, 7, None, None]).astype(kind)
+    frame.to_file(path)
+    tables = layer_tables(str(path))
+    by_class = tables.sums.from_to().groupby("class")["features"].sum()
+    assert by_class.to_dict() == {"1": 1, "2": 2, "3": 1, "7": 1}
+    assert tables.remarks == ()
+
+
+@pytest.mark.filterwarnings("error")
+def test_classes_of_mixed_kinds_are_read_without_a_word_of_gdal(tmp_path):
+    path = tmp_path / "c.geojson"
+    write_features(reviewed_frame(), path, {"grid": GRID})
+    value = json.loads(path.read_text(encoding="utf-8"))
+    for feature, name in zip(value["features"], (1, 2, "a\nb", 4, {"a": 1}, None), strict=True):
+        feature["properties"].update({"class": name, "review_class": None})
+    path.write_text(json.dumps(value), encoding="utf-8")
+    classes = layer_tables(str(path)).sums.from_to()["class"]
+    assert {"2", "a b", "4"} < set(classes.dropna())
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+@pytest.mark.parametrize("with_zones", [False, True])
+def test_changes_off_the_ground_of_the_run_are_told(tmp_path, suffix, with_zones):
+    path, zones, frame = tmp_path / f"c{suffix}", tmp_path / "z.gpkg", reviewed_frame()
+    frame.loc[1, "geometry"] = square(900_000, 0, 61)
+    frame["area_m2"] = ground_areas(frame.geometry.to_numpy(), frame.crs).round(1)
+    write_features(frame, path, {"grid": GRID})
+    gpd.GeoDataFrame({"name": ["a"]}, geometry=[square(0, 0, 430)], crs=32633).to_file(zones)
+    tables = layer_tables(str(path), str(zones) if with_zones else "")
+    assert tables.remarks[0].startswith("a change lies off the ground that was analysed")
+    table = tables.sums.from_to()
+    assert table["features"].sum() == 5 + with_zones  # one lies in the zone with a part
+    assert table["area_m2"].sum() == pytest.approx(frame["area_m2"][1:].sum(), abs=0.5)
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+def test_zones_over_the_antimeridian_hold_the_changes_of_either_side(tmp_path, suffix):
+    path, zones = tmp_path / f"c{suffix}", tmp_path / "z.geojson"
+    grid = {"crs": "EPSG:4326", "transform": [1e-4, 0, 179.99, 0, -1e-4, -16.0]}
+    shapes = [shapely.box(west, -16.002, west + 0.001, -16.001) for west in (179.992, 180.006)]
+    frame = gpd.GeoDataFrame(
+        {"class": ["a", "b"], "change": ["appeared"] * 2}, geometry=shapes, crs=4326
+    )
+    frame["area_m2"] = ground_areas(frame.geometry.to_numpy(), frame.crs).round(1)
+    write_features(frame, path, {"grid": {**grid, "width_px": 200, "height_px": 100}})
+    sides = [shapely.box(179.9, -16.1, 180, -15.9), shapely.box(-180, -16.1, -179.9, -15.9)]
+    gpd.GeoDataFrame({"name": ["west", "east"]}, geometry=sides, crs=4326).to_file(zones)
+    tables = layer_tables(str(path), str(zones))
+    rows = tables.sums.rows()
+    assert dict(zip(rows["zone"], rows["class"], strict=True)) == {"west": "a", "east": "b"}
 
 
 def test_a_layer_that_another_program_saved_is_summed_up_too(tmp_path):
