@@ -11,7 +11,7 @@ from geochg.files.new_files import check_file_name
 from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
 from geochg.report.contents import REPORT_SUFFIXES
 from geochg.writers.checks import Output, check_outputs
-from geochg.writers.heatmap import HEATMAP_SUFFIXES
+from geochg.writers.cog import COG_SUFFIXES
 from geochg.writers.layers import LAYER_SUFFIXES
 from geochg.writers.output_files import OutputFiles, check_has_layer
 from geochg.writers.tables import TABLE_SUFFIXES
@@ -70,7 +70,7 @@ class Outputs(OutputFiles):
         if self.tiles is not None:
             wanted_files.append(Output(self.tiles, LAYER_SUFFIXES, options.tiles_layer))
         if self.heatmap is not None:
-            wanted_files.append(Output(self.heatmap, HEATMAP_SUFFIXES))
+            wanted_files.append(Output(self.heatmap, COG_SUFFIXES))
         for table in (self.table, self.zones_table):
             if table is not None:
                 wanted_files.append(Output(table, TABLE_SUFFIXES))
