@@ -35,7 +35,7 @@ from geochg.stac.fetch import FetchedScene
 from geochg.stac.items import SceneItem
 from geochg.stac.options import CloudSource, Composite, FetchOptions
 from geochg.stac.packing import GREATEST
-from geochg.stac.scene_file import BLOCK_PX, SceneLayers, acquisition_text, write_scene
+from geochg.stac.scene_file import SceneLayers, acquisition_text, write_scene
 from geochg.stac.scene_reader import (
     THREADS,
     ScenePixels,
@@ -50,6 +50,7 @@ from geochg.stac.search_area import SearchArea
 from geochg.tiling.aoi import Area
 from geochg.tiling.footprints import pixel_polygon
 from geochg.tiling.grid import pixel_m
+from geochg.writers.cog import BLOCK_PX
 from geochg.writers.recognition import METADATA_KEY
 from geochg.writers.staging import Staging
 

@@ -90,14 +90,14 @@ def fetch_scene(
     """
     from geochg.stac.composite_writer import CompositeWriter
     from geochg.stac.known import read_known_catalogs
-    from geochg.stac.scene_file import SCENE_SUFFIXES
     from geochg.stac.scene_grid import grid_of_raster
     from geochg.stac.search import refuse_none, search_scenes
     from geochg.stac.search_area import SearchArea
     from geochg.writers.checks import Output, check_outputs
+    from geochg.writers.cog import COG_SUFFIXES
 
     inputs = [Path(options.like)] if options.like else []
-    check_outputs([Output(output, SCENE_SUFFIXES)], inputs, overwrite=overwrite)
+    check_outputs([Output(output, COG_SUFFIXES)], inputs, overwrite=overwrite)
     like_grid = grid_of_raster(options.like) if options.like else None
     if area is None:
         if like_grid is None:

@@ -136,7 +136,7 @@ except RunError as error:
 
 
 def test_memory_does_not_grow_with_the_grid(tmp_path, monkeypatch):
-    monkeypatch.setattr("geochg.writers.heatmap._CACHE_BYTES", 16 * 2**20)
+    monkeypatch.setattr("geochg.writers.cog._CACHE_BYTES", 16 * 2**20)
     process, side = psutil.Process(), 11_200
     row = np.full((224, side), 255, np.uint8)
     row[:, :2000] = 30
