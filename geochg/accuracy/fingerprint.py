@@ -48,7 +48,7 @@ def outline_sums(strata: Strata, grid: GeoBox) -> list[list[float]]:
     return [[round(value, decimals) for value in row] for row in values.tolist()]
 
 
-def are_same_outlines(kept: object, strata: Strata, grid: GeoBox) -> bool:
+def are_same_outlines(kept_sums: object, strata: Strata, grid: GeoBox) -> bool:
     """Whether changes have the outlines that `outline_sums` told, but for what formats lose.
 
     A bound that moved by some 3 cm is noticed, and an area that grew by more than a rim of that
@@ -56,7 +56,7 @@ def are_same_outlines(kept: object, strata: Strata, grid: GeoBox) -> bool:
     """
     values, tolerances = _sums(strata, grid)
     try:
-        kept_values = np.asarray(kept, np.float64).reshape(-1, _COLUMNS)
+        kept_values = np.asarray(kept_sums, np.float64).reshape(-1, _COLUMNS)
     except (TypeError, ValueError):
         return False
     if kept_values.shape != values.shape:
@@ -106,9 +106,9 @@ def _lost_px(points_px: NDArray[np.float64], grid: GeoBox) -> NDArray[np.float64
         )
         shifts = np.array(
             [
-                np.column_stack(degrees.transform(*moved, direction="INVERSE"))
+                np.column_stack(degrees.transform(*point, direction="INVERSE"))
                 - np.column_stack([x, y])
-                for moved in moved_points
+                for point in moved_points
             ]
         )
     turn = np.array([[to_px.a, to_px.d], [to_px.b, to_px.e]])
