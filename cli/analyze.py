@@ -111,11 +111,10 @@ def analyze(
 
 
 def _as_json(result: ChangeResult) -> str:
-    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features: dict[str, Any] = _totals(result, -1)
     if len(result.layer.periods) > 1:
         features["steps"] = [_totals(result, n) for n in range(len(result.layer.periods) - 1)]
-    facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    facts = {"outputs": result.outputs.to_dict(), "features": features, "geochg": result.metadata}
     if result.zones is not None:
         facts["zones"] = json.loads(result.sums.rows().to_json(orient="records"))
     return json.dumps(facts, allow_nan=False)

@@ -92,9 +92,12 @@ def _options(ctx: click.Context) -> SeriesOptions:
 
 
 def _as_json(result: SeriesResult, reasons: Sequence[str]) -> str:
-    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = {"count": len(result.features), "area_m2": _area_m2(result)}
-    facts: dict[str, Any] = {"outputs": paths, "features": features, "geochg": result.metadata}
+    facts: dict[str, Any] = {
+        "outputs": result.outputs.to_dict(),
+        "features": features,
+        "geochg": result.metadata,
+    }
     if reasons:
         facts["left_out"] = list(reasons)
     return json.dumps(facts, allow_nan=False)

@@ -17,6 +17,7 @@ from geochg.batch.merged_layer import LayerScene, MergedFrames, merged_crs
 from geochg.batch.scene_records import ScenePaths, SceneRecord
 from geochg.errors import RunError
 from geochg.features.layer import FRAME_ROWS
+from geochg.files.output_paths import OutputPaths
 from geochg.files.table_columns import BATCH_AREA_COLUMNS, BATCH_SCENE_COLUMNS, ZONE_COLUMNS
 from geochg.files.text_file import read_table
 from geochg.options import CHANGES_LAYER
@@ -65,7 +66,7 @@ class SceneStatus:
 
 
 @dataclass(frozen=True)
-class BatchOutputs:
+class BatchOutputs(OutputPaths):
     """The files of a batch in its folder.
 
     Attributes:

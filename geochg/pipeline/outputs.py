@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from geochg.errors import OptionError
 from geochg.files.new_files import check_file_name
+from geochg.files.output_paths import OutputPaths
 from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
 from geochg.report.contents import REPORT_SUFFIXES
 from geochg.writers.checks import Output, check_outputs
@@ -21,7 +21,7 @@ TABLES = ("table", "zones_table")
 
 
 @dataclass(frozen=True)
-class Outputs:
+class Outputs(OutputPaths):
     """The files a run writes; each is optional.
 
     Attributes:
@@ -44,20 +44,6 @@ class Outputs:
     table: Path | None = None
     zones_table: Path | None = None
     report: Path | None = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            path = getattr(self, field.name)
-            if not isinstance(path, str | os.PathLike | None):
-                raise OptionError(
-                    f"the output {field.name} cannot be a {type(path).__name__}", "give a path"
-                )
-            object.__setattr__(self, field.name, None if path is None else Path(path))
-
-    def paths(self) -> list[Path]:
-        """The files that were asked for, each once."""
-        paths = [getattr(self, field.name) for field in fields(self)]
-        return list(dict.fromkeys(path for path in paths if path is not None))
 
     def check(
         self, inputs: Iterable[str], options: AnalyzeOptions, usual_layer: str = CHANGES_LAYER

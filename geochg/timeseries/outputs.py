@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from geochg.errors import InputError, OptionError
 from geochg.extras import require_packages
 from geochg.files.new_files import check_file_name
+from geochg.files.output_paths import OutputPaths
 from geochg.report.contents import REPORT_SUFFIXES
 from geochg.timeseries.observation_table import TABLE_SUFFIXES
 from geochg.timeseries.options import BREAKS_LAYER, SeriesOptions
@@ -18,7 +18,7 @@ from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
 
 
 @dataclass(frozen=True)
-class SeriesOutputs:
+class SeriesOutputs(OutputPaths):
     """The files that a series writes; each is optional.
 
     Attributes:
@@ -35,20 +35,6 @@ class SeriesOutputs:
     observations: Path | None = None
     plots: Path | None = None
     report: Path | None = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            path = getattr(self, field.name)
-            if not isinstance(path, str | os.PathLike | None):
-                raise OptionError(
-                    f"the output {field.name} cannot be a {type(path).__name__}", "give a path"
-                )
-            object.__setattr__(self, field.name, None if path is None else Path(path))
-
-    def paths(self) -> list[Path]:
-        """The files and the folder that were asked for."""
-        paths = (self.features, self.observations, self.plots, self.report)
-        return [path for path in paths if path is not None]
 
     def check(self, inputs: Iterable[str], options: SeriesOptions) -> None:
         """Refuses outputs that could not be written at the end, or not without loss.
