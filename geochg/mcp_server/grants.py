@@ -11,6 +11,7 @@ from geochg.files.remote_files import is_remote
 from geochg.mcp_server.contents import check_files, check_raster, check_shapes
 from geochg.mcp_server.folders import AllowedFolders
 from geochg.models.endpoint.client import is_this_machine
+from geochg.models.registry import source_of
 from geochg.options import AnalyzeOptions
 from geochg.safety.untrusted_text import without_secrets
 
@@ -125,7 +126,7 @@ class Grants:
 
 def _may_ask_others(model: str) -> bool:
     """Whether a model, `NAME:SOURCE`, may ask another machine, be it once for its files."""
-    source = model.partition(":")[2]
+    source = source_of(model)
     if "://" in source:
         return not is_this_machine(source)
-    return bool(source) and not Path(source).exists()
+    return bool(source) and not Path(source).expanduser().exists()
