@@ -17,7 +17,6 @@ from geochg.batch.merged_layer import LayerScene, MergedFrames, merged_crs
 from geochg.batch.scene_records import ScenePaths, SceneRecord
 from geochg.errors import RunError
 from geochg.features.layer import FRAME_ROWS
-from geochg.files.output_paths import OutputPaths
 from geochg.files.table_columns import BATCH_AREA_COLUMNS, BATCH_SCENE_COLUMNS, ZONE_COLUMNS
 from geochg.files.text_file import read_table
 from geochg.options import CHANGES_LAYER
@@ -25,6 +24,7 @@ from geochg.safety.untrusted_text import printable, without_secrets
 from geochg.tasks.quantities import rounded_value
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.layers import write_frames
+from geochg.writers.output_files import OutputFiles
 from geochg.writers.staging import Staging
 from geochg.writers.tables import row_cells
 
@@ -66,7 +66,7 @@ class SceneStatus:
 
 
 @dataclass(frozen=True)
-class BatchOutputs(OutputPaths):
+class BatchOutputs(OutputFiles):
     """The files of a batch in its folder.
 
     Attributes:

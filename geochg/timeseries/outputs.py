@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from geochg.errors import InputError, OptionError
+from geochg.errors import InputError
 from geochg.extras import require_packages
 from geochg.files.new_files import check_file_name
-from geochg.files.output_paths import OutputPaths
 from geochg.report.contents import REPORT_SUFFIXES
 from geochg.timeseries.observation_table import TABLE_SUFFIXES
 from geochg.timeseries.options import BREAKS_LAYER, SeriesOptions
 from geochg.writers.checks import Output, check_existing, check_outputs
-from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
+from geochg.writers.layers import LAYER_SUFFIXES
+from geochg.writers.output_files import OutputFiles, check_has_layer
 
 
 @dataclass(frozen=True)
-class SeriesOutputs(OutputPaths):
+class SeriesOutputs(OutputFiles):
     """The files that a series writes; each is optional.
 
     Attributes:
@@ -57,12 +57,7 @@ class SeriesOutputs(OutputPaths):
         if self.report is not None:
             wanted_files.append(Output(self.report, REPORT_SUFFIXES))
         check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
-        is_named = self.features is not None and self.features.suffix.lower() in NAMED_SUFFIXES
-        if options.layer != BREAKS_LAYER and not is_named:
-            raise OptionError(
-                f"there is no place for the layer name {options.layer!r}",
-                f"leave out --layer, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
-            )
+        check_has_layer("--layer", options.layer, BREAKS_LAYER, self.features)
         if self.plots is not None:
             _check_plots(self.plots, overwrite=options.overwrite)
 

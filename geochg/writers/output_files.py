@@ -1,4 +1,4 @@
-"""The paths that a run writes to, as one value."""
+"""The files that a run writes, as fields of a dataclass."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from geochg.errors import OptionError
+from geochg.writers.layers import NAMED_SUFFIXES
 
 
 @dataclass(frozen=True)
-class OutputPaths:
-    """What classes of outputs share: each of their fields is a path, or None for no such output.
+class OutputFiles:
+    """Base of the files a run writes: each field is a path, or None where it is not asked for.
 
     Raises:
         OptionError: If an output is no path; texts are taken as paths.
@@ -33,3 +34,23 @@ class OutputPaths:
     def to_dict(self) -> dict[str, str]:
         """The paths that were asked for by the names of their outputs, as texts."""
         return {name: str(path) for name, path in vars(self).items() if path is not None}
+
+
+def check_has_layer(flag: str, layer: str, usual: str, path: Path | None) -> None:
+    """Refuses a name of a layer that would stand nowhere.
+
+    Args:
+        flag: The flag that names the layer.
+        layer: The name.
+        usual: The name where the user gives none.
+        path: The file of the layer; None where it is not asked for.
+
+    Raises:
+        OptionError: If a name is given, and the file has no place for it.
+    """
+    is_named = path is not None and path.suffix.lower() in NAMED_SUFFIXES
+    if layer != usual and not is_named:
+        raise OptionError(
+            f"there is no place for the layer name {layer!r}",
+            f"leave out {flag}, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
+        )
