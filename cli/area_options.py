@@ -103,9 +103,8 @@ class AreaForm:
             )
         for name, flag in self.flags.items():
             if name not in values:
-                raise OptionError(
-                    f"there is no {flag}", f"scenes are fetched of two times: {self.example}"
-                )
+                both_flags = " and ".join(self.flags.values())
+                raise OptionError(f"there is no {flag}", f"give both {both_flags}: {self.example}")
         if not aoi:
             raise OptionError(
                 "there is no area to fetch scenes of", f"name one with --aoi: {self.example}"
