@@ -1,13 +1,17 @@
 """`geochg batch`: one process against two, and what a scheduler carries for thousands of scenes.
 
-    python benchmarks/batch.py speed [--scenes 16] [--side 6]
+    python benchmarks/batch.py speed [--scenes 16] [--side 4]
     python benchmarks/batch.py simulate [--scenes 10000] [--workers 8]
 
 `speed` runs scenes of `--side` squared blocks of 256 px with the built-in model: by one process on
-one processor, by two on one each, by one on all; and the same again when all are finished. Run it
-on a machine with nothing else to do. `simulate` runs the real client, scheduler and workers of Dask
-over the loopback with a stub in the place of the analysis, so that all that is left is what a scene
-costs beside it; the bytes are those of the loopback, so nothing else may use it meanwhile.
+one processor, by two on one each, by one on all; and one scene again and again in a process that
+has its model, by `analyze`. What a scene takes beyond that in the batch of one process on all
+processors is its overhead: its record, its share of the processes' start and of the merged layer.
+Run it on a machine with nothing else to do; it takes two minutes or so on two cores.
+
+`simulate` runs the real client, scheduler and workers of Dask over the loopback with a stub in the
+place of the analysis, so that all that is left is what a scene costs beside it; the bytes are those
+of the loopback, so nothing else may use it meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,7 +35,13 @@ from geochg.batch import cluster, cluster_tasks
 from geochg.batch.scene_checks import BatchScene
 from geochg.batch.scene_runner import SceneOutcome, SceneState, SceneTask
 from geochg.batch.scheduling import run_scenes
+from geochg.models.loading import load_configured_model
 from geochg.options import AnalyzeOptions
+from geochg.pipeline.analyze import analyze_series
+from geochg.pipeline.outputs import Outputs
+
+ROUNDS = 5
+"""Runs of a scene alone that are timed."""
 
 WARNING = "the images lie 0.4 px off each other (corrected); " * 2
 
@@ -48,11 +59,26 @@ def speed(scenes: int, side: int) -> None:
             rows.append(f"s{number},{pair[0]},{pair[1]}")
         listed = folder / "pairs.csv"
         listed.write_text("\n".join(["id,before,after", *rows]) + "\n")
-        print("way                                    time   a scene")
+        print("way                                    time   a scene", flush=True)
         one_s = _timed("one process, one processor", listed, scenes, 1, one_core=True)
         two_s = _timed("two processes, one processor each", listed, scenes, 2)
         all_s = _timed("one process, all processors", listed, scenes, 1)
         print(f"two against one: {one_s / two_s:.2f}x; against one on all: {all_s / two_s:.2f}x")
+        alone_s = _alone(before, after)
+        print(f"{'analyze in a warm process':44} {alone_s:8.2f}s")
+        print(f"overhead of a scene: {all_s / scenes - alone_s:.2f} s")
+
+
+def _alone(before: Path, after: Path) -> float:
+    """Seconds of a scene in this process once its model is loaded and has run: the median."""
+    options = AnalyzeOptions()
+    model, outputs = load_configured_model(options), Outputs(before.parent / "alone.gpkg")
+    seconds = []
+    for _ in range(1 + ROUNDS):
+        start = time.perf_counter()
+        analyze_series([str(before), str(after)], options, outputs=outputs, model=model)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[1:])
 
 
 def _timed(way: str, listed: Path, scenes: int, jobs: int, *, one_core: bool = False) -> float:
@@ -64,7 +90,7 @@ def _timed(way: str, listed: Path, scenes: int, jobs: int, *, one_core: bool = F
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     seconds = time.perf_counter() - start
-    print(f"{way:36} {seconds:6.1f}s {seconds / scenes:8.2f}s")
+    print(f"{way:36} {seconds:6.1f}s {seconds / scenes:8.2f}s", flush=True)
     shutil.rmtree(out)
     return seconds
 
@@ -129,7 +155,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("speed", "simulate"))
     parser.add_argument("--scenes", type=int)
-    parser.add_argument("--side", type=int, default=6)
+    parser.add_argument("--side", type=int, default=4)
     parser.add_argument("--workers", type=int, default=8)
     arguments = parser.parse_args()
     print(machine.describe())

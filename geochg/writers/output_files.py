@@ -29,8 +29,11 @@ class OutputFiles:
 
     def paths(self) -> list[Path]:
         """The files and folders that were asked for, each once."""
-        paths = [getattr(self, field.name) for field in fields(self)]
-        return list(dict.fromkeys(path for path in paths if path is not None))
+        return list(dict.fromkeys(path for path in vars(self).values() if path is not None))
+
+    def to_dict(self) -> dict[str, str]:
+        """The paths that were asked for by the names of their outputs, as texts."""
+        return {name: str(path) for name, path in vars(self).items() if path is not None}
 
 
 def check_has_layer(flag: str, layer: str, usual: str, path: Path | None) -> None:
