@@ -68,7 +68,7 @@ def _sums(strata: Strata, grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np
     """`(rows, 5)` what `outline_sums` tells, and how far each value may differ."""
     polygons = strata.polygons
     bounds = np.nan_to_num(shapely.bounds(polygons).reshape(-1, 4))
-    lost_px = _lost_px((bounds[:, :2] + bounds[:, 2:]) / 2, grid)
+    lost_px = lost_px_at((bounds[:, :2] + bounds[:, 2:]) / 2, grid)
     rims = shapely.length(polygons) * np.hypot(*lost_px.T)
     values = np.column_stack([bounds, shapely.area(polygons)])
     tolerances = np.column_stack([lost_px, lost_px, rims])
@@ -89,8 +89,8 @@ def _sums(strata: Strata, grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np
     )
 
 
-def _lost_px(points_px: NDArray[np.float64], grid: GeoBox) -> NDArray[np.float64]:
-    """How far `LOST_DEG` of longitude and latitude reach at points of a grid; all `(n, 2)` px."""
+def lost_px_at(points_px: NDArray[np.float64], grid: GeoBox) -> NDArray[np.float64]:
+    """How far `LOST_DEG` reaches at points of a grid; both `(n, 2)` in its pixels."""
     crs, to_px = crs_of(grid), ~grid.affine
     points = np.vstack([points_px, np.array(grid.shape[::-1]) / 2])
     if crs.geographic:

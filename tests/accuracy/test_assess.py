@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from click.testing import CliRunner
 
 from geochg import AnalyzeOptions, Outputs, analyze
@@ -16,6 +17,8 @@ from geochg.accuracy.assess import assess_sample
 from geochg.accuracy.sample import SampleOptions, draw_sample
 from geochg.errors import InputError, OptionError
 from geochg.report.of_layer import report_layer
+from geochg.writers.layer_metadata import read_metadata
+from geochg.writers.layers import write_features
 from geochg_cli.group import geochg
 
 UNITS = 120
@@ -185,6 +188,22 @@ def test_shapes_that_were_spoilt_are_mended_or_left_out(edited_layer, tmp_path, 
     layer, sample = edited_layer(edit), tmp_path / "s.gpkg"
     draw_sample(layer, sample, SampleOptions(UNITS, with_map=True))
     assert assess_sample(str(sample), layer, verdicts=judge(sample)).estimates.overall.value == 1
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+def test_units_on_slanting_outlines_are_in_the_strata_they_were_drawn_of(run, tmp_path, suffix):
+    """Outlines run through centres of pixels: either side is right, but the numbers must agree."""
+    west, north = 500_000, 5_200_000
+    corners = [(5, 5), (155, 55), (205, 205), (105, 205), (55, 155)]
+    shape = shapely.Polygon([(west + 10 * x, north - 10 * y) for x, y in corners])
+    frame = gpd.read_file(run / "changes.gpkg").iloc[:1]
+    frame = frame.set_geometry([shape], crs=frame.crs).astype({"class": "string"})
+    layer, other, sample = (tmp_path / name for name in ("c.gpkg", f"other{suffix}", "s.gpkg"))
+    for path in (layer, other):
+        write_features(frame, path, read_metadata(str(run / "changes.gpkg"))[1])
+    draw_sample(str(layer), sample, SampleOptions(20_000, with_map=True))
+    result = assess_sample(str(sample), str(other), verdicts=judge(sample))
+    assert result.estimates.overall.value > 0.99
 
 
 @pytest.mark.parametrize(
