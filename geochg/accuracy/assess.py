@@ -15,8 +15,9 @@ from odc.geo.geobox import GeoBox
 
 from geochg.accuracy.assessment import Assessment, small_strata
 from geochg.accuracy.estimates import JudgedSample, estimate_accuracy
+from geochg.accuracy.fingerprint import are_same_outlines, kinds_checksum
 from geochg.accuracy.judgements import COLUMNS, Judgements, read_judgements
-from geochg.accuracy.sample import changes_checksum, mapped_changes
+from geochg.accuracy.sample import OUTLINES, mapped_changes
 from geochg.accuracy.strata import UNCHANGED, Strata
 from geochg.errors import InputError
 from geochg.geometry.placement import crs_of, transformer
@@ -54,12 +55,6 @@ def assess_sample(sample: str, changes: str, *, verdicts: Path | None = None) ->
         )
     layer, _ = read_changes(changes)
     layer = mapped_changes(layer, changes)
-    if changes_checksum(layer) != facts["sample_of"].get("checksum"):
-        raise InputError(
-            f"{without_secrets(sample)} was drawn of another change layer, or of this one before "
-            "it was reviewed or edited",
-            "give the layer as it was then, or draw a new sample",
-        )
     units = read_layer(sample)
     for column in COLUMNS:
         if column not in units.columns:
@@ -71,6 +66,14 @@ def assess_sample(sample: str, changes: str, *, verdicts: Path | None = None) ->
             f"{without_secrets(sample)} does not tell its grid", "give the file as it was written"
         )
     strata = Strata.of_layer(layer, grid, near_m)
+    outlines = facts.pop(OUTLINES, None)
+    is_same_layer = kinds_checksum(strata) == facts["sample_of"].get("checksum")
+    if not (is_same_layer and are_same_outlines(outlines, strata, grid)):
+        raise InputError(
+            f"{without_secrets(sample)} was drawn of another change layer, or of this one before "
+            "it was reviewed or edited",
+            "give the layer as it was then, or draw a new sample",
+        )
     map_classes = [strata.map_class(number) for number in range(len(strata.names))]
     judgements = read_judgements(units, verdicts, map_classes, sample)
     numbers = strata.of_points(_points(units, grid))
