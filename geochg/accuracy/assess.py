@@ -175,10 +175,10 @@ def _strata_of_units(
     costs = np.where(
         numbers[is_open, None] == places, 0, np.where(is_possible, 1, len(numbers) + 1)
     )
-    units, chosen = linear_sum_assignment(costs)
-    if not is_possible[units, chosen].all():
+    units, columns = linear_sum_assignment(costs)
+    if not is_possible[units, columns].all():
         raise _moved()
-    numbers[is_open] = places[chosen]
+    numbers[is_open] = places[columns]
     return numbers
 
 
