@@ -26,6 +26,7 @@ _PACKAGES = {
     "series": ("matplotlib", "statsmodels"),
     "cluster": ("distributed",),
     "mcp": ("mcp",),
+    "learn": ("sklearn",),
 }
 
 EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}

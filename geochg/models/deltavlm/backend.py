@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from geochg.errors import RunError
+from geochg.errors import ModelError, RunError
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
@@ -20,6 +17,7 @@ from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
 from geochg.models.deltavlm.date_cover import date_covers
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
+from geochg.models.deltavlm.input_checks import resolution_of, tile_failure
 from geochg.models.deltavlm.loading import (
     check_folder,
     export_fingerprint,
@@ -39,10 +37,12 @@ from geochg.models.deltavlm.runtime.onnx_language import (
 )
 from geochg.models.deltavlm.runtime.onnx_vision import FILES, OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
+from geochg.models.deltavlm.tile_features import tile_features
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
 from geochg.models.model_files import fingerprint
 from geochg.models.pretrained import FirstUse
+from geochg.models.tile_features import TileFeatures
 from geochg.records import (
     Answer,
     Dialogue,
@@ -54,7 +54,6 @@ from geochg.records import (
     Task,
     Tile,
     TileAnswers,
-    TileFailure,
 )
 
 if TYPE_CHECKING:
@@ -190,9 +189,9 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
-        self._resolution_m = _resolution_m(facts)
+        self._resolution_m = resolution_of(facts)
         self._infrared = facts.bands.index("nir") if "nir" in facts.bands else None
-        tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
+        tiles = [tile for tile in sample if tile_failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
             with self._first_use.guard("survey"):
@@ -205,12 +204,22 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if self.detector is not None:
             yield from date_covers(self.detector, facts, sample, tiles)
 
+    def tile_features(self, tiles: Sequence[Tile]) -> list[TileFeatures]:
+        """Gives features of whole tiles; see `TileFeatureModel.tile_features`."""
+        if self.detector is None:
+            raise ModelError(
+                f"{self._identity.id} has no dense head, and so no land covers to learn from",
+                "choose a model that outlines, such as builtin",
+            )
+        with self._first_use.guard("features"):
+            return [tile_features(self.detector, tile, self._resolution_m) for tile in tiles]
+
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
 
         Without a survey each tile is a scene of its own, as in a set of unrelated pairs.
         """
-        failures = [_failure(tile) for tile in tiles]
+        failures = [tile_failure(tile) for tile in tiles]
         good = [tile for tile, failure in zip(tiles, failures, strict=True) if failure is None]
         answers = iter(self._answers(good, questions) if good else [])
         return [next(answers) if failure is None else failure for failure in failures]
@@ -219,7 +228,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
         """Answers in the language model's words; see `ChangeModel.converse`."""
-        if failure := _failure(tile):
+        if failure := tile_failure(tile):
             raise RunError(f"no answer: {failure.reason}", "ask about another place")
         prompts = TileDialogue(0, Question(Task.QUESTION, question), tile.clue).prompts
         questions = [*(exchange.question for exchange in exchanges), *prompts]
@@ -365,25 +374,6 @@ def _text_answer(dialogue: TileDialogue, tile_map: _TileMap | None) -> Answer:
         probability = tile_map.presence.probability
         return replace(answer, presence=replace(answer.presence, probability=probability))
     return answer
-
-
-def _resolution_m(facts: PairFacts) -> float | None:
-    """Side of a pixel on the ground; None for images without georeference."""
-    area_m2 = facts.pixel_area_m2
-    return math.sqrt(area_m2) if math.isfinite(area_m2) and area_m2 > 0 else None
-
-
-def _failure(tile: Tile) -> TileFailure | None:
-    """Why a tile cannot be answered; None when it can."""
-    if all(np.issubdtype(date.dtype, np.integer) for date in (tile.before, tile.after)):
-        return None
-    bad = ~(np.isfinite(tile.before).all(axis=0) & np.isfinite(tile.after).all(axis=0))
-    bad_px = int(np.count_nonzero(bad & tile.valid))
-    return (
-        TileFailure(tile.window, f"{bad_px} valid pixels are not finite numbers")
-        if bad_px
-        else None
-    )
 
 
 def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:
