@@ -209,6 +209,21 @@ def result_source(result: QgsVectorLayer) -> str:
     return f"{absolute_path(path)}{layer}{condition}"
 
 
+def worker_source(layer: QgsVectorLayer) -> str:
+    """A layer with its filter, as the worker takes layers.
+
+    Raises:
+        LinkError: If it is no file that the worker can read.
+    """
+    source = result_source(layer)
+    if not source:
+        raise LinkError(
+            tr("{} is no file that the worker can read").format(layer.name()),
+            tr("save it as a GeoPackage"),
+        )
+    return source
+
+
 def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     """Moves a layer's node, unless it lies in another group already."""
     project = QgsProject.instance()
