@@ -25,11 +25,9 @@ from geochg_qgis.algorithms.layer_algorithm import (
 from geochg_qgis.algorithms.pair_parameters import OUTPUT, documented_parameter
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.absolute_paths import absolute_path
+from geochg_qgis.link.output_paths import ASSESSMENT_KINDS
 
 SAMPLE, VERDICTS = "SAMPLE", "VERDICTS"
-ASSESSMENT_KINDS = "HTML (*.html);;Markdown (*.md);;JSON (*.json)"
-"""The formats of an assessment, as file dialogs list them."""
-
 _ESTIMATES = {"OVERALL": "value", "OVERALL_LOW": "low", "OVERALL_HIGH": "high"}
 
 

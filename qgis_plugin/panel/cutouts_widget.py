@@ -45,7 +45,7 @@ class _Cutout(NamedTuple):
 class CutoutsWidget(QWidget):
     """Shows the same square of both dates, with the same stretch and the outline of a change."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, name: str = "GeochgCutouts") -> None:
         super().__init__(parent)
         self._cutout: _Cutout | None = None
         self._stretched: tuple[QgsRasterLayer, QgsRasterLayer] | None = None
@@ -58,7 +58,7 @@ class CutoutsWidget(QWidget):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setMinimumHeight(_LEAST_PX)
-        self.setObjectName("GeochgCutouts")
+        self.setObjectName(name)
         self.setAccessibleName(tr("The change before and after"))
         self.setToolTip(tr("The place before and after, in the same colours"))
         self.setVisible(False)
