@@ -16,7 +16,13 @@ from .terminal import echo
 @click.command()
 @click.argument("layer")
 @output_option("The sample: a layer to judge in QGIS or any GIS.", required=True)
-@click.option("-n", "--units", type=int, help="Units in all.", show_default=str(USUAL_UNITS))
+@click.option(
+    "-n",
+    "--units",
+    type=int,
+    help="Units in all, at least five of each stratum.",
+    show_default=str(USUAL_UNITS),
+)
 @field_options(SampleOptions)
 @overwrite_option
 @json_option("what was drawn")

@@ -24,7 +24,12 @@ class SampleOptions(Options):
     """How a sample is drawn."""
 
     units: int | None = option(
-        None, "Units in all.", least=1, usual=str(USUAL_UNITS), commands=(), flag="-n"
+        None,
+        "Units in all, at least five of each stratum.",
+        least=1,
+        usual=str(USUAL_UNITS),
+        commands=(),
+        flag="-n",
     )
     standard_error: float | None = option(
         None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from odc.geo.geobox import GeoBox
 from geochg import __version__
 from geochg.accuracy.allocation import equal_allocation, optimal_allocation, units_for_error
 from geochg.accuracy.draw import Frame, ReadValid, draw_units, survey_frame
+from geochg.accuracy.fingerprint import kinds_checksum, packed_outlines
 from geochg.accuracy.options import USUAL_UNITS, Allocation, SampleOptions
 from geochg.accuracy.seen import images_read, seen_in_heatmap, seen_in_images
 from geochg.accuracy.strata import UNCHANGED, Strata
 from geochg.errors import InputError
 from geochg.events import Listener, ignore
 from geochg.files.sidecars import files_behind
-from geochg.geometry.geodesy import map_polygons
 from geochg.geometry.placement import layer_frame, on_ground, table_column
 from geochg.geometry.polygons_only import areas
 from geochg.geometry.vector_file import file_of
@@ -43,6 +42,9 @@ if TYPE_CHECKING:
 SAMPLE_LAYER = "sample"
 """Name of the layer, in formats that have one."""
 
+OUTLINES = "outlines"
+"""Of the file's metadata, the member that `packed_outlines` made."""
+
 _LEAST_FOOTPRINT_PX = 3
 
 
@@ -52,7 +54,8 @@ class AccuracySample:
 
     Attributes:
         path: Its file.
-        facts: The `geochg` member of the file: strata, seed, distances, checksum of the changes.
+        facts: The `geochg` member of the file: strata, seed, distances, checksum of the changes;
+            without their `OUTLINES`.
         warnings: Sentences on what its user should know.
     """
 
@@ -99,11 +102,12 @@ def draw_sample(
             raise InputError("nothing of the ground was seen", "check the heatmap or the images")
         units = _allocated(areas, strata, options)
         points, unit_strata = draw_units(frame, units, read_valid, options.seed)
-    facts = _facts(name.file, metadata, changes, frame, unit_strata, options)
+    facts = _facts(name.file, metadata, frame, unit_strata, options)
     table = _table(points, unit_strata, strata, grid, options)
+    kept_facts = {**facts, OUTLINES: packed_outlines(strata, grid)}
     write_output(
         path,
-        lambda staged: write_features(table, staged, facts, layer=SAMPLE_LAYER),
+        lambda staged: write_features(table, staged, kept_facts, layer=SAMPLE_LAYER),
         overwrite=options.overwrite,
         layer=SAMPLE_LAYER,
     )
@@ -158,19 +162,6 @@ def _check_metadata(metadata: Mapping[str, Any], label: str) -> None:
         )
 
 
-def changes_checksum(changes: GeoDataFrame) -> str:
-    """A checksum of kinds and shapes, which does not depend on the format or on a review's notes.
-
-    Coordinates are rounded to what every format keeps.
-    """
-    digest = hashlib.sha256()
-    shapes = shapely.set_precision(map_polygons(changes.geometry.to_numpy(), changes.crs), 1e-6)
-    for kind, change, shape in zip(changes["class"], changes["change"], shapes, strict=True):
-        west, south, east, north = shape.bounds if not shape.is_empty else (0, 0, 0, 0)
-        digest.update(f"{kind}|{change}|{west:.4f}|{south:.4f}|{east:.4f}|{north:.4f}".encode())
-    return f"sha256:{digest.hexdigest()}"
-
-
 @contextmanager
 def _seen_ground(
     metadata: Mapping[str, Any], grid: GeoBox, options: SampleOptions
@@ -208,7 +199,6 @@ def _allocated(
 def _facts(
     layer: str,
     metadata: Mapping[str, Any],
-    changes: GeoDataFrame,
     frame: Frame,
     unit_strata: NDArray[np.int16],
     options: SampleOptions,
@@ -220,8 +210,8 @@ def _facts(
         "version": __version__,
         "sample_of": {
             "layer": without_secrets(Path(layer).name),
-            "checksum": changes_checksum(changes),
-            "features": len(changes),
+            "checksum": kinds_checksum(frame.strata),
+            "features": len(frame.strata.polygons),
         },
         "sources": metadata.get("sources"),
         "grid": metadata.get("grid"),

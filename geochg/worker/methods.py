@@ -251,12 +251,7 @@ def report(call: Call) -> Mapping[str, Any]:
         overwrite=overwrite,
         step=call.stop_if_cancelled,
     )
-    return {
-        "report": str(result.path),
-        "features": result.features,
-        "pictures": result.pictures,
-        "notes": list(result.notes),
-    }
+    return result.to_dict()
 
 
 def _models() -> dict[str, Any]:
@@ -281,11 +276,10 @@ def listener_of(call: Call) -> Listener:
 
 
 def _result_values(result: ChangeResult) -> dict[str, Any]:
-    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = _feature_totals(result.layer, -1)
     if (steps := len(result.layer.periods) - 1) > 0:
         features["steps"] = [_feature_totals(result.layer, number) for number in range(steps)]
-    return {"outputs": paths, "features": features, "geochg": result.metadata}
+    return {"outputs": result.outputs.to_dict(), "features": features, "geochg": result.metadata}
 
 
 def _feature_totals(layer: FeatureLayer, period: int) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from geochg_qgis.algorithms.pair_parameters import (
     documented_parameter,
     pair_parameters,
 )
-from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error
+from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error, setup_help
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
@@ -144,10 +144,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             (
                 self.title_and_help()[1],
                 self.input_help(),
-                tr(
-                    "geochg runs in a Python of its own; the geochg panel sets it up. Under "
-                    "qgis_process, the environment variable GEOCHG_PYTHON may name it."
-                ),
+                setup_help(),
             )
         )
 

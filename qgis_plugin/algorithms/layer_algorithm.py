@@ -18,10 +18,10 @@ from qgis.core import (
 )
 
 from geochg_qgis.algorithms.pair_parameters import advanced_parameter, documented_parameter
-from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error
+from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error, setup_help
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_layers import worker_source
+from geochg_qgis.layers.result_layers import readable_source
 from geochg_qgis.link.errors import LinkError
 
 CHANGES, OVERWRITE = "CHANGES", "OVERWRITE"
@@ -90,7 +90,7 @@ class LayerAlgorithm(QgsProcessingAlgorithm):
             LinkError: If it is no file that the worker can read.
         """
         layer = self.parameterAsVectorLayer(parameters, name, context)
-        return None if layer is None else worker_source(layer)
+        return None if layer is None else readable_source(layer)
 
     def name(self) -> str:
         """Name of the algorithm behind that of the provider."""
@@ -106,7 +106,7 @@ class LayerAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         """Help beside the dialog; that of each parameter is with the parameter."""
-        return self.title_and_help()[1]
+        return f"{self.title_and_help()[1]}\n\n{setup_help()}"
 
     def initAlgorithm(self, config: dict[str, Any] | None = None) -> None:
         """Adds parameters and outputs."""

@@ -44,7 +44,8 @@ class TableAlgorithm(LayerAlgorithm):
     def title_and_help(self) -> tuple[str, str]:
         """Title and help of the algorithm."""
         return tr("Sum up a change layer"), tr(
-            "Numbers and areas of changes as they were reviewed, from what to what and by zone. "
+            "Numbers and areas of changes as they were reviewed, from what to what and by zone: "
+            "rejected changes are left out, and relabelled ones count under their new class. "
             "COUNT is the number of changes that count."
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from qgis.core import QgsProcessingException, QgsProcessingFeedback
 
 from geochg_qgis.connection import Connection
+from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.progress import ProgressMeter
 from geochg_qgis.link_messages import translated_error, worker_notice
@@ -44,6 +45,14 @@ class WorkerRequest:
         answer = client.ask(method, parameters, self._events.put, self.is_cancelled)
         self.is_cancelled()
         return dict(answer)
+
+
+def setup_help() -> str:
+    """A paragraph of the help of all algorithms, about the Python of the worker."""
+    return tr(
+        "geochg runs in a Python of its own; the geochg panel sets it up. Under "
+        "qgis_process, the environment variable GEOCHG_PYTHON may name it."
+    )
 
 
 def processing_error(error: LinkError) -> QgsProcessingException:

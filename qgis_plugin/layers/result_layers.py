@@ -209,19 +209,18 @@ def result_source(result: QgsVectorLayer) -> str:
     return f"{absolute_path(path)}{layer}{condition}"
 
 
-def worker_source(layer: QgsVectorLayer) -> str:
-    """A layer with its filter, as the worker takes layers.
+def readable_source(result: QgsVectorLayer) -> str:
+    """The result as `result_source` gives it.
 
     Raises:
-        LinkError: If it is no file that the worker can read.
+        LinkError: If it is no file.
     """
-    source = result_source(layer)
-    if not source:
-        raise LinkError(
-            tr("{} is no file that the worker can read").format(layer.name()),
-            tr("save it as a GeoPackage"),
-        )
-    return source
+    if source := result_source(result):
+        return source
+    raise LinkError(
+        tr("{} is no file that the worker can read").format(result.name()),
+        tr("save it as a GeoPackage"),
+    )
 
 
 def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:

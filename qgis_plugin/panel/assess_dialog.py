@@ -22,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import formatted_share, sentence
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_layers import result_source, results_in_project, worker_source
+from geochg_qgis.layers.result_layers import readable_source, result_source, results_in_project
 from geochg_qgis.layers.sample_layers import SampleOrigin
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import ASSESSMENT_KINDS, ASSESSMENT_SUFFIXES
@@ -126,7 +126,7 @@ class AssessDialog(RequestDialog):
         if Path(path).suffix.lower() not in ASSESSMENT_SUFFIXES:
             path += ASSESSMENT_SUFFIXES[0]
         return {
-            "sample": worker_source(sample),
+            "sample": readable_source(sample),
             "features": _source_then(sample, result),
             "output": path,
             "overwrite": False,
@@ -173,6 +173,6 @@ def _source_then(sample: QgsVectorLayer, result: QgsVectorLayer) -> str:
 
     The slider may have moved since, which is no other map.
     """
-    origin, source = SampleOrigin.of_layer(sample), worker_source(result)
+    origin, source = SampleOrigin.of_layer(sample), readable_source(result)
     is_same = origin.source.partition("|")[0] == source.partition("|")[0]
     return origin.source if origin.source and is_same else source

@@ -14,7 +14,7 @@ from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, source_layer
 from geochg_qgis.layers.layer_source import gdal_name
-from geochg_qgis.layers.result_layers import worker_source
+from geochg_qgis.layers.result_layers import readable_source
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.tasks import BackgroundTask, start_listed
@@ -92,7 +92,7 @@ class ReportController(QObject):
 
 def _parameters(layer: QgsVectorLayer) -> dict[str, Any]:
     """What the worker is asked; read on the main thread, which layers belong to."""
-    features = worker_source(layer)
+    features = readable_source(layer)
     parameters = {"features": features, "output": str(report_path(features))}
     # The worker looks where the images were at the time of the run; the project may know better.
     for name, role in (("before", BEFORE), ("after", AFTER)):

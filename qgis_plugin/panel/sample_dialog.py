@@ -16,7 +16,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity, source_layer
 from geochg_qgis.layers.layer_source import gdal_name
 from geochg_qgis.layers.result_groups import group_of_pair
-from geochg_qgis.layers.result_layers import worker_source
+from geochg_qgis.layers.result_layers import readable_source
 from geochg_qgis.layers.sample_layers import open_sample
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import result_path, with_suffix
@@ -116,7 +116,7 @@ class SampleDialog(RequestDialog):
         for name, layer in images.items():
             if isinstance(layer, QgsRasterLayer) and layer.providerType() == "gdal":
                 options[name] = gdal_name(layer)
-        return {"features": worker_source(result), "output": str(file), "sampling": options}
+        return {"features": readable_source(result), "output": str(file), "sampling": options}
 
     def _images(self) -> tuple[ImageIdentity | None, ImageIdentity | None]:
         """The images of the result, as it knows them."""
@@ -143,7 +143,7 @@ class SampleDialog(RequestDialog):
     def _follow_result(self, *_: object) -> None:
         """Names a file beside the result, and its heatmap where that is in the project."""
         try:
-            file = Path(worker_source(self.result_layer()).partition("|")[0])
+            file = Path(readable_source(self.result_layer()).partition("|")[0])
         except LinkError:
             return
         folders = [file.parent, *user_folders()]
