@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,22 +181,14 @@ def _zones_in_words(result: ChangeResult) -> Iterator[str]:
 
     if result.zones is None:
         return
-    totals: dict[str, list[float]] = {}
-    for row in result.sums.rows().to_dict("records"):
-        if isinstance(row.get("step"), Integral):
-            continue
-        total = totals.setdefault(str(row["zone"]), [0, 0.0])
-        total[0] += row["count"]
-        total[1] += row["area_m2"]
-    outside = totals.pop("", None)
-    order = sorted(totals, key=lambda zone: -totals[zone][1])
-    for zone in order[:_MOST_ZONES]:
-        count, area_m2 = totals[zone]
-        yield f"  in {zone}: {count:,.0f}, {listed_area(area_m2)}"
-    if len(order) > _MOST_ZONES:
-        yield f"  and {len(order) - _MOST_ZONES:,} more zones"
-    if outside:
-        yield f"  outside all zones: {outside[0]:,.0f}, {listed_area(outside[1])}"
+    totals = result.sums.totals()
+    zones = [total for total in totals if total.zone]
+    for total in zones[:_MOST_ZONES]:
+        yield f"  in {total.zone}: {total.features:,}, {listed_area(total.area_m2)}"
+    if len(zones) > _MOST_ZONES:
+        yield f"  and {len(zones) - _MOST_ZONES:,} more zones"
+    for total in totals[len(zones) :]:
+        yield f"  outside all zones: {total.features:,}, {listed_area(total.area_m2)}"
 
 
 def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]) -> Iterator[str]:

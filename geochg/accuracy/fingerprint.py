@@ -7,9 +7,11 @@ Numbers are kept and compared instead, with a tolerance that covers what formats
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,38 +39,48 @@ def kinds_checksum(strata: Strata) -> str:
     return f"sha256:{hashlib.sha256(kinds.encode()).hexdigest()}"
 
 
-def outline_sums(strata: Strata, grid: GeoBox) -> list[list[float]]:
-    """Bounds and areas of changes, class by class; of large layers sums of neighbours in the layer.
+def packed_outlines(strata: Strata, grid: GeoBox) -> str:
+    """Bounds and areas of changes, packed: a sample must not tell its judge what the map says.
+
+    Kept are at most about 10,000 rows of one class each: of larger layers sums of neighbours in the
+    layer. The columns are west, north, east, south and area, in pixels of the grid.
 
     Returns:
-        At most about 10,000 rows: west, north, east, south and area in pixels of the grid.
+        Rows of little-endian float64, compressed by zlib, in base64.
     """
-    values, tolerances = _sums(strata, grid)
+    sums, tolerances = _sums(strata, grid)
     decimals = math.ceil(1 - math.log10(tolerances[:, :-1].min())) if tolerances.size else 0
-    return [[round(value, decimals) for value in row] for row in values.tolist()]
+    return base64.b64encode(zlib.compress(sums.round(decimals).astype("<f8").tobytes())).decode()
 
 
-def are_same_outlines(kept_sums: object, strata: Strata, grid: GeoBox) -> bool:
-    """Whether changes have the outlines that `outline_sums` told, but for what formats lose.
+def are_same_outlines(packed: object, strata: Strata, grid: GeoBox) -> bool:
+    """Whether changes have the outlines that `packed_outlines` kept, but for what formats lose.
 
     A bound that moved by some 3 cm is noticed, and an area that grew by more than a rim of that
     width; in layers of more than 10,000 changes, as many times that as there are to a row.
     """
-    values, tolerances = _sums(strata, grid)
+    sums, tolerances = _sums(strata, grid)
+    former_sums = _unpacked(packed, sums.nbytes)
+    if former_sums.shape != sums.shape:
+        return False
+    return bool((np.abs(former_sums - sums) <= tolerances).all())
+
+
+def _unpacked(packed: object, size: int) -> NDArray[np.float64]:
+    """`(rows, 5)` what was packed; of another size where it is none of ours."""
     try:
-        kept_values = np.asarray(kept_sums, np.float64).reshape(-1, _COLUMNS)
-    except (TypeError, ValueError):
-        return False
-    if kept_values.shape != values.shape:
-        return False
-    return bool((np.abs(kept_values - values) <= tolerances).all())
+        content = base64.b64decode(str(packed), validate=True)
+        values = zlib.decompressobj().decompress(content, size + 1)
+        return np.frombuffer(values, "<f8").reshape(-1, _COLUMNS)
+    except (ValueError, zlib.error):
+        return np.empty((0, 0))
 
 
 def _sums(strata: Strata, grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`(rows, 5)` what `outline_sums` tells, and how far each value may differ."""
+    """`(rows, 5)` what is kept of outlines, and how far each value may differ."""
     polygons = strata.polygons
     bounds = np.nan_to_num(shapely.bounds(polygons).reshape(-1, 4))
-    lost_px = _lost_px((bounds[:, :2] + bounds[:, 2:]) / 2, grid)
+    lost_px = lost_px_at((bounds[:, :2] + bounds[:, 2:]) / 2, grid)
     rims = shapely.length(polygons) * np.hypot(*lost_px.T)
     values = np.column_stack([bounds, shapely.area(polygons)])
     tolerances = np.column_stack([lost_px, lost_px, rims])
@@ -89,8 +101,8 @@ def _sums(strata: Strata, grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np
     )
 
 
-def _lost_px(points_px: NDArray[np.float64], grid: GeoBox) -> NDArray[np.float64]:
-    """How far `LOST_DEG` of longitude and latitude reach at points of a grid; all `(n, 2)` px."""
+def lost_px_at(points_px: NDArray[np.float64], grid: GeoBox) -> NDArray[np.float64]:
+    """How far `LOST_DEG` reaches at points of a grid; both `(n, 2)` in its pixels."""
     crs, to_px = crs_of(grid), ~grid.affine
     points = np.vstack([points_px, np.array(grid.shape[::-1]) / 2])
     if crs.geographic:

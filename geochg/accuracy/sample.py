@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from geochg import __version__
 from geochg.accuracy.allocation import equal_allocation, optimal_allocation, units_for_error
 from geochg.accuracy.draw import Frame, ReadValid, draw_units, survey_frame
-from geochg.accuracy.fingerprint import kinds_checksum, outline_sums
+from geochg.accuracy.fingerprint import kinds_checksum, packed_outlines
 from geochg.accuracy.seen import images_read, seen_in_heatmap, seen_in_images
 from geochg.accuracy.strata import UNCHANGED, Strata
 from geochg.errors import InputError, OptionError
@@ -42,7 +42,7 @@ SAMPLE_LAYER = "sample"
 """Name of the layer, in formats that have one."""
 
 OUTLINES = "outlines"
-"""Of the file's metadata, the member that tells the outlines of the changes: `outline_sums`."""
+"""Of the file's metadata, the member that `packed_outlines` made."""
 
 ALLOCATIONS = ("equal", "optimal")
 _LEAST_FOOTPRINT_PX = 3
@@ -159,7 +159,7 @@ def draw_sample(
         points, unit_strata = draw_units(frame, units, read_valid, options.seed)
     facts = _facts(name.file, metadata, frame, unit_strata, options)
     table = _table(points, unit_strata, strata, grid, options)
-    kept_facts = {**facts, OUTLINES: outline_sums(strata, grid)}
+    kept_facts = {**facts, OUTLINES: packed_outlines(strata, grid)}
     write_output(
         path,
         lambda staged: write_features(table, staged, kept_facts, layer=SAMPLE_LAYER),

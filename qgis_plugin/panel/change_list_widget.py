@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from qgis.core import QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QItemSelection, QPoint, Qt
+from qgis.PyQt.QtCore import QItemSelection, Qt
 from qgis.PyQt.QtGui import QHideEvent, QKeyEvent, QShowEvent
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QPushButton, QWidget
 
@@ -150,8 +150,7 @@ class ChangeListWidget(QWidget):
         if len(features) > _MAX_SHAPES:
             return
         features = [change.feature for change in self._reread(features)]
-        shapes = self._shapes(features) if self.layer is not None else []
-        if not shapes:
+        if self.layer is None or not (shapes := [*shapes_of(self.layer, features).values()]):
             return
         side = 2 * least_side(self._pair[1], self.layer.crs()) if self._pair else 0.0
         self.outlines.zoom(shapes, self.layer.crs(), side)
@@ -219,7 +218,9 @@ class ChangeListWidget(QWidget):
         self.table.clicked.connect(lambda _: self._zoom_timer.start())
         self.table.activated.connect(lambda _: self._zoom_timer.start())
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.table.customContextMenuRequested.connect(self._open_menu)
+        self.table.customContextMenuRequested.connect(
+            lambda point: self.commands.menu.popup(self.table.viewport().mapToGlobal(point))
+        )
         self.review.edited.connect(self._follow_edit)
         self.review.failed.connect(self._follow_failure)
         self.commands.add_to(self)
@@ -339,7 +340,8 @@ class ChangeListWidget(QWidget):
                 mark_choice(self.layer, ())
             return
         mark_choice(self.layer, features)
-        shapes = self._shapes(features) if len(features) <= _MAX_SHAPES else []
+        is_few = len(features) <= _MAX_SHAPES
+        shapes = [*shapes_of(self.layer, features).values()] if is_few else []
         if self.isVisible():
             self.outlines.show_shapes(shapes, self.layer.crs())
         if len(features) == 1:
@@ -352,9 +354,6 @@ class ChangeListWidget(QWidget):
         else:
             self.detail.clear()
 
-    def _shapes(self, features: list[int]) -> list[QgsGeometry]:
-        return list(shapes_of(self.layer, features).values())
-
     def _enable(self) -> None:
         has_layer, has_choice = self.layer is not None, self.table.selectionModel().hasSelection()
         enabled = dict.fromkeys(_NEEDS_CHOICE, has_layer and has_choice)
@@ -363,9 +362,6 @@ class ChangeListWidget(QWidget):
         self.commands.set_enabled(enabled)
         for button in (self.tables, self.report):
             button.setEnabled(has_layer)
-
-    def _open_menu(self, point: QPoint) -> None:
-        self.commands.menu.popup(self.table.viewport().mapToGlobal(point))
 
     def _changes_to_decide(self, *, goes_on: bool) -> list[ChangeRecord]:
         """The chosen changes; notes which is next."""
