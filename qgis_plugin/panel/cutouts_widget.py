@@ -43,10 +43,23 @@ class _Cutout(NamedTuple):
 
 
 class CutoutsWidget(QWidget):
-    """Shows the same square of both dates, with the same stretch and the outline of a change."""
+    """Shows the same square of both dates, with the same stretch and the outline of a change.
 
-    def __init__(self, parent: QWidget | None = None, name: str = "GeochgCutouts") -> None:
+    Args:
+        parent: Parent widget.
+        name: Object name.
+        least_frame_px: Side of a square that stands around what is smaller than that, in place of
+            an outline which would hide it; 0 for outlines of any size.
+    """
+
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        name: str = "GeochgCutouts",
+        least_frame_px: int = 0,
+    ) -> None:
         super().__init__(parent)
+        self._least_frame_px = least_frame_px
         self._cutout: _Cutout | None = None
         self._stretched: tuple[QgsRasterLayer, QgsRasterLayer] | None = None
         self._stretched_key: tuple[str, ...] = ()
@@ -192,6 +205,13 @@ class CutoutsWidget(QWidget):
             for polygon in polygons
             for ring in polygon
         ]
+        bounds = QRectF()
+        for ring in rings:
+            bounds = bounds.united(ring.boundingRect())
+        if max(bounds.width(), bounds.height()) < self._least_frame_px:
+            frame = QRectF(0, 0, self._least_frame_px, self._least_frame_px)
+            frame.moveCenter(bounds.center())
+            rings = [QPolygonF(frame)]
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for color, width_px in ((CASING_COLOR, 4), (OUTLINE_COLOR, 2)):
             painter.setPen(QPen(color, width_px))

@@ -35,10 +35,11 @@ from geochg_qgis.panel.record_list_widget import RecordListWidget
 from geochg_qgis.panel.unit_table_model import UnitTableModel, judgement_text, unit_state_texts
 from geochg_qgis.panel.unit_table_widget import UnitTableWidget
 
-_CONTEXT_M, _LEAST_CONTEXT_M, _MOST_CONTEXT_M = 80.0, 5.0, 100_000.0
+_CONTEXT_M, _LEAST_CONTEXT_M, _MOST_CONTEXT_M = 40.0, 5.0, 100_000.0
 """Side of a cutout in metres, where that is more than its least side in pixels, and its bounds."""
 
 _STEP = 1.5
+_LEAST_FRAME_PX = 15
 _DEGREE_M = 111_320.0
 _NEEDS_CHOICE = ("unchanged", "appeared", "disappeared", "altered", "clear")
 
@@ -70,7 +71,7 @@ class SampleListWidget(RecordListWidget):
         self.states = choice_box(self, unit_state_texts())
         self.model = UnitTableModel(self)
         self.table = UnitTableWidget(self.model, self)
-        self.cutouts = CutoutsWidget(self, "GeochgSampleCutouts")
+        self.cutouts = CutoutsWidget(self, "GeochgSampleCutouts", _LEAST_FRAME_PX)
         self.facts = plain_label(self)
         self.assess = QPushButton(tr("&Assess…"), self)
         self.commands = JudgeActions(self._slots(), self)

@@ -8,7 +8,7 @@ from typing import Any
 from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QModelIndex, Qt
 
-from geochg_qgis.formatting import as_tip, class_title
+from geochg_qgis.formatting import as_tip, class_title, sentence
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.result_fields import CHANGES
 from geochg_qgis.layers.sample_fields import UNCHANGED
@@ -93,7 +93,7 @@ def judgement_text(unit: UnitRecord) -> str:
         return tr("Unchanged")
     direction = tr(change.lower()) if change.lower() in CHANGES else change
     name = class_title(unit.reference_class.strip()) if unit.reference_class.strip() else ""
-    return " ".join(text for text in (name, direction) if text)
+    return sentence(" ".join(text for text in (name, direction) if text))
 
 
 def _mark(unit: UnitRecord) -> str:

@@ -24,4 +24,6 @@ class UnitTableWidget(RecordTableWidget):
 
     def widest_texts(self) -> Mapping[int, Sequence[str]]:
         """Texts by column that are as wide as any."""
-        return {MARK: ["✓", "?"], NUMBER: [formatted_number(_LARGE_NUMBER), tr("Unit")]}
+        # Beside the title there is the arrow of the sorting.
+        titles = [f"{tr('Unit')} ▼"]
+        return {MARK: ["✓", "?"], NUMBER: [formatted_number(_LARGE_NUMBER), *titles]}

@@ -174,13 +174,9 @@ def test_what_the_map_says_is_hidden_while_judging(dock, sample, result):
     assert not node.isVisible()
 
 
-@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
-def test_what_is_judged_here_is_assessed_there(dock, drawn, result, tmp_path, qtbot, suffix):
-    layer = add_sample(dock, drawn, tmp_path, suffix)
-    dock.tabs.setCurrentIndex(SAMPLES_TAB)
-    samples = dock.samples
-    qtbot.waitUntil(lambda: samples.model.rowCount() == UNITS)
-    dialog = dock.sampling.open_assess()
+def assess_all_as_unchanged(dock, result, page, qtbot):
+    """Assesses before anything is judged, then judges all units, and assesses again."""
+    samples, dialog = dock.samples, dock.sampling.open_assess()
     assert dialog.changes.currentData() == result.id()
     dialog.go.click()
     qtbot.waitUntil(lambda: dialog.go.isEnabled(), timeout=90_000)
@@ -188,14 +184,20 @@ def test_what_is_judged_here_is_assessed_there(dock, drawn, result, tmp_path, qt
     assert not dialog.open_page.isEnabled()
     samples.table.selectAll()
     press(dock, "0")
-    assert set(values(layer).values()) == {("", "unchanged")}
+    assert set(values(samples.layer).values()) == {("", "unchanged")}
     dialog.go.click()
     qtbot.waitUntil(lambda: dialog.go.isEnabled(), timeout=90_000)
     assert "%" in dialog.status.text().splitlines()[0]
-    page = tmp_path / "s_assessment.html"
     assert "Accuracy" in page.read_text(encoding="utf-8")
     assert dialog.open_page.isEnabled()
     dialog.reject()
+
+
+def test_a_geojson_that_was_judged_is_assessed(dock, drawn, result, tmp_path, qtbot):
+    add_sample(dock, drawn, tmp_path, "geojson")
+    dock.tabs.setCurrentIndex(SAMPLES_TAB)
+    qtbot.waitUntil(lambda: dock.samples.model.rowCount() == UNITS)
+    assess_all_as_unchanged(dock, result, tmp_path / "s_assessment.html", qtbot)
 
 
 def test_a_flatgeobuf_is_refused_and_a_copy_is_judged(dock, drawn, result, tmp_path, qtbot):
@@ -266,7 +268,7 @@ def test_a_judgement_is_what_an_assessment_takes(name, change, is_one):
     assert is_judgement(name, change) is is_one
 
 
-def test_a_sample_is_drawn_of_a_result(dock, result, tmp_path, qtbot):
+def test_a_sample_is_drawn_of_a_result_judged_and_assessed(dock, result, tmp_path, qtbot):
     dock.changes.show_layer(result)
     dock.samples.draw.click()
     dialog = dock.sampling.draw_dialog
@@ -289,6 +291,7 @@ def test_a_sample_is_drawn_of_a_result(dock, result, tmp_path, qtbot):
     assert sample.featureCount() == UNITS
     source = SampleOrigin.of_layer(sample).source
     assert source == f"{tmp_path / 'c.gpkg'}|layername=changes"
+    assess_all_as_unchanged(dock, result, tmp_path / "c_sample_assessment.html", qtbot)
     # In a file that is there, nothing is drawn again.
     dialog.open_for(result)
     dialog.output.setFilePath(str(tmp_path / "c_sample.gpkg"))
