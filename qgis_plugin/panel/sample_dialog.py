@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.heatmaps import heatmap_of
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity, source_layer
 from geochg_qgis.layers.layer_source import gdal_name
 from geochg_qgis.layers.result_groups import group_of_pair
@@ -148,18 +149,7 @@ class SampleDialog(RequestDialog):
             return
         folders = [file.parent, *user_folders()]
         self.output.setFilePath(str(result_path(file.stem, folders, "_sample") or ""))
-        rasters = QgsProject.instance().mapLayers().values()
-        heatmap_name = str(file.with_suffix(".tif"))
-        images = [source_layer(self.result_layer(), role) for role in (BEFORE, AFTER)]
-        heatmaps = [
-            layer
-            for layer in rasters
-            if isinstance(layer, QgsRasterLayer)
-            and layer.providerType() == "gdal"
-            and gdal_name(layer) == heatmap_name
-            and layer not in images
-        ]
-        self.heatmap.setLayer(heatmaps[0] if heatmaps else None)
+        self.heatmap.setLayer(heatmap_of(file))
 
     def _label(self, text: str, widget: QWidget) -> QLabel:
         label = QLabel(text, self)

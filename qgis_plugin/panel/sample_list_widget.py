@@ -22,6 +22,7 @@ from geochg_qgis.layers.sample_layers import (
 )
 from geochg_qgis.layers.units import UnitReader, UnitRecord, units_of
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.cutouts_widget import CutoutsWidget, least_side
 from geochg_qgis.panel.judge_actions import MOST_CLASS_KEYS, JudgeActions
 from geochg_qgis.panel.layouts import (
@@ -62,6 +63,8 @@ class SampleListWidget(RecordListWidget):
         super().__init__(iface, show_error, parent, "GeochgSampleSwipe")
         self.blind_map = BlindMap()
         self._scale = 1.0
+        # A layer that is added is in the layer tree a moment later.
+        self._hide_later = single_shot_timer(self, 0, self._hide_results)
         self.reader = UnitReader(self)
         self.draw = QPushButton(tr("Draw a sample…"), self)
         self.blind = QCheckBox(tr("Hide results on the map"), self)
@@ -126,6 +129,11 @@ class SampleListWidget(RecordListWidget):
                 source_pair(self.layer)
             except LinkError as error:
                 self._show_error(error)
+
+    def refresh(self, *_: object) -> None:
+        """Offers the samples of the project, and hides results that were added."""
+        super().refresh()
+        self._hide_later.start()
 
     def layers(self) -> list[QgsVectorLayer]:
         """The samples of the project."""
@@ -198,6 +206,7 @@ class SampleListWidget(RecordListWidget):
     def close_down(self) -> None:
         """Ends the swipe, stops reading and watching the sample, and shows what was hidden."""
         super().close_down()
+        self._hide_later.stop()
         self.blind_map.show()
 
     def _write(self, values: dict[str, str | None], *, goes_on: bool) -> None:

@@ -6,11 +6,13 @@ import subprocess
 from contextlib import closing
 
 import pytest
-from qgis.core import QgsProject, QgsVectorLayer
+from osgeo import gdal
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis_worker import WORKER_PYTHON
 
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.heatmaps import heatmap_of, heatmaps_in_project
 from geochg_qgis.layers.image_identity import ImageIdentity
 from geochg_qgis.layers.result_layers import ResultOrigin, open_result
 from geochg_qgis.layers.sample_fields import is_judgement
@@ -152,9 +154,33 @@ def test_cutouts_show_what_is_around_the_footprint(dock, sample, qtbot):
     assert samples.cutouts._cutout.extent.width() == pytest.approx(extent.width())
 
 
-def test_what_the_map_says_is_hidden_while_judging(dock, sample, result):
-    node = QgsProject.instance().layerTreeRoot().findLayer(result.id())
+def add_heatmap(path):
+    """A raster as geochg writes heatmaps."""
+    raster = gdal.GetDriverByName("GTiff").Create(str(path), 8, 8)
+    raster.GetRasterBand(1).SetDescription("probability of change")
+    raster = None
+    layer = QgsRasterLayer(str(path), "heat")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def test_the_heatmap_of_a_result_is_known_by_its_name(pair, tmp_path):
+    assert heatmap_of(tmp_path / "c.gpkg") is None
+    add_heatmap(tmp_path / "cold.tif")
+    layers = [add_heatmap(tmp_path / name) for name in ("c_probability_2.tif", "d.tif")]
+    assert heatmap_of(tmp_path / "c.gpkg") is layers[0]
+    assert heatmap_of(tmp_path / "d.gpkg") is layers[1]
+    assert heatmap_of(tmp_path / "dubai_2015.gpkg") is None
+    assert len(heatmaps_in_project()) == 3
+
+
+def test_what_the_map_says_is_hidden_while_judging(dock, sample, result, pair, tmp_path, qtbot):
+    root = QgsProject.instance().layerTreeRoot()
+    node = root.findLayer(result.id())
     assert not node.isVisible()
+    heatmap = root.findLayer(add_heatmap(tmp_path / "any.tif").id())
+    qtbot.waitUntil(lambda: not heatmap.isVisible())
+    assert all(root.findLayer(image.id()).isVisible() for image in pair)
     texts = [dock.samples.facts.text()]
     model = dock.samples.model
     for row in range(model.rowCount()):
