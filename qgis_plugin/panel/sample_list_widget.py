@@ -245,17 +245,19 @@ class SampleListWidget(RecordListWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        sample_row = row_layout(self.results, self.swipe, self.draw)
+        sample_row = row_layout(self.results, self.swipe)
         form.addRow(self.set_label_of(tr("Sample"), self.results), sample_row)
-        options = row_layout(self.blind, self.images)
-        counts = row_layout(self.count, self.states, self.assess)
+        # In rows of their own: in other languages they are longer, and the panel may be narrow.
+        dialogs = row_layout(self.draw, self.assess)
+        counts = row_layout(self.count, self.states)
         class_form = QFormLayout()
         class_form.addRow(self.set_label_of(tr("Class"), self.classes), self.classes)
         self.buttons, grid = self.commands.buttons(self)
-        items = (form, options, counts, self.table, self.cutouts, self.facts, class_form, grid)
+        above_table = (form, dialogs, self.blind, self.images, counts)
+        items = (*above_table, self.table, self.cutouts, self.facts, class_form, grid)
         column_layout(self, *items, tallest=self.table)
-        above = (self.results, self.swipe, self.draw, self.blind, self.images)
-        below = (self.states, self.assess, self.table, self.classes, *self.buttons.values())
+        above = (self.results, self.swipe, self.draw, self.assess, self.blind, self.images)
+        below = (self.states, self.table, self.classes, *self.buttons.values())
         widgets = (*above, *below)
         for former, widget in zip(widgets, widgets[1:]):
             QWidget.setTabOrder(former, widget)
