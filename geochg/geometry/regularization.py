@@ -182,8 +182,8 @@ class _Placing:
     def _yielded(self, other: int) -> Polygon | None:
         """What is left of a polygon, and what it took over; None where it falls into parts."""
         grounds = self._given[other]
-        grown = shapely.union_all([self._outlines[other], *grounds.values()])
-        rest = shapely.difference(grown, shapely.union_all(self._result[list(grounds)]))
+        union = shapely.union_all([self._outlines[other], *grounds.values()])
+        rest = shapely.difference(union, shapely.union_all(self._result[list(grounds)]))
         return _main_part(shapely.set_precision(rest, _GRID_PX), self._outlines[other])
 
     def _take_back(self, numbers: set[int]) -> None:

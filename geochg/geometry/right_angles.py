@@ -160,11 +160,11 @@ def _best_outline(
     if min(map(len, corners)) < 4:
         return None
     is_large = shapely.get_num_coordinates(polygon) > _MOST_COMPARED
-    compared = shapely.simplify(polygon, _COMPARED_PX) if is_large else polygon
+    reference = shapely.simplify(polygon, _COMPARED_PX) if is_large else polygon
     best: _Outline | None = None
     angle = 0.0
     for first_angle in _angles(polygon, rings[0][corners[0]]):
-        outline = _outline(compared, rings, corners, first_angle, shortest_px)
+        outline = _outline(reference, rings, corners, first_angle, shortest_px)
         if outline is not None and (best is None or outline.score > best.score + 1e-9):
             best, angle = outline, first_angle
     if best is not None and is_large:
