@@ -65,7 +65,7 @@ ALLOWED = {
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
-    "worker": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
+    "worker": BASE | {"accuracy", "models", "pipeline", "report", "stac", "timeseries"},
     # Of the worker it has the streams.
     "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
     "datasets": BASE | {"tiling", "models"},

@@ -145,7 +145,7 @@ def steps():
     iface.mapCanvas().setExtent(dock.pair.layers()[0].extent())
     iface.mapCanvas().refresh()
 
-    dock.tabs.setCurrentIndex(2)
+    dock.tabs.setCurrentIndex(3)
     yield pause(1)
     click(dock.ask.pick)
     middle = QPoint(canvas.width() // 2, canvas.height() // 2)
