@@ -33,7 +33,7 @@ from geochg import AnalyzeOptions, open_pair, read_tiles
 from geochg.features.smoothing import smoothed_polygons
 from geochg.geometry.lattice import unit_steps
 from geochg.geometry.polygonize import labelled_pieces, piece_polygons
-from geochg.geometry.regularization import regularized
+from geochg.geometry.regularization import regularized_outlines
 from geochg.geometry.right_angles import LEAST_PX, changed_shares
 from geochg.models.base import ChangeModel
 from geochg.models.loading import mapped_questions
@@ -91,7 +91,7 @@ def squared(cases: list[Case]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
     axes = np.eye(2)[None]
     for case in cases:
         pixels, smooth = np.array([case.pixels], object), np.array([case.smooth], object)
-        result = regularized(pixels, smooth, np.ones(1, bool), axes)
+        result = regularized_outlines(pixels, smooth, np.ones(1, bool), axes)
         outlines.append(result.outlines[0])
         flags.append(bool(result.is_squared[0]))
     return np.array(outlines, object), np.array(flags)

@@ -31,7 +31,7 @@ from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.lattice import Steps, first_pixels, outline_polygons, united_steps
 from geochg.geometry.objects import objects_within, points_within
 from geochg.geometry.placement import crs_of, ground_axes, on_ground
-from geochg.geometry.regularization import REACH_PX, USUAL_SHARE, regularized
+from geochg.geometry.regularization import REACH_PX, USUAL_SHARE, regularized_outlines
 from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
 from geochg.tasks.quantities import rounded_value
@@ -364,7 +364,7 @@ def _shapes(
     if not settings.regularize or not buildings.any():
         return smooth, none_squared
     axes = ground_axes(batch.pixels, grid)
-    return regularized(batch.pixels, smooth, buildings, axes, settings.regularize_share)
+    return regularized_outlines(batch.pixels, smooth, buildings, axes, settings.regularize_share)
 
 
 def _of_wanted_size(

@@ -41,7 +41,7 @@ class Regularized(NamedTuple):
     is_squared: NDArray[np.bool_]
 
 
-def regularized(
+def regularized_outlines(
     pixels: NDArray[np.object_],
     outlines: NDArray[np.object_],
     eligible: NDArray[np.bool_],
@@ -76,7 +76,7 @@ def regularized(
     bounds, area = shapely.bounds(pixels).tolist(), shapely.area(pixels).tolist()
     for number in sorted(numbers.tolist(), key=lambda number: (-area[number], bounds[number])):
         placing.place(number, squared[number], share)
-    return placing.finished()
+    return placing.final_result()
 
 
 def _squared_on_ground(polygon: Polygon, axes: NDArray[np.float64], share: float) -> Polygon | None:
@@ -110,7 +110,7 @@ def _sharing(pixels: NDArray[np.object_]) -> dict[int, list[int]]:
     return sharing
 
 
-def _clipped(polygon: Polygon, bounds: tuple[float, float, float, float]) -> BaseGeometry:
+def _clipped_part(polygon: Polygon, bounds: tuple[float, float, float, float]) -> BaseGeometry:
     """The part of a polygon, which may be large, in a rectangle."""
     part = shapely.clip_by_rect(polygon, *bounds)
     return part if part.is_valid else shapely.intersection(polygon, shapely.box(*bounds))
@@ -124,7 +124,7 @@ class _Placing:
     overlap others, the polygon keeps its outline.
 
     Args:
-        pixels: As for `regularized`.
+        pixels: As for `regularized_outlines`.
         outlines: Likewise.
         eligible: Likewise.
     """
@@ -168,18 +168,21 @@ class _Placing:
             self._given.setdefault(other, {})[number] = ground
         self._result[number], self._is_squared[number] = squared, True
 
-    def finished(self) -> Regularized:
+    def final_result(self) -> Regularized:
         """All outlines, those that yielded too."""
         yielded: dict[int, Polygon | None] = {}
         # One that yields to several may fall into parts that it did not with each of them.
-        while None in (yielded := {other: self._yielded(other) for other in self._given}).values():
+        while (
+            None
+            in (yielded := {other: self._yielded_outline(other) for other in self._given}).values()
+        ):
             for other in [other for other, outline in yielded.items() if outline is None]:
                 self._take_back(set(self._given.get(other, {})))
         for other, outline in yielded.items():
             self._result[other] = outline
         return Regularized(self._result, self._is_squared)
 
-    def _yielded(self, other: int) -> Polygon | None:
+    def _yielded_outline(self, other: int) -> Polygon | None:
         """What is left of a polygon, and what it took over; None where it falls into parts."""
         grounds = self._given[other]
         union = shapely.union_all([self._outlines[other], *grounds.values()])
@@ -204,7 +207,7 @@ class _Placing:
         x_least, y_least, x_most, y_most = shapely.union(outline, squared).bounds
         grounds: dict[int, BaseGeometry] = {}
         for other in yielding:
-            around = _clipped(
+            around = _clipped_part(
                 self._outlines[other], (x_least - 2, y_least - 2, x_most + 2, y_most + 2)
             )
             ground = shapely.intersection(outline, shapely.buffer(around, _WALL_PX))

@@ -230,7 +230,7 @@ def _outline(
     shortest_px: float,
 ) -> _Outline | None:
     """The outline of edges along an angle and across it; None where there is none."""
-    turned = [_turned(ring, -angle) for ring in rings]
+    turned = [_turned_points(ring, -angle) for ring in rings]
     runs = [_runs(*of_ring, shortest_px) for of_ring in zip(turned, corners, strict=True)]
     if any(len(of_ring) < 4 for of_ring in runs):
         return None
@@ -238,7 +238,8 @@ def _outline(
     if any((abs(of_ring.extent) < 1e-9).any() for of_ring in integrals):
         return None
     shells = [
-        _turned(_edge_corners(*of_ring), angle) for of_ring in zip(runs, integrals, strict=True)
+        _turned_points(_edge_corners(*of_ring), angle)
+        for of_ring in zip(runs, integrals, strict=True)
     ]
     outline = Polygon(shells[0], shells[1:])
     if not outline.is_valid or outline.area <= 0:
@@ -258,7 +259,7 @@ def _following(items: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([items[1:], items[:1]])
 
 
-def _turned(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+def _turned_points(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     cos, sin = np.cos(angle), np.sin(angle)
     return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]))
 

@@ -15,7 +15,7 @@ from geochg.features.smoothing import smoothed_polygons
 from geochg.geometry.lattice import unit_steps
 from geochg.geometry.placement import ground_axes
 from geochg.geometry.polygonize import labelled_pieces, piece_polygons
-from geochg.geometry.regularization import REACH_PX, regularized
+from geochg.geometry.regularization import REACH_PX, regularized_outlines
 from geochg.geometry.right_angles import changed_shares
 from geochg.records import PixelWindow
 
@@ -40,7 +40,9 @@ def drawn(*shapes, side_px=SIDE_PX):
 def squared(pixels, eligible=None, axes=METRE, share=0.15):
     smooth = smoothed_polygons(unit_steps(shapely.orient_polygons(pixels)))
     wanted = np.ones(len(pixels), bool) if eligible is None else np.array(eligible)
-    result = regularized(pixels, smooth, wanted, np.broadcast_to(axes, (len(pixels), 2, 2)), share)
+    result = regularized_outlines(
+        pixels, smooth, wanted, np.broadcast_to(axes, (len(pixels), 2, 2)), share
+    )
     assert shapely.is_valid(result.outlines).all()
     assert overlap_px2(result.outlines) < EPSILON_PX2
     assert shapely.covers(shapely.buffer(pixels, REACH_PX), result.outlines).all()
