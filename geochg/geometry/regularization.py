@@ -24,6 +24,11 @@ USUAL_SHARE = 0.15
 _OVERLAP_PX = 1e-6
 _GRID_PX = 2.0**-26
 """Slits that are narrower, which come of rounding, are closed; far below what could be seen."""
+_SMOOTHED_PX = 1.5
+"""How far, at most, outlines lie from their pixels before they are squared, with some to spare."""
+_NEAR_PX = 1e-6
+_LEAST_PIECE_PX = 0.01
+"""Smaller pieces that come loose are let go."""
 _WALL_PX = 2.0
 """How far from a neighbour an outline is kept as it was, where both share an edge."""
 
@@ -204,18 +209,31 @@ class _Placing:
     ) -> dict[int, BaseGeometry] | None:
         """What each neighbour takes over; None where one of them would fall into parts."""
         outline = self._outlines[number]
-        x_least, y_least, x_most, y_most = shapely.union(outline, squared).bounds
-        grounds: dict[int, BaseGeometry] = {}
-        for other in yielding:
-            around = _clipped_part(
-                self._outlines[other], (x_least - 2, y_least - 2, x_most + 2, y_most + 2)
-            )
-            ground = shapely.intersection(outline, shapely.buffer(around, _WALL_PX))
-            ground = shapely.difference(ground, shapely.union_all([squared, *grounds.values()]))
-            parts = shapely.get_parts(shapely.difference(around, squared))
-            if (shapely.area(parts) > _OVERLAP_PX).sum() > shapely.get_num_geometries(around):
+        corners = np.array(shapely.union(outline, squared).bounds)
+        bounds = tuple((corners + REACH_PX * np.array([-1, -1, 1, 1])).tolist())
+        near = {other: _clipped_part(self._outlines[other], bounds) for other in yielding}
+        # Borders are the same but for rounding.
+        margins = {other: shapely.buffer(part, _NEAR_PX) for other, part in near.items()}
+        grounds: dict[int, BaseGeometry] = {other: Polygon() for other in yielding}
+        # Each piece goes to the one that it has the longest border with.
+        for piece in shapely.get_parts(shapely.difference(outline, squared)):
+            border = shapely.boundary(piece)
+            lengths = {
+                other: shapely.intersection(border, margin).length
+                for other, margin in margins.items()
+            }
+            other = max(yielding, key=lengths.__getitem__, default=-1)
+            if lengths.get(other, 0) <= 10 * _NEAR_PX:
+                continue
+            grounds[other] = shapely.union(grounds[other], piece)
+        for other, part in near.items():
+            rest = shapely.difference(shapely.union(part, grounds[other]), squared)
+            pieces = shapely.area(shapely.get_parts(rest))
+            reach = shapely.buffer(part, REACH_PX - _SMOOTHED_PX)
+            if (pieces > _LEAST_PIECE_PX).sum() > shapely.get_num_geometries(part):
                 return None
-            grounds[other] = ground
+            if not shapely.covers(reach, grounds[other]):
+                return None
         return grounds
 
 

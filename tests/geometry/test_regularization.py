@@ -188,6 +188,23 @@ def test_blobs_side_by_side_never_overlap_or_grow_by_more_than_the_share(seed, s
     assert not result.is_squared[~eligible].any()
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_no_gap_opens_between_a_building_and_what_surrounds_it(seed):
+    random = np.random.default_rng(seed)
+    field = ndimage.gaussian_filter(random.normal(size=(3, 80, 80)), (0, 4, 4))
+    pixels = pixel_polygons(field.argmax(axis=0) + 1)
+    left, right = shapely.STRtree(pixels).query(pixels, "touches")
+    eligible = np.zeros(len(pixels), bool)
+    for number in random.permutation(len(pixels)):
+        x_least, y_least, x_most, y_most = pixels[number].bounds
+        is_inside = min(x_least, y_least) > 0 and max(x_most, y_most) < 80
+        eligible[number] = is_inside and not eligible[right[left == number]].any()
+    result = squared(pixels, eligible, share=0.4)
+    covered = shapely.union_all(result.outlines)
+    assert shapely.box(2, 2, 78, 78).difference(covered).area < 0.5
+
+
 def test_the_order_of_polygons_does_not_matter():
     random = np.random.default_rng(3)
     field = ndimage.gaussian_filter(random.normal(size=(3, 90, 90)), (0, 3, 3))
