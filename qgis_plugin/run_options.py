@@ -175,6 +175,8 @@ def _labels() -> dict[str, str]:
         "min_area_m2": tr("Least area"),
         "max_area_m2": tr("Greatest area"),
         "min_confidence": tr("Least confidence"),
+        "regularize": tr("Square buildings"),
+        "regularize_share": tr("Share that squaring may change"),
         "tile_size_px": tr("Tile size"),
     }
 

@@ -45,7 +45,7 @@ ALLOWED = {
     "events": {"safety"},
     "extras": {"errors"},
     "files": {"errors", "safety"},
-    "option_choices": set(),
+    "option_choices": {"errors", "safety"},
     "option_fields": {"errors", "files", "safety"},
     "options": {
         *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety")
