@@ -45,7 +45,7 @@ ALLOWED = {
     "events": {"safety"},
     "extras": {"errors"},
     "files": {"errors", "safety"},
-    "option_choices": set(),
+    "option_choices": {"errors", "safety"},
     "option_fields": {"errors", "files", "safety"},
     "options": {
         *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety")
@@ -65,7 +65,7 @@ ALLOWED = {
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
-    "worker": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
+    "worker": BASE | {"accuracy", "models", "pipeline", "report", "stac", "timeseries"},
     # Of the worker it has the streams.
     "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
     # Reviewed layers and their images are found as reports and tables find them.
