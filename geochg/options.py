@@ -209,6 +209,14 @@ class AnalyzeOptions(Options):
     max_area_m2: float | None = option(
         None, "Drop features above this area, in square metres.", usual="no limit", **_AREA
     )
+    learned: str = option(
+        "",
+        "What `geochg learn` made of a review: it leaves out what was rejected like that.",
+        metavar="FOLDER",
+        commands=ANALYZE,
+        shapes_result=False,  # its content does, which journals hold
+        is_path=True,
+    )
     geometry: Geometry = option(
         Geometry.OUTLINE,
         "Outlines where the model gives them, or always cells of the 3x3 grid.",

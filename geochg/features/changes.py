@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 import shapely
 
+from geochg.features.candidates import separate_candidates
 from geochg.features.captions import ChangeTotal, feature_caption, pair_caption
 from geochg.features.collecting import (
     Collected,
@@ -17,7 +18,9 @@ from geochg.features.collecting import (
     closed_batches,
     feature_summaries,
 )
+from geochg.features.descriptors import Descriptors, summed_descriptors
 from geochg.features.facts import Facts, adjoining_cover, is_long
+from geochg.features.judging import ChangeFacts, Judge
 from geochg.features.layer import FeatureLayer, FeatureRow
 from geochg.features.merging import Contacts
 from geochg.features.naming import grounds_together, named_kinds
@@ -61,6 +64,7 @@ class FeatureSettings:
         classes: Classes that were asked for; empty for all.
         pixel_area_m2: Ground area of a pixel; not a number where it is not known.
         keeps_names: Whether the model's classes stand, whatever its land cover bears out.
+        judge: A head that says which changes become features; None where none was learned.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -71,6 +75,7 @@ class FeatureSettings:
     classes: tuple[str, ...] = ()
     pixel_area_m2: float = math.nan
     keeps_names: bool = False
+    judge: Judge | None = None
 
     @property
     def leaves_doubt(self) -> bool:
@@ -81,7 +86,12 @@ class FeatureSettings:
 
     @classmethod
     def of(
-        cls, options: AnalyzeOptions, pixel_area_m2: float, *, keeps_names: bool = False
+        cls,
+        options: AnalyzeOptions,
+        pixel_area_m2: float,
+        *,
+        keeps_names: bool = False,
+        judge: Judge | None = None,
     ) -> Self:
         """What a run's options say of its features, at the ground area of a pixel."""
         return cls(
@@ -93,6 +103,7 @@ class FeatureSettings:
             classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
             keeps_names=keeps_names,
+            judge=judge,
         )
 
 
@@ -138,8 +149,8 @@ def changes_of(
     totals, tells_land_cover = TileTotals(), False
     is_outline = settings.geometry is Geometry.OUTLINE
     for collection in closed_batches(results, REACH_PX if is_outline else 0.0):
-        batch = _Batch.of(collection, settings)
-        layer.add(_rows(batch, grid, settings, totals), period)
+        for part in separate_candidates(collection):
+            layer.add(_rows(_Batch.of(part, settings), grid, settings, totals), period)
         tells_land_cover |= collection.tells_land_cover
     return Changes(layer, totals.by_tile() if tells_land_cover else None)
 
@@ -215,10 +226,13 @@ def _rows(
     is_outline = settings.geometry is Geometry.OUTLINE
     located_polygons = on_ground(_shapes(batch, grid, settings), grid)
     area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
-    confidence = np.array([entry.confidence for entry in batch.entries], np.float64).round(4)
+    own_confidence = np.array([entry.confidence for entry in batch.entries], np.float64).round(4)
+    keep = _of_wanted_size(batch, area_m2, settings)
+    batch, confidence, keep = _judged(
+        batch, ChangeFacts(located_polygons, area_m2, batch.kinds, own_confidence), keep, settings
+    )
     is_doubtful = confidence < settings.min_confidence  # not so where it is NaN: not measured
-    keep = ~is_doubtful & _of_wanted_size(batch, area_m2, settings)
-    order = np.flatnonzero(keep).tolist()
+    order = np.flatnonzero(keep & ~is_doubtful).tolist()
     objects = _objects(batch, order) if is_outline else dict.fromkeys(order)
     if batch.collection.tells_land_cover:
         totals.add(batch.collection, batch.of_cell, batch.kinds, objects, is_outline=is_outline)
@@ -245,7 +259,36 @@ def _rows(
             " ".join(entry.tiles),
             " ".join(entry.cells),
             shape,
+            _model_confidence(own_confidence[i], settings),
         )
+
+
+def _judged(
+    batch: _Batch, facts: ChangeFacts, keep: NDArray[np.bool_], settings: FeatureSettings
+) -> tuple[_Batch, NDArray[np.float64], NDArray[np.bool_]]:
+    """The features as a head judges them: their classes, their confidence, and which are kept."""
+    if settings.judge is None or not keep.any():
+        return batch, facts.confidence, keep
+    cells, rows = batch.collection.cells, np.flatnonzero(keep)
+    sums = summed_descriptors([cell.descriptor for cell in cells], batch.of_cell, len(keep))
+    candidate = np.zeros(len(keep), bool)
+    candidate[batch.of_cell] = [cell.is_candidate for cell in cells]
+    kinds = [batch.kinds[row] for row in rows.tolist()]
+    judgement = settings.judge(
+        ChangeFacts(facts.polygons[rows], facts.area_m2[rows], kinds, facts.confidence[rows]),
+        Descriptors(*(part[rows] for part in sums)),
+        candidate[rows],
+    )
+    keep, confidence, all_kinds = keep.copy(), facts.confidence.copy(), list(batch.kinds)
+    keep[rows], confidence[rows] = judgement.keeps, judgement.confidence.round(4)
+    for row, class_name in zip(rows.tolist(), judgement.class_names, strict=True):
+        all_kinds[row] = (class_name, all_kinds[row][1])
+    return batch._replace(kinds=all_kinds), confidence, keep
+
+
+def _model_confidence(confidence: float, settings: FeatureSettings) -> float | None:
+    """The model's own confidence beside that of a head; None where there is no head."""
+    return None if settings.judge is None or np.isnan(confidence) else float(confidence)
 
 
 # --- facts ---------------------------------------------------------------------------------------
