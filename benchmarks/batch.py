@@ -1,20 +1,26 @@
 """`geochg batch`: one process against two, and what a scheduler carries for thousands of scenes.
 
-    python benchmarks/batch.py speed [--scenes 16] [--side 6]
+    python benchmarks/batch.py speed [--scenes 16] [--side 3]
     python benchmarks/batch.py simulate [--scenes 10000] [--workers 8]
 
 `speed` runs scenes of `--side` squared blocks of 256 px with the built-in model: by one process on
-one processor, by two on one each, by one on all; and the same again when all are finished. Run it
-on a machine with nothing else to do. `simulate` runs the real client, scheduler and workers of Dask
-over the loopback with a stub in the place of the analysis, so that all that is left is what a scene
-costs beside it; the bytes are those of the loopback, so nothing else may use it meanwhile.
+one processor, by two on one each, and by one on all. The overhead of a scene is what the last took
+beyond the analyses alone, for each of its scenes: start, model, records and the merged layer. It
+takes two minutes or so on two cores with nothing else to do; how many cores other programs kept
+busy meanwhile stands beside each time, and with more than a few hundredths the ratios say little.
+
+`simulate` runs the real client, scheduler and workers of Dask over the loopback with a stub in the
+place of the analysis, so that all that is left is what a scene costs beside it; the bytes are those
+of the loopback, so nothing else may use it meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -48,25 +54,41 @@ def speed(scenes: int, side: int) -> None:
             rows.append(f"s{number},{pair[0]},{pair[1]}")
         listed = folder / "pairs.csv"
         listed.write_text("\n".join(["id,before,after", *rows]) + "\n")
-        print("way                                    time   a scene")
-        one_s = _timed("one process, one processor", listed, scenes, 1, one_core=True)
-        two_s = _timed("two processes, one processor each", listed, scenes, 2)
-        all_s = _timed("one process, all processors", listed, scenes, 1)
+        print("way                                     time   a scene   others' cores", flush=True)
+        one_s, _ = _timed("one process, one processor", listed, scenes, 1, one_core=True)
+        two_s, _ = _timed("two processes, one processor each", listed, scenes, 2)
+        all_s, overhead_s = _timed("one process, all processors", listed, scenes, 1)
         print(f"two against one: {one_s / two_s:.2f}x; against one on all: {all_s / two_s:.2f}x")
+        print(f"overhead of a scene: {overhead_s / scenes:.2f} s")
 
 
-def _timed(way: str, listed: Path, scenes: int, jobs: int, *, one_core: bool = False) -> float:
+def _timed(
+    way: str, listed: Path, scenes: int, jobs: int, *, one_core: bool = False
+) -> tuple[float, float]:
+    """Seconds of a batch, and those beyond its analyses where these ran one after another."""
     out = listed.parent / "out"
     command = [sys.executable, "-m", "geochg_cli", "batch", str(listed), "-o", str(out)]
     command += ["--jobs", str(jobs)]
     if one_core:  # its process and all of its threads
         command = ["taskset", "-c", "0", *command]
-    start = time.perf_counter()
+    start, others = time.perf_counter(), _others_s()
     subprocess.run(command, check=True, capture_output=True)
     seconds = time.perf_counter() - start
-    print(f"{way:36} {seconds:6.1f}s {seconds / scenes:8.2f}s")
+    others_cores = (_others_s() - others) / seconds
+    print(f"{way:36} {seconds:6.1f}s {seconds / scenes:8.2f}s {others_cores:15.2f}", flush=True)
+    with (out / "scenes.csv").open() as file:
+        analyses = [float(row["seconds"]) for row in csv.DictReader(file)]
     shutil.rmtree(out)
-    return seconds
+    # The first analysis has waited for the model, which is no part of one.
+    return seconds, seconds - sum(analyses) + analyses[0] - statistics.median(analyses)
+
+
+def _others_s() -> float:
+    """Processor time of all programs but the batches, which have ended; what a host takes, too."""
+    machine_times, own = psutil.cpu_times(), os.times()
+    idle = machine_times.idle + getattr(machine_times, "iowait", 0.0)
+    guests = getattr(machine_times, "guest", 0.0) + getattr(machine_times, "guest_nice", 0.0)
+    return sum(machine_times) - idle - guests - own.children_user - own.children_system
 
 
 class StubRunner:
@@ -129,7 +151,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("speed", "simulate"))
     parser.add_argument("--scenes", type=int)
-    parser.add_argument("--side", type=int, default=6)
+    parser.add_argument("--side", type=int, default=3)
     parser.add_argument("--workers", type=int, default=8)
     arguments = parser.parse_args()
     print(machine.describe())

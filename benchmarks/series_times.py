@@ -1,6 +1,6 @@
 """Time of `geochg series` on 68 Sentinel-2 dates of 101 x 100 pixels, each a block of its own.
 
-    python benchmarks/series_times.py DATA/eolearn_s2_series
+    python benchmarks/series_times.py ../shared/data/eolearn_s2_series
 
 The folder holds `NDVI.npy`, `CLM.npy` (1 under cloud), `timestamps.json` and `bbox.geojson` of
 eo-learn's example patch. They are written as 68 GeoTIFFs, so that opening and reading files counts.
@@ -10,9 +10,9 @@ processor cores together, which says more where other programs run.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -76,8 +76,11 @@ def timed(paths: list[Path]) -> tuple[float, float, float, SeriesResult]:
 
 def main() -> None:
     """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="folder of eo-learn's example patch")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_dates(Path(sys.argv[1]), Path(folder))
+        paths = write_dates(arguments.data, Path(folder))
         runs = [timed(paths) for _ in range(RUNS)]
     reading_s = statistics.median(run[0] for run in runs)
     total_s = statistics.median(run[1] for run in runs)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from numbers import Integral
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +11,31 @@ import click
 
 from geochg.writers.layers import LAYER_SUFFIXES
 
-from .area_options import analyze_given, area_options, area_request
+from .area_options import AreaForm, AreaRequest
 from .pair_options import options_of, pair_options
 from .shared_options import json_option, output_option, path_option
 from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
+    from threading import Event as Flag
+
+    from geochg.events import Listener
+    from geochg.options import AnalyzeOptions
     from geochg.pipeline.analyze import ChangeResult
+    from geochg.pipeline.outputs import Outputs
 
 _NOTHING_TO_WRITE = (
     "nothing to write: add -o/--output, --tiles, --heatmap, --table, --zones-table or --report"
+)
+_AREA = AreaForm(
+    {"before": "--before", "after": "--after"},
+    (
+        "In place of BEFORE: fetch a scene of the area --aoi from this year, month or day, such "
+        "as 2020-06, or from several (2020-06/2020-08).",
+        "In place of AFTER: fetch a scene of the area from this year, month or day.",
+    ),
+    "geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 -o changes.geojson",
 )
 _MOST_ZONES = 10
 """Most zones that are told in words."""
@@ -42,7 +55,7 @@ _MOST_ZONES = 10
     "--report", "A page that shows the changes on both images, to open in a browser.", "PATH.html"
 )
 @pair_options("analyze")
-@area_options
+@_AREA.options
 @path_option(
     "--save-options",
     "When done, write the options in use to a file that --options reads.",
@@ -91,7 +104,7 @@ def analyze(
     if all(path is None for path in wanted_files):
         raise click.UsageError(_NOTHING_TO_WRITE)
     options = options_of(ctx)
-    request = area_request(ctx, images, options)
+    request = _AREA.request(ctx, images, options.aoi)
 
     from geochg.pipeline.outputs import Outputs
     from geochg.writers.checks import Output, check_outputs
@@ -104,18 +117,44 @@ def analyze(
         inputs = [*map(Path, images), *outputs.paths()]
         check_outputs([Output(save_options, (".toml",))], inputs, overwrite=options.overwrite)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
-        result = analyze_given(images, request, options, outputs, listener, cancel)
+        result = _analyzed(images, request, options, outputs, listener, cancel)
     if save_options is not None:
         write_output(save_options, options.to_toml, overwrite=options.overwrite)
     echo(_as_json(result) if as_json else _in_words(result))
 
 
+def _analyzed(
+    images: Sequence[str],
+    request: AreaRequest | None,
+    options: AnalyzeOptions,
+    outputs: Outputs,
+    listener: Listener,
+    cancel: Flag,
+) -> ChangeResult:
+    """The changes between images, or of an area between two times where these were given."""
+    if request is None:
+        from geochg.pipeline.analyze import analyze_series
+
+        return analyze_series(images, options, outputs=outputs, listener=listener, cancel=cancel)
+    from geochg.stac.analyze_area import analyze_area
+
+    return analyze_area(
+        request.area,
+        *request.times,
+        options,
+        request.fetching,
+        scenes=request.folder,
+        outputs=outputs,
+        listener=listener,
+        cancel=cancel,
+    ).result
+
+
 def _as_json(result: ChangeResult) -> str:
-    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features: dict[str, Any] = _totals(result, -1)
     if len(result.layer.periods) > 1:
         features["steps"] = [_totals(result, n) for n in range(len(result.layer.periods) - 1)]
-    facts = {"outputs": paths, "features": features, "geochg": result.metadata}
+    facts = {"outputs": result.outputs.to_dict(), "features": features, "geochg": result.metadata}
     if result.zones is not None:
         facts["zones"] = json.loads(result.sums.rows().to_json(orient="records"))
     return json.dumps(facts, allow_nan=False)
@@ -151,22 +190,14 @@ def _zones_in_words(result: ChangeResult) -> Iterator[str]:
 
     if result.zones is None:
         return
-    totals: dict[str, list[float]] = {}
-    for row in result.sums.rows().to_dict("records"):
-        if isinstance(row.get("step"), Integral):
-            continue
-        total = totals.setdefault(str(row["zone"]), [0, 0.0])
-        total[0] += row["count"]
-        total[1] += row["area_m2"]
-    outside = totals.pop("", None)
-    order = sorted(totals, key=lambda zone: -totals[zone][1])
-    for zone in order[:_MOST_ZONES]:
-        count, area_m2 = totals[zone]
-        yield f"  in {zone}: {count:,.0f}, {listed_area(area_m2)}"
-    if len(order) > _MOST_ZONES:
-        yield f"  and {len(order) - _MOST_ZONES:,} more zones"
-    if outside:
-        yield f"  outside all zones: {outside[0]:,.0f}, {listed_area(outside[1])}"
+    totals = result.sums.totals()
+    zones = [total for total in totals if total.zone]
+    for total in zones[:_MOST_ZONES]:
+        yield f"  in {total.zone}: {total.features:,}, {listed_area(total.area_m2)}"
+    if len(zones) > _MOST_ZONES:
+        yield f"  and {len(zones) - _MOST_ZONES:,} more zones"
+    for total in totals[len(zones) :]:
+        yield f"  outside all zones: {total.features:,}, {listed_area(total.area_m2)}"
 
 
 def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -188,6 +219,17 @@ def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]
         yield f"  tiles: {', '.join(states)}"
     for total in sorted(result.layer.totals(number), key=lambda total: -total.area_m2):
         yield f"  {total.class_name} {total.change}: {total.features}, {listed_area(total.area_m2)}"
+    if "regularized" in facts:
+        yield _squared_in_words(**facts["regularized"])
+
+
+def _squared_in_words(buildings: int, squared: int, left: int) -> str:
+    """How many buildings were squared."""
+    if not buildings:
+        return "  no building, so none was squared"
+    were, nouns = "was" if squared == 1 else "were", "building" if buildings == 1 else "buildings"
+    rest = "left as it was" if left == 1 else "left as they were"
+    return f"  {squared:,} of {buildings:,} {nouns} {were} squared, {left:,} {rest}"
 
 
 def _not_seen(facts: Mapping[str, Any]) -> str:

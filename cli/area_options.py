@@ -1,54 +1,24 @@
-"""The options by which `geochg analyze` is told two times in place of images."""
+"""The options by which a run is told an area and two times in place of images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from geochg.errors import OptionError
-from geochg.options import AnalyzeOptions
+from geochg.options import Options
+from geochg.stac.options import FetchOptions
 
-from .scenes_options import (
-    SCENE_CHOICES,
-    fetch_options,
-    fetching_options,
-    given_values,
-    refuse_beside_images,
-)
-from .shared_options import with_options
+from .scenes_options import fetch_options
+from .shared_options import Command, field_options, path_option, with_options
 
-if TYPE_CHECKING:
-    from threading import Event as Flag
-
-    from geochg.events import Listener
-    from geochg.pipeline.analyze import ChangeResult
-    from geochg.pipeline.outputs import Outputs
-    from geochg.stac.options import FetchOptions
-
-_FORM = "geochg analyze --aoi farm.geojson --before 2020-06 --after 2024-06 -o changes.geojson"
-
-area_options = with_options(
-    (
-        click.option(
-            "--before",
-            "before",
-            metavar="DATE",
-            help="In place of BEFORE: fetch a scene of the area --aoi from this year, month or "
-            "day, such as 2020-06, or from several (2020-06/2020-08).",
-        ),
-        click.option(
-            "--after",
-            "after",
-            metavar="DATE",
-            help="In place of AFTER: fetch a scene of the area from this year, month or day.",
-        ),
-        fetching_options,
-    )
-)
-"""`--before`, `--after`, how scenes are fetched, and where they are kept."""
+_FETCHING = ("collection", "catalog", "max_cloud", "composite", "clouds")
+"""Fields of `FetchOptions` that are options of such a run; its own options give the others."""
 
 
 class AreaRequest(NamedTuple):
@@ -56,84 +26,102 @@ class AreaRequest(NamedTuple):
 
     Attributes:
         area: The area, as `--aoi` takes it.
-        before: The earlier time.
-        after: The later time.
+        times: The earlier or first time, and the later or last one.
         fetching: How scenes are fetched.
         folder: Where they are kept; None for beside the output.
+        values: The command's further options that were given.
     """
 
     area: str
-    before: str
-    after: str
+    times: tuple[str, str]
     fetching: FetchOptions
     folder: Path | None
+    values: Mapping[str, Any]
 
 
-def area_request(
-    ctx: click.Context, images: Sequence[str], options: AnalyzeOptions
-) -> AreaRequest | None:
-    """The area and the two times of a command; None where it is given images.
+@dataclass(frozen=True)
+class AreaForm:
+    """How a command is told an area and two times.
 
-    Args:
-        ctx: The command's context.
-        images: The images that were given.
-        options: Options of the analysis.
-
-    Raises:
-        UsageError: If there are neither images nor times.
-        OptionError: If there are both, or something is missing.
+    Attributes:
+        flags: The flags of both times, by their parameters.
+        helps: What both are, for `--help`.
+        example: The command without images.
+        further: A class of further options of such a run; None for none.
     """
-    values = given_values(ctx, ("before", "after", *SCENE_CHOICES, "scenes"))
-    if images:
-        if values:
-            refuse_beside_images(f"--{next(iter(values)).replace('_', '-')}", _FORM)
-        return None
-    if "before" not in values and "after" not in values:
-        if values:
-            raise OptionError("there are no times to fetch scenes of", _FORM)
-        raise click.UsageError("Missing argument 'BEFORE AFTER [LATER]...'.", ctx)
-    if missing := [name for name in ("before", "after") if name not in values]:
-        raise OptionError(f"one time alone shows no change: there is no --{missing[0]}", _FORM)
-    if not options.aoi:
-        raise OptionError("there is no area to fetch scenes of", f"name one with --aoi: {_FORM}")
-    fetching = fetch_options({name: values.get(name) for name in SCENE_CHOICES})
-    return AreaRequest(
-        options.aoi, values["before"], values["after"], fetching, values.get("scenes")
-    )
 
+    flags: Mapping[str, str]
+    helps: tuple[str, str]
+    example: str
+    further: type[Options] | None = None
 
-def analyze_given(
-    images: Sequence[str],
-    request: AreaRequest | None,
-    options: AnalyzeOptions,
-    outputs: Outputs,
-    listener: Listener,
-    cancel: Flag,
-) -> ChangeResult:
-    """Analyses images, or an area between two times where these were given.
+    def options(self, command: Command) -> Command:
+        """Adds the times, how scenes are fetched, and where they are kept, to a command."""
+        times = [
+            click.option(flag, name, metavar="DATE", help=text)
+            for (name, flag), text in zip(self.flags.items(), self.helps, strict=True)
+        ]
+        scenes = path_option(
+            "--scenes",
+            "Keep the scenes that are fetched in this folder, and use those again that are there."
+            "  [default: NAME_scenes beside the output]",
+            "FOLDER",
+        )
+        further: list[Callable[[Command], Command]] = (
+            [field_options(self.further)] if self.further is not None else []
+        )
+        return with_options([*times, *further, field_options(FetchOptions, *_FETCHING), scenes])(
+            command
+        )
 
-    Args:
-        images: The images.
-        request: The area and the times; None for the images.
-        options: Options of the analysis.
-        outputs: Files to write.
-        listener: Is told progress and notices.
-        cancel: A flag that stops the run.
-    """
-    if request is None:
-        from geochg.pipeline.analyze import analyze_series
+    def request(
+        self, ctx: click.Context, images: Sequence[str], aoi: str | None
+    ) -> AreaRequest | None:
+        """The area and the times of a command; None where it is given images.
 
-        return analyze_series(images, options, outputs=outputs, listener=listener, cancel=cancel)
-    from geochg.stac.analyze_area import analyze_area
+        Args:
+            ctx: The command's context.
+            images: The images that were given.
+            aoi: The area of interest.
 
-    return analyze_area(
-        request.area,
-        request.before,
-        request.after,
-        options,
-        request.fetching,
-        scenes=request.folder,
-        outputs=outputs,
-        listener=listener,
-        cancel=cancel,
-    ).result
+        Raises:
+            UsageError: If there are neither images nor times.
+            OptionError: If there are both, or something is missing.
+        """
+        further = [spec.name for spec in self.further.specs()] if self.further is not None else []
+        values = {
+            name: ctx.params[name]
+            for name in (*self.flags, *further, *_FETCHING, "scenes")
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        }
+        if images:
+            self._refuse_beside_images(values)
+            return None
+        if not values:
+            raise click.UsageError(
+                f"no images are given, and no times to fetch some: {self.example}", ctx
+            )
+        for name, flag in self.flags.items():
+            if name not in values:
+                both_flags = " and ".join(self.flags.values())
+                raise OptionError(f"there is no {flag}", f"give both {both_flags}: {self.example}")
+        if not aoi:
+            raise OptionError(
+                "there is no area to fetch scenes of", f"name one with --aoi: {self.example}"
+            )
+        start, end = (values[name] for name in self.flags)
+        return AreaRequest(
+            aoi,
+            (start, end),
+            fetch_options({name: values.get(name) for name in _FETCHING}),
+            values.get("scenes"),
+            {name: values[name] for name in further if name in values},
+        )
+
+    def _refuse_beside_images(self, values: Mapping[str, Any]) -> None:
+        for name in values:
+            flag = self.flags.get(name, f"--{name.replace('_', '-')}")
+            raise OptionError(
+                f"there are images, and {flag}, which is for scenes that are fetched",
+                f"leave {flag} out, or the images: {self.example}",
+            )

@@ -77,7 +77,7 @@ def _batch_settings(ctx: click.Context) -> BatchOptions:
 
 def _as_json(result: BatchResult) -> str:
     facts = {
-        "outputs": {name: str(path) for name, path in vars(result.outputs).items()},
+        "outputs": result.outputs.to_dict(),
         "features": {"count": result.features, "area_m2": result.area_m2},
         "scenes": {
             status: result.count(status) for status in ("done", "kept", "failed", "refused")

@@ -75,11 +75,10 @@ def describe(
 def _as_json(scene: LabelledScene) -> str:
     from geochg.tasks.quantities import rounded_value
 
-    paths = {name: str(path) for name, path in vars(scene.outputs).items() if path is not None}
     features = {"count": len(scene.layer), "area_m2": rounded_value(scene.layer.area_m2, 1)}
     labels = {name: rounded_value(area, 1) for name, area in scene.layer.areas_m2.items()}
     facts = {
-        "outputs": paths,
+        "outputs": scene.outputs.to_dict(),
         "features": features,
         "labels_m2": labels,
         "geochg": scene.metadata,

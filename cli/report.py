@@ -92,17 +92,7 @@ def report(
         zones=zone_table,
         overwrite=overwrite,
     )
-    echo(_as_json(result) if as_json else _in_words(result))
-
-
-def _as_json(result: LayerReport) -> str:
-    facts = {
-        "report": str(result.path),
-        "features": result.features,
-        "pictures": result.pictures,
-        "notes": list(result.notes),
-    }
-    return json.dumps(facts, allow_nan=False)
+    echo(json.dumps(result.to_dict()) if as_json else _in_words(result))
 
 
 def _in_words(result: LayerReport) -> str:

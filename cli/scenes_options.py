@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from geochg.errors import OptionError
 from geochg.stac.options import FetchOptions
 
-from .shared_options import field_options, path_option, with_options
+from .shared_options import with_options
 
 if TYPE_CHECKING:
     from geochg.stac.date_window import DateWindow
     from geochg.stac.search_area import SearchArea
-
-SCENE_CHOICES = ("collection", "catalog", "max_cloud", "composite", "clouds")
-"""Options of fetching that a run which fetches scenes does not have, or take over, itself."""
-
-fetching_options = with_options(
-    (
-        field_options(FetchOptions, *SCENE_CHOICES),
-        path_option(
-            "--scenes",
-            "Keep the scenes that are fetched in this folder, and use those again that are there."
-            "  [default: NAME_scenes beside the output]",
-            "FOLDER",
-        ),
-    )
-)
-"""How a run fetches its scenes, and where they are kept."""
 
 place_and_time = with_options(
     [
@@ -112,33 +95,3 @@ def fetch_options(values: Mapping[str, Any]) -> FetchOptions:
     """
     names = [spec.name for spec in FetchOptions.specs() if values.get(spec.name) is not None]
     return FetchOptions.from_dict({name: values[name] for name in names})
-
-
-def given_values(ctx: click.Context, names: Iterable[str]) -> dict[str, Any]:
-    """The values of those of some options that were given by hand.
-
-    Args:
-        ctx: The command's context.
-        names: The options, as the command calls them.
-    """
-    return {
-        name: ctx.params[name]
-        for name in names
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
-
-
-def refuse_beside_images(flag: str, form: str) -> None:
-    """Refuses an option for scenes that are fetched where images are given.
-
-    Args:
-        flag: The option.
-        form: The command without images.
-
-    Raises:
-        OptionError: Always.
-    """
-    raise OptionError(
-        f"there are images, and {flag}, which is for scenes that are fetched",
-        f"leave {flag} out, or the images: {form}",
-    )

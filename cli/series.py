@@ -10,17 +10,33 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from geochg.stac.options import SeriesSearch
 from geochg.timeseries.options import SeriesOptions
 from geochg.writers.layers import LAYER_SUFFIXES
 
+from .area_options import AreaForm, AreaRequest
 from .pair_options import named_values
-from .series_scenes import series_request, series_scenes_options, watch_given
 from .shared_options import field_options, json_option, output_option, path_option
 from .terminal import echo
 from .tile_interrupts import stop_on_interrupt
 
 if TYPE_CHECKING:
+    from threading import Event as Flag
+
+    from geochg.events import Listener
+    from geochg.timeseries.outputs import SeriesOutputs
     from geochg.timeseries.series import SeriesResult
+
+_AREA = AreaForm(
+    {"start": "--from", "end": "--to"},
+    (
+        "In place of images: fetch scenes of the area --aoi from this year, month or day on, such "
+        "as 2019.",
+        "The last year, month or day of these.",
+    ),
+    "geochg series --aoi farm.geojson --from 2019 --to 2023 -o breaks.gpkg",
+    SeriesSearch,
+)
 
 
 @click.command()
@@ -32,7 +48,7 @@ if TYPE_CHECKING:
 @path_option("--report", "A page with the features, the dates and a chart of each.", "FILE.html")
 @path_option("--plots", "A plot of each zone, or of each feature, as PNG.", "FOLDER")
 @field_options(SeriesOptions)
-@series_scenes_options
+@_AREA.options
 @json_option("what was done")
 @click.pass_context
 def series(
@@ -69,7 +85,7 @@ def series(
         flags = "-o/--output, --observations, --plots or --report"
         raise click.UsageError(f"nothing to write: add {flags}")
     options = _options(ctx)
-    request = series_request(ctx, images, options)
+    request = _AREA.request(ctx, images, options.aoi)
 
     from geochg.timeseries.outputs import SeriesOutputs
 
@@ -77,8 +93,38 @@ def series(
 
     outputs = SeriesOutputs(output, observations, plots, report)
     with showing_progress() as listener, stop_on_interrupt() as cancel:
-        result, reasons = watch_given(images, request, options, outputs, listener, cancel)
+        result, reasons = _watched(images, request, options, outputs, listener, cancel)
     echo(_as_json(result, reasons) if as_json else "\n".join(_in_words(result)))
+
+
+def _watched(
+    images: Sequence[str],
+    request: AreaRequest | None,
+    options: SeriesOptions,
+    outputs: SeriesOutputs,
+    listener: Listener,
+    cancel: Flag,
+) -> tuple[SeriesResult, tuple[str, ...]]:
+    """The breaks in images, or of an area over a time; and why some times have no scene."""
+    if request is None:
+        from geochg.timeseries.series import series
+
+        result = series(images, options, outputs=outputs, listener=listener, cancel=cancel)
+        return result, ()
+    from geochg.timeseries.series_area import series_area
+
+    area_series = series_area(
+        request.area,
+        *request.times,
+        options,
+        request.fetching,
+        SeriesSearch.from_dict(request.values),
+        scenes=request.folder,
+        outputs=outputs,
+        listener=listener,
+        cancel=cancel,
+    )
+    return area_series.result, area_series.left_out
 
 
 def _options(ctx: click.Context) -> SeriesOptions:
@@ -92,9 +138,12 @@ def _options(ctx: click.Context) -> SeriesOptions:
 
 
 def _as_json(result: SeriesResult, reasons: Sequence[str]) -> str:
-    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = {"count": len(result.features), "area_m2": _area_m2(result)}
-    facts: dict[str, Any] = {"outputs": paths, "features": features, "geochg": result.metadata}
+    facts: dict[str, Any] = {
+        "outputs": result.outputs.to_dict(),
+        "features": features,
+        "geochg": result.metadata,
+    }
     if reasons:
         facts["left_out"] = list(reasons)
     return json.dumps(facts, allow_nan=False)

@@ -143,6 +143,12 @@ def option(default: T, help: str, **facts: Any) -> T:  # noqa: ANN401
     return typing.cast("T", new_field)
 
 
+def option_like(kind: type[Options], name: str, **facts: Any) -> Any:  # noqa: ANN401
+    """A field as another class of options has it, but for the facts that are given."""
+    spec = next(spec for spec in kind.specs() if spec.name == name)
+    return option(spec.default, **{**dataclasses.asdict(spec.facts), **facts})
+
+
 @dataclass(frozen=True)
 class Options:
     """Base of all option classes; subclasses add typed fields with defaults."""

@@ -32,6 +32,7 @@ BASE = {
     "safety",
     "scenes",
     "tasks",
+    "tile_sizes",
     "windows",
 }
 MIDDLE = {"tiling", "models", "features", "writers"}
@@ -47,10 +48,12 @@ ALLOWED = {
     "events": {"safety"},
     "extras": {"errors"},
     "files": {"errors", "safety"},
-    "option_choices": set(),
+    "option_choices": {"errors", "safety"},
+    "tile_sizes": {"errors"},
     "option_fields": {"errors", "files", "safety"},
     "options": {
-        *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety")
+        *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety"),
+        "tile_sizes",
     },
     "chi_squared": set(),
     "classes": set(),
@@ -68,7 +71,7 @@ ALLOWED = {
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
-    "worker": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
+    "worker": BASE | {"accuracy", "models", "pipeline", "report", "stac", "timeseries"},
     # Of the worker it has the streams.
     "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
     "datasets": BASE | {"tiling", "models"},

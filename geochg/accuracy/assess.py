@@ -15,8 +15,9 @@ from odc.geo.geobox import GeoBox
 
 from geochg.accuracy.assessment import Assessment, small_strata
 from geochg.accuracy.estimates import JudgedSample, estimate_accuracy
+from geochg.accuracy.fingerprint import are_same_outlines, kinds_checksum, lost_px_at
 from geochg.accuracy.judgements import COLUMNS, Judgements, read_judgements
-from geochg.accuracy.sample import changes_checksum, mapped_changes
+from geochg.accuracy.sample import OUTLINES, mapped_changes
 from geochg.accuracy.strata import UNCHANGED, Strata
 from geochg.errors import InputError
 from geochg.geometry.placement import crs_of, transformer
@@ -54,12 +55,6 @@ def assess_sample(sample: str, changes: str, *, verdicts: Path | None = None) ->
         )
     layer, _ = read_changes(changes)
     layer = mapped_changes(layer, changes)
-    if changes_checksum(layer) != facts["sample_of"].get("checksum"):
-        raise InputError(
-            f"{without_secrets(sample)} was drawn of another change layer, or of this one before "
-            "it was reviewed or edited",
-            "give the layer as it was then, or draw a new sample",
-        )
     units = read_layer(sample)
     for column in COLUMNS:
         if column not in units.columns:
@@ -71,11 +66,19 @@ def assess_sample(sample: str, changes: str, *, verdicts: Path | None = None) ->
             f"{without_secrets(sample)} does not tell its grid", "give the file as it was written"
         )
     strata = Strata.of_layer(layer, grid, near_m)
+    outlines = facts.pop(OUTLINES, None)
+    is_same_layer = kinds_checksum(strata) == facts["sample_of"].get("checksum")
+    if not (is_same_layer and are_same_outlines(outlines, strata, grid)):
+        raise InputError(
+            f"{without_secrets(sample)} was drawn of another change layer, or of this one before "
+            "it was reviewed or edited",
+            "give the layer as it was then, or draw a new sample",
+        )
     map_classes = [strata.map_class(number) for number in range(len(strata.names))]
     judgements = read_judgements(units, verdicts, map_classes, sample)
-    numbers = strata.of_points(_points(units, grid))
-    stratum_names = [strata.names[number] for number in numbers]
-    _check_strata(stratum_names, drawn_strata)
+    points = _points(units, grid)
+    expected = {stratum["name"]: stratum["units"] for stratum in drawn_strata}
+    numbers = _strata_of_units(strata, points, 2 * lost_px_at(points, grid), expected)
     if all(name is None for name in judgements.classes):
         raise InputError(
             f"{without_secrets(str(verdicts or sample))} has no judgement",
@@ -134,12 +137,49 @@ def _checked_facts(facts: Mapping[str, Any], label: str) -> tuple[float, list[di
     return near_m, strata
 
 
-def _check_strata(names: Sequence[str], strata: Sequence[Mapping[str, Any]]) -> None:
-    """Refuses units that are not those that were drawn."""
-    expected = {stratum["name"]: stratum["units"] for stratum in strata}
-    counts = Counter(names)
-    if {name: count for name, count in expected.items() if count} != dict(counts):
+def _strata_of_units(
+    strata: Strata,
+    points_px: NDArray[np.float64],
+    reach_px: NDArray[np.float64],
+    expected: Mapping[str, int],
+) -> NDArray[np.int16]:
+    """The stratum that each unit was drawn of.
+
+    Centres of pixels may lie on outlines, or as near to one as formats lose of coordinates: what
+    such a unit was drawn of, of the strata there, follows from the numbers drawn.
+
+    Args:
+        strata: The strata of the layer.
+        points_px: `(units, 2)` points of the units, in pixels of the grid.
+        reach_px: `(units, 2)` how far outlines may be off.
+        expected: Units drawn of each stratum.
+
+    Returns:
+        `(units,)` int16, indices of `strata.names`.
+
+    Raises:
+        InputError: If the units are not those that were drawn.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    corners = [(0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+    candidates = np.array([strata.of_points(points_px + reach_px * corner) for corner in corners])
+    numbers: NDArray[np.int16] = candidates[0]
+    is_open = (candidates != numbers).any(axis=0)
+    left = np.array([expected.get(name, 0) for name in strata.names])
+    left -= np.bincount(numbers[~is_open], minlength=len(left))
+    if (left < 0).any() or left.sum() != is_open.sum() or sum(expected.values()) != len(numbers):
         raise _moved()
+    places = np.repeat(np.arange(len(left)), left)
+    is_possible = (candidates[:, is_open, None] == places).any(axis=0)
+    costs = np.where(
+        numbers[is_open, None] == places, 0, np.where(is_possible, 1, len(numbers) + 1)
+    )
+    units, columns = linear_sum_assignment(costs)
+    if not is_possible[units, columns].all():
+        raise _moved()
+    numbers[is_open] = places[columns]
+    return numbers
 
 
 def _moved() -> InputError:

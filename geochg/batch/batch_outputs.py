@@ -24,6 +24,7 @@ from geochg.safety.untrusted_text import printable, without_secrets
 from geochg.tasks.quantities import rounded_value
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.layers import write_frames
+from geochg.writers.output_files import OutputFiles
 from geochg.writers.staging import Staging
 from geochg.writers.tables import row_cells
 
@@ -65,7 +66,7 @@ class SceneStatus:
 
 
 @dataclass(frozen=True)
-class BatchOutputs:
+class BatchOutputs(OutputFiles):
     """The files of a batch in its folder.
 
     Attributes:

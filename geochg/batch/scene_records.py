@@ -22,7 +22,7 @@ from geochg.files.new_files import write_text_aside
 from geochg.files.sidecars import file_states, files_behind
 from geochg.files.text_file import parsed_json, read_text
 from geochg.geometry.vector_file import file_of
-from geochg.models.registry import find_backend
+from geochg.models.registry import find_backend, source_of
 from geochg.options import AnalyzeOptions
 
 SCENES_FOLDER = "scenes"
@@ -124,8 +124,7 @@ def asked_facts(scene: BatchScene) -> dict[str, Any]:
 def option_files(options: AnalyzeOptions) -> list[Path]:
     """The files that options name: areas, classes, the folders of models and adapters."""
     names = [file_of(text) for text in (options.aoi, options.zones) if text]
-    names += [options.classes_file, options.model.partition(":")[2]]
-    names += [options.clue_model.partition(":")[2]]
+    names += [options.classes_file, source_of(options.model), source_of(options.clue_model)]
     for model, own_options in (
         (options.model, options.model_options),
         (options.clue_model, options.clue_options),

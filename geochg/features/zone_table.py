@@ -44,6 +44,20 @@ class _Sum(NamedTuple):
     area_m2: float
 
 
+class ZoneTotal(NamedTuple):
+    """What changed in a zone over the whole time.
+
+    Attributes:
+        zone: Its name; empty for what lies in none.
+        features: Changes that lie in it, if only in part.
+        area_m2: What of them lies in it, geodesic.
+    """
+
+    zone: str
+    features: int
+    area_m2: float
+
+
 class _Shares(NamedTuple):
     """Parts of changes: `(parts,)` number of the change and of the zone, and its share 0-1."""
 
@@ -117,6 +131,17 @@ class ZoneTable:
                 if (period, zone) not in zones_with_changes:
                     sums[_Key(period, zone, None, None, None, None)] = _Sum(0, 0.0)
         return self._table(sums, ZONE_COLUMNS)
+
+    def totals(self) -> list[ZoneTotal]:
+        """What changed in each zone, largest areas first; last, where there are some, in none."""
+        sums = {zone: _Sum(0, 0.0) for zone in range(len(self.zones or ()))}
+        for key, added in self._sums.items():
+            if key.period.step is None:
+                former = sums.get(key.zone, _Sum(0, 0.0))
+                features, area_m2 = former.features + added.features, former.area_m2 + added.area_m2
+                sums[key.zone] = _Sum(features, area_m2)
+        order = sorted(sums, key=lambda zone: (zone == _OUTSIDE, -sums[zone].area_m2))
+        return [ZoneTotal(self._zone_name(zone), *sums[zone]) for zone in order]
 
     def from_to(self) -> pd.DataFrame:
         """Changes by class, direction and land cover at both dates, and by zone where there are.

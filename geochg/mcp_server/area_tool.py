@@ -9,9 +9,8 @@ from typing import Any
 from geochg.errors import InputError, OptionError
 from geochg.mcp_server.arguments import OfferedOptions, flag_of, map_options, options_of, text_of
 from geochg.mcp_server.calls import ToolCall
-from geochg.mcp_server.change_answers import change_text, change_values, largest_changes
 from geochg.mcp_server.grants import Grants
-from geochg.mcp_server.map_tools import PICTURE, outputs_of, pictures_of, writing_arguments
+from geochg.mcp_server.map_tools import PICTURE, answer_of_changes, outputs_of, writing_arguments
 from geochg.mcp_server.tool import Session, Tool, ToolAnswer, answer_schema, object_schema
 from geochg.safety.untrusted_text import cleaned
 from geochg.stac.options import FetchOptions
@@ -85,16 +84,15 @@ def _answer_area(session: Session, call: ToolCall, arguments: Mapping[str, Any])
         cancel=call.cancel,
         model=session.model.model_for(options),
     )
-    values = {
-        **change_values(changes.result),
-        "largest": largest_changes(changes.result.layer.frames()),
-        "scenes": [scene.to_dict() for scene in (changes.before, changes.after)],
-        "notices": call.notices,
-    }
-    images = [str(changes.before.path), str(changes.after.path)]
-    frames = changes.result.layer.frames()
-    pictures = list(pictures_of(images, options, frames)) if has_picture else []
-    return ToolAnswer(change_text(values), values, pictures)
+    scenes = (changes.before, changes.after)
+    return answer_of_changes(
+        call,
+        changes.result,
+        [str(scene.path) for scene in scenes],
+        options,
+        has_picture=has_picture,
+        scenes=[scene.to_dict() for scene in scenes],
+    )
 
 
 def _catalog(name: str) -> str:

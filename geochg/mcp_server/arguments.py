@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from geochg.errors import OptionError
@@ -103,8 +104,9 @@ class OfferedOptions(Generic[OptionsT]):
 MAP_OPTIONS = frozenset(
     """
     model bands resolution crs aoi align match tile_size_px overlap_px refine vote classes
-    sensitivity min_confidence min_area_m2 max_area_m2 geometry nodata keep_collars dates
-    dates_as_given in_turn zones zone_name layer tiles_layer allow_failed_tiles resume
+    sensitivity min_confidence min_area_m2 max_area_m2 geometry regularize regularize_share nodata
+    keep_collars dates dates_as_given in_turn zones zone_name layer tiles_layer
+    allow_failed_tiles resume
     """.split()
 )
 
@@ -160,6 +162,27 @@ def images_of(arguments: Mapping[str, Any], grants: Grants) -> list[str]:
     """
     names = [text_of(arguments, name) for name in ("before", "after") if name in arguments]
     return [grants.raster(name) for name in (*names, *texts_of(arguments, "later"))]
+
+
+def new_files_of(
+    arguments: Mapping[str, Any], names: Mapping[str, str], grants: Grants
+) -> dict[str, Path]:
+    """The files that a call wants written, by the outputs that they are.
+
+    Args:
+        arguments: The arguments of the call.
+        names: Names of arguments by the outputs that they name.
+        grants: What calls may use.
+
+    Raises:
+        OptionError: If one is no text.
+        InputError: If calls may not write one.
+    """
+    return {
+        output: grants.folders.new_file(text_of(arguments, name))
+        for output, name in names.items()
+        if name in arguments
+    }
 
 
 def text_of(arguments: Mapping[str, Any], name: str) -> str:

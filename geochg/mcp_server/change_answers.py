@@ -25,7 +25,6 @@ MOST_LARGEST = 20
 
 def change_values(result: ChangeResult) -> dict[str, Any]:
     """Files, totals and circumstances of a run, as plain JSON values."""
-    paths = {name: str(path) for name, path in vars(result.outputs).items() if path is not None}
     features = _totals(result.layer, -1)
     if (steps := len(result.layer.periods) - 1) > 0:
         features["steps"] = [_totals(result.layer, number) for number in range(steps)]
@@ -33,7 +32,7 @@ def change_values(result: ChangeResult) -> dict[str, Any]:
     told_names = ("caption", "tiles", "not_seen_m2", "alignment", "bands")
     zones = {} if result.zones is None else {"zones": _zone_rows(result)}
     return {
-        "outputs": paths,
+        "outputs": result.outputs.to_dict(),
         "features": features,
         "model": facts["model"]["id"],
         **{name: facts[name] for name in told_names if name in facts},

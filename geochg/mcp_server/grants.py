@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geochg.errors import OptionError
+from geochg.files.remote_files import is_remote
 from geochg.mcp_server.contents import check_files, check_raster, check_shapes
 from geochg.mcp_server.folders import AllowedFolders
+from geochg.models.endpoint.client import is_this_machine
+from geochg.models.registry import source_of
 from geochg.options import AnalyzeOptions
 from geochg.safety.untrusted_text import without_secrets
 
@@ -66,6 +69,12 @@ class Grants:
             network,
         )
 
+    @property
+    def reaches_out(self) -> bool:
+        """Whether a raster or a model that calls may name may lie on another machine."""
+        models = (*self.models.values(), self.options.clue_model)
+        return any(map(is_remote, self.rasters)) or any(map(_may_ask_others, models))
+
     def raster(self, name: str) -> str:
         """The name by which GDAL opens a raster that a call names.
 
@@ -113,3 +122,11 @@ class Grants:
                 " --allow-model NAME",
             )
         return self.models[name]
+
+
+def _may_ask_others(model: str) -> bool:
+    """Whether a model, `NAME:SOURCE`, may ask another machine, be it once for its files."""
+    source = source_of(model)
+    if "://" in source:
+        return not is_this_machine(source)
+    return bool(source) and not Path(source).expanduser().exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from geochg.mcp_server.arguments import (
     flag_of,
     images_of,
     map_options,
+    new_files_of,
     options_of,
     point_of,
     text_of,
@@ -37,6 +38,7 @@ from geochg.safety.untrusted_text import cleaned
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
+    from geochg.pipeline.analyze import ChangeResult
     from geochg.pipeline.outputs import Outputs
 
 _OUTPUTS = {
@@ -234,10 +236,33 @@ def _answer_analyze(session: Session, call: ToolCall, arguments: Mapping[str, An
         cancel=call.cancel,
         model=session.model.model_for(options),
     )
+    return answer_of_changes(call, result, images, options, has_picture=has_picture)
+
+
+def answer_of_changes(
+    call: ToolCall,
+    result: ChangeResult,
+    images: Sequence[str],
+    options: AnalyzeOptions,
+    *,
+    has_picture: bool,
+    **more_values: object,
+) -> ToolAnswer:
+    """What a run found, in words, values and where it is wanted a picture.
+
+    Args:
+        call: The call, with its notices.
+        result: What the run found.
+        images: The rasters that were compared, the earliest first.
+        options: The options of the run.
+        has_picture: Whether a picture is wanted.
+        **more_values: What else the values tell.
+    """
     values = {
         **change_values(result),
         "largest": largest_changes(result.layer.frames()),
         "notices": call.notices,
+        **more_values,
     }
     pictures = list(pictures_of(images, options, result.layer.frames())) if has_picture else []
     return ToolAnswer(change_text(values), values, pictures)
@@ -252,16 +277,11 @@ def outputs_of(arguments: Mapping[str, Any], grants: Grants) -> Outputs:
     """
     from geochg.pipeline.outputs import Outputs
 
-    paths = {
-        kind: grants.folders.new_file(text_of(arguments, name))
-        for kind, name in _OUTPUTS.items()
-        if name in arguments
-    }
-    return Outputs(**paths)
+    return Outputs(**new_files_of(arguments, _OUTPUTS, grants))
 
 
 def pictures_of(
-    images: list[str], options: AnalyzeOptions, frames: Iterable[GeoDataFrame] = ()
+    images: Sequence[str], options: AnalyzeOptions, frames: Iterable[GeoDataFrame] = ()
 ) -> Iterator[bytes]:
     """The picture of the first and the last date; none where they make none."""
     from geochg.pipeline.preview import pair_preview

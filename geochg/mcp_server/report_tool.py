@@ -78,15 +78,9 @@ def _answer_report(session: Session, call: ToolCall, arguments: Mapping[str, Any
         step=call.stop_if_cancelled,
         may_read=lambda name: _may_read(grants, name),
     )
-    values = {
-        "report": str(result.path),
-        "features": result.features,
-        "pictures": result.pictures,
-        "notes": list(result.notes),
-    }
     notes = [f"note: {cleaned(note)}" for note in result.notes]
     count = f"{result.features} features, {result.pictures} pictures"
-    return ToolAnswer("\n".join([f"{result.path}: {count}", *notes]), values)
+    return ToolAnswer("\n".join([f"{result.path}: {count}", *notes]), result.to_dict())
 
 
 def _may_read(grants: Grants, name: str) -> bool:

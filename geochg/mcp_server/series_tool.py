@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from geochg.mcp_server.arguments import OfferedOptions, Schema, text_of, texts_of
+from geochg.mcp_server.arguments import OfferedOptions, Schema, new_files_of, texts_of
 from geochg.mcp_server.calls import ToolCall
 from geochg.mcp_server.change_answers import largest_rows
 from geochg.mcp_server.grants import Grants
@@ -21,6 +21,9 @@ from geochg.timeseries.options import SeriesOptions
 
 if TYPE_CHECKING:
     from geochg.timeseries.series import SeriesResult
+
+_OUTPUTS = {"features": "output", "observations": "observations"}
+"""Arguments by the outputs that they name."""
 
 MOST_BREAKS = 30
 """Breaks that an answer lists, the largest."""
@@ -86,15 +89,10 @@ def _answer_series(session: Session, call: ToolCall, arguments: Mapping[str, Any
     images = [grants.raster(name) for name in texts_of(arguments, "images")]
     values = offered_options().values(arguments, grants)
     options = SeriesOptions.from_dict({"device": grants.options.device, **values})
-    paths = {
-        kind: grants.folders.new_file(text_of(arguments, name))
-        for kind, name in (("features", "output"), ("observations", "observations"))
-        if name in arguments
-    }
     from geochg.timeseries.outputs import SeriesOutputs
     from geochg.timeseries.series import series
 
-    outputs = SeriesOutputs(**paths)
+    outputs = SeriesOutputs(**new_files_of(arguments, _OUTPUTS, grants))
     result = series(images, options, outputs=outputs, listener=call.listen, cancel=call.cancel)
     facts = series_values(result)
     return ToolAnswer("\n".join(_words(facts)), {**facts, "notices": call.notices})
@@ -105,9 +103,7 @@ def series_values(result: SeriesResult) -> dict[str, Any]:
     facts = result.metadata["series"]
     frame = result.features[result.features["status"] == "break"]
     return {
-        "outputs": {
-            name: str(path) for name, path in vars(result.outputs).items() if path is not None
-        },
+        "outputs": result.outputs.to_dict(),
         "status": facts["status"],
         "watched": facts["watched"],
         "method": facts["method"],

@@ -106,7 +106,8 @@ def _server(grants: Grants, queue: CallQueue) -> Server[Any]:
     async def list_tools(
         context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_tool_description(tool) for tool in tools.values()])
+        described = [_tool_description(tool, grants) for tool in tools.values()]
+        return types.ListToolsResult(tools=described)
 
     async def call_tool(
         context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
@@ -149,7 +150,7 @@ def _server(grants: Grants, queue: CallQueue) -> Server[Any]:
     )
 
 
-def _tool_description(tool: Tool) -> types.Tool:
+def _tool_description(tool: Tool, grants: Grants) -> types.Tool:
     """A tool as clients are told of it."""
     import mcp_types as types
 
@@ -165,7 +166,7 @@ def _tool_description(tool: Tool) -> types.Tool:
             # It replaces what geochg wrote before, and nothing else.
             destructive_hint=tool.writes,
             idempotent_hint=True,
-            open_world_hint=tool.reaches_out,
+            open_world_hint=tool.reaches_out or grants.reaches_out,
         ),
     )
 

@@ -66,7 +66,7 @@ class Tool:
         output_schema: Schema of `ToolAnswer.values`.
         run: Answers a call, given its arguments without unknown ones and nulls.
         writes: Whether it writes files; it replaces those only that geochg wrote.
-        reaches_out: Whether it may ask other machines.
+        reaches_out: Whether it may ask other machines, whatever was granted.
     """
 
     name: str

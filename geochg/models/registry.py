@@ -16,6 +16,9 @@ from geochg.safety.untrusted_text import cleaned
 GROUP = "geochg.models"
 """The entry-point group; each entry names a class derived from `ChangeModel`."""
 
+_WRAPPER = "labels"
+"""The backend whose source is another model."""
+
 _SHOWN = (
     *("tasks", "location", "pixels", "bands", "surveys", "fewest_dates", "most_dates"),
     *("tasks_of_one", "streams", "clues", "asked_in_words", "batch_tiles"),
@@ -117,6 +120,16 @@ def find_backend(reference: str) -> tuple[type[ChangeModel], str]:
             f"the model {name!r} is broken: {error}",
             "repair or remove the package that brings it, or choose another model",
         ) from error
+
+
+def source_of(reference: str) -> str:
+    """The folder, hub id or address that `--model` names; that of the model within a wrapper.
+
+    Args:
+        reference: `name`, `name:source`, or `labels:name:source`.
+    """
+    name, _, source = reference.partition(":")
+    return source_of(source) if name == _WRAPPER else source
 
 
 def _entries() -> dict[str, list[EntryPoint]]:

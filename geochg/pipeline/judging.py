@@ -58,10 +58,13 @@ def described_result(
 
 
 def judged_facts(judges: Iterable[HeadJudge | None]) -> dict[str, Any]:
-    """What the outputs tell of a head and of what it did, over all spans of a run."""
+    """The member `learned` of the outputs: a head, and what it did over all spans of a run.
+
+    Empty where there is no head.
+    """
     facts: dict[str, Any] = {}
     for judge in judges:
         if judge is not None:
             counts = {name: judge.counts[name] + facts.get(name, 0) for name in judge.COUNTED}
             facts = {**judge.head.card.facts(), **counts}
-    return facts
+    return {"learned": facts} if facts else {}

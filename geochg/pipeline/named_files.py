@@ -94,8 +94,10 @@ class NamesFrom:
 
     def _model(self, reference: str) -> str:
         """A model as `NAME:SOURCE`; only a source that is a file or folder is changed."""
-        name, mark, source = reference.partition(":")
-        return f"{name}{mark}{self.file_that_exists(source)}"
+        from geochg.models.registry import source_of
+
+        source = source_of(reference)
+        return reference.removesuffix(source) + self.file_that_exists(source)
 
     def _is_there(self, path: str) -> bool:
         """Whether there is such a file."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from geochg.errors import OptionError
@@ -13,7 +12,8 @@ from geochg.options import CHANGES_LAYER, TILES_LAYER, AnalyzeOptions
 from geochg.report.contents import REPORT_SUFFIXES
 from geochg.writers.checks import Output, check_outputs
 from geochg.writers.cog import COG_SUFFIXES
-from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
+from geochg.writers.layers import LAYER_SUFFIXES
+from geochg.writers.output_files import OutputFiles, check_has_layer
 from geochg.writers.tables import TABLE_SUFFIXES
 
 TABLES = ("table", "zones_table")
@@ -21,7 +21,7 @@ TABLES = ("table", "zones_table")
 
 
 @dataclass(frozen=True)
-class Outputs:
+class Outputs(OutputFiles):
     """The files a run writes; each is optional.
 
     Attributes:
@@ -44,20 +44,6 @@ class Outputs:
     table: Path | None = None
     zones_table: Path | None = None
     report: Path | None = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            path = getattr(self, field.name)
-            if not isinstance(path, str | os.PathLike | None):
-                raise OptionError(
-                    f"the output {field.name} cannot be a {type(path).__name__}", "give a path"
-                )
-            object.__setattr__(self, field.name, None if path is None else Path(path))
-
-    def paths(self) -> list[Path]:
-        """The files that were asked for, each once."""
-        paths = [getattr(self, field.name) for field in fields(self)]
-        return list(dict.fromkeys(path for path in paths if path is not None))
 
     def check(
         self, inputs: Iterable[str], options: AnalyzeOptions, usual_layer: str = CHANGES_LAYER
@@ -95,15 +81,5 @@ class Outputs:
             raise OptionError("a table of zones needs zones", "name their file with --zones")
         if options.zone_name and not options.zones:
             raise OptionError("a name of zones needs zones", "name their file with --zones")
-        _check_named("--layer", options.layer, usual_layer, self.features)
-        _check_named("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)
-
-
-def _check_named(flag: str, layer: str, usual: str, path: Path | None) -> None:
-    """Refuses a name of a layer that would stand nowhere."""
-    is_named = path is not None and path.suffix.lower() in NAMED_SUFFIXES
-    if layer != usual and not is_named:
-        raise OptionError(
-            f"there is no place for the layer name {layer!r}",
-            f"leave out {flag}, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
-        )
+        check_has_layer("--layer", options.layer, usual_layer, self.features)
+        check_has_layer("--tiles-layer", options.tiles_layer, TILES_LAYER, self.tiles)

@@ -1,7 +1,7 @@
 """What a report shows: the changes, where they come from, and the pictures of the place.
 
 A caller puts these together, `geochg.report.pictures` reads the images, and
-`geochg.report.write.write_report` makes the page of them.
+`geochg.report.page.report_page` makes the page of them.
 """
 
 from __future__ import annotations

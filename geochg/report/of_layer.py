@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
 from geochg.features.review import without_rejected
 from geochg.geometry.vector_file import LayerName, read_layer
-from geochg.report.contents import ReportContents
+from geochg.report.contents import REPORT_SUFFIXES, ReportContents
 from geochg.report.layer_images import LayerImages
 from geochg.report.of_run import title_of
 from geochg.report.page import report_page
-from geochg.report.write import check_report
 from geochg.safety.untrusted_text import without_secrets
+from geochg.writers.checks import Output, check_outputs
 from geochg.writers.layer_metadata import grid_of, read_metadata
 from geochg.writers.staging import write_output
 
@@ -37,6 +39,15 @@ class LayerReport(NamedTuple):
     features: int
     pictures: int
     notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts as plain JSON values."""
+        return {
+            "report": str(self.path),
+            "features": self.features,
+            "pictures": self.pictures,
+            "notes": list(self.notes),
+        }
 
 
 def report_layer(
@@ -73,18 +84,9 @@ def report_layer(
         RunError: If the report cannot be written.
     """
     name, metadata = read_metadata(layer)
-    if "sample_of" in metadata:
-        raise InputError(
-            f"{without_secrets(layer)} is a sample for an assessment",
-            "give the change layer that it was drawn of, or judge it by geochg assess",
-        )
-    grid = grid_of(metadata)
-    if grid is None:
-        raise InputError(
-            f"{without_secrets(layer)} does not tell the grid of its run",
-            "give a layer as geochg wrote it",
-        )
-    check_report(path, [Path(name.file), *map(Path, (images or {}).values())], overwrite=overwrite)
+    grid = _grid_of(layer, metadata)
+    inputs = [Path(name.file), *map(Path, (images or {}).values())]
+    check_outputs([Output(path, REPORT_SUFFIXES)], inputs, overwrite=overwrite)
     frame = _features(name, with_rejected=with_rejected)
     images_found = LayerImages(metadata, Path(name.file), grid, images or {}, may_read)
     contents = ReportContents(
@@ -99,6 +101,25 @@ def report_layer(
     page = report_page(contents, step)
     write_output(path, lambda staged: staged.write_bytes(page), overwrite=overwrite)
     return LayerReport(path, len(frame), len(contents.pictures), tuple(images_found.notes))
+
+
+def _grid_of(layer: str, metadata: Mapping[str, Any]) -> GeoBox:
+    """The grid of the run that made a layer.
+
+    Raises:
+        InputError: If the layer is none of changes, or does not tell it.
+    """
+    if "sample_of" in metadata:
+        raise InputError(
+            f"{without_secrets(layer)} is a sample for an assessment",
+            "give the change layer that it was drawn of, or judge it by geochg assess",
+        )
+    if (grid := grid_of(metadata)) is None:
+        raise InputError(
+            f"{without_secrets(layer)} does not tell the grid of its run",
+            "give a layer as geochg wrote it",
+        )
+    return grid
 
 
 def _features(name: LayerName, *, with_rejected: bool) -> GeoDataFrame:

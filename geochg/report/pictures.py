@@ -13,33 +13,11 @@ from geochg.options import AlignMode, AnalyzeOptions
 from geochg.report.contents import DatedPicture
 from geochg.safety.untrusted_text import without_secrets
 from geochg.tiling.date_reader import DatePlan
-from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.pair import PlacedPair, RasterPair
 from geochg.tiling.preparation import prepare
 from geochg.tiling.read import ReadPlan
-from geochg.tiling.series_dates import date_of, with_given_dates
-from geochg.tiling.source import RasterSource, read_source
-
-
-def open_pictures(
-    images: Sequence[str], grid: GeoBox, options: AnalyzeOptions | None = None
-) -> tuple[DatedPicture, ...]:
-    """Opens images of one place as the pictures of a report.
-
-    Args:
-        images: Names that GDAL opens, the earliest first.
-        grid: The grid they are shown on.
-        options: Bands, nodata values, dates and `match` are taken from these.
-
-    Raises:
-        InputError: If an image cannot be opened, or has nothing that can be shown.
-        OptionError: If an option does not fit the images.
-    """
-    options = options or AnalyzeOptions()
-    with gdal_settings():
-        reading = options.of_dates(len(images))
-        sources = [read_source(*item) for item in zip(images, reading, strict=True)]
-        return pictures_of(with_given_dates(sources, options.dates), grid, options)
+from geochg.tiling.series_dates import date_of
+from geochg.tiling.source import RasterSource
 
 
 def pictures_of(

@@ -38,30 +38,6 @@ VIEW_READ_PX = 2**24
 """Pixels of a raster that are read for one look at all of it."""
 
 
-def common_grid(
-    before: GeoBox,
-    after: GeoBox,
-    *,
-    crs: str | None = None,
-    resolution: float | None = None,
-    paths: tuple[str, str] = ("the before image", "the after image"),
-) -> GeoBox:
-    """The grid both dates are read on.
-
-    Args:
-        before: Grid of the before image.
-        after: Grid of the after image.
-        crs: CRS to use instead of the before image's.
-        resolution: Pixel size to use, in units of the CRS; None for what both images can show.
-        paths: What to call the two images in messages.
-
-    Raises:
-        OptionError: If `crs` is not a CRS or the pair cannot be brought to it.
-        InputError: If the images do not overlap.
-    """
-    return shared_grid((before, after), crs=crs, resolution=resolution, paths=paths)
-
-
 def shared_grid(
     grids: Sequence[GeoBox],
     *,
@@ -73,8 +49,8 @@ def shared_grid(
 
     Args:
         grids: Grids of the images.
-        crs: See `common_grid`.
-        resolution: See `common_grid`.
+        crs: CRS to use instead of the first image's.
+        resolution: Pixel size to use, in units of the CRS; None for what all images can show.
         paths: What to call the images in messages.
 
     Raises:

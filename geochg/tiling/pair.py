@@ -7,29 +7,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
-from geochg.errors import InputError, OptionError
+from geochg.errors import InputError
 from geochg.geometry.orientation import Turn
 from geochg.options import AnalyzeOptions
 from geochg.records import PairFacts
-from geochg.tiling.aoi import Area, cut_to_area
+from geochg.tiling.aoi import Area
 from geochg.tiling.bands import BandChoice, BandPurpose, choose_bands
 from geochg.tiling.collar import Collar
 from geochg.tiling.date_reader import DatePlan
-from geochg.tiling.grid import common_grid, pixel_area_m2, turn_to, view_step_px
+from geochg.tiling.grid import pixel_area_m2, turn_to, view_step_px
 from geochg.tiling.layout import MOST_TILES, Layout
 from geochg.tiling.pair_checks import (
     Remark,
     band_remarks,
-    grid_remarks,
     packing_remarks,
     pixel_remarks,
     refuse,
     refuse_types,
     source_remarks,
 )
+from geochg.tiling.placing import place_sources, raster_inputs
 from geochg.tiling.radar_bands import pair_radar
 from geochg.tiling.raster_input import RasterInput, raster_input
 from geochg.tiling.read import ReadPlan
@@ -244,8 +243,7 @@ def place_pair(
         InputError: If a raster cannot be used, or the two do not overlap or go together.
         OptionError: If an option does not fit the pair.
     """
-    first, second = _inputs(before, after, geobox)
-    paths = (first.label, second.label)
+    first, second = raster_inputs((before, after), geobox)
     reading = options.of_dates()
     files = read_source(first, reading[0]), read_source(second, reading[1])
     before_source, after_source = with_given_dates(files, options.dates)
@@ -254,28 +252,8 @@ def place_pair(
     remarks += tuple(naming_remarks(sources))
     if refusing:
         refuse(remarks)
-    grids = [source.geobox for source in sources]
-    grid = common_grid(*grids, crs=options.crs, resolution=options.resolution, paths=paths)
-    remarks += grid_remarks(*sources, grid)
-    area = None
-    if options.aoi is not None:
-        grid, area = cut_to_area(grid, options.aoi, allow_remote=options.allow_remote)
-        if area.note:
-            remarks += (Remark(area.note),)
-    return PlacedPair(*sources, grid, area, remarks)
-
-
-def _inputs(
-    before: RasterLike | RasterInput, after: RasterLike | RasterInput, geobox: GeoBox | None
-) -> tuple[RasterInput, RasterInput]:
-    """Both rasters by names that GDAL opens; one object given twice is one raster."""
-    are_arrays = [isinstance(raster, np.ndarray) for raster in (before, after)]
-    if geobox is not None and not any(are_arrays):
-        raise OptionError("geobox is for numpy arrays", "leave it out: both rasters have a grid")
-    first = raster_input(before, geobox if are_arrays[0] else None)
-    if after is before:
-        return first, first
-    return first, raster_input(after, geobox if are_arrays[1] else None)
+    grid, area, notes = place_sources(sources, options)
+    return PlacedPair(*sources, grid, area, remarks + notes)
 
 
 def open_pair(

@@ -7,24 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
 from geochg.errors import OptionError
 from geochg.options import AnalyzeOptions
 from geochg.records import Span
-from geochg.tiling.aoi import Area, cut_to_area
+from geochg.tiling.aoi import Area
 from geochg.tiling.band_pairs import tokens_of_dates
-from geochg.tiling.grid import shared_grid
 from geochg.tiling.pair import PlacedPair
-from geochg.tiling.pair_checks import (
-    Remark,
-    grid_remarks,
-    identity_remarks,
-    page_remarks,
-    refuse,
-)
-from geochg.tiling.raster_input import raster_input
+from geochg.tiling.pair_checks import Remark, identity_remarks, page_remarks, refuse
+from geochg.tiling.placing import place_sources, raster_inputs
 from geochg.tiling.series_dates import (
     date_of,
     naming_remarks,
@@ -97,7 +89,7 @@ def place_series(
         InputError: If a raster cannot be used, or they do not overlap or stand in order.
         OptionError: If an option does not fit the series.
     """
-    inputs = _inputs(images, geobox)
+    inputs = raster_inputs(images, geobox)
     reading = options.of_dates(len(inputs))
     files = [read_source(*item) for item in zip(inputs, reading, strict=True)]
     sources = with_given_dates(files, options.dates)
@@ -105,21 +97,9 @@ def place_series(
     remarks = _source_remarks(sources, dates_as_given=options.dates_as_given)
     if refusing:
         refuse(remarks)
-    grid = shared_grid(
-        [source.geobox for source in sources],
-        crs=options.crs,
-        resolution=options.resolution,
-        paths=[raster.label for raster in inputs],
-    )
-    for source in sources[1:]:
-        remarks += grid_remarks(sources[0], source, grid)
-    area = None
-    if options.aoi is not None:
-        grid, area = cut_to_area(grid, options.aoi, allow_remote=options.allow_remote)
-        if area.note:
-            remarks += (Remark(area.note),)
+    grid, area, notes = place_sources(sources, options)
     # What holds for one image is said of each pair that it is in.
-    return PlacedSeries(sources, grid, area, tuple(dict.fromkeys(remarks)))
+    return PlacedSeries(sources, grid, area, tuple(dict.fromkeys((*remarks, *notes))))
 
 
 def _refuse_bands_of_pairs(bands: Sequence[str], sources: Sequence[RasterSource]) -> None:
@@ -147,15 +127,3 @@ def _source_remarks(sources: Sequence[RasterSource], *, dates_as_given: bool) ->
     for before, after in pairwise(sources):
         remarks += [*identity_remarks(before, after), *page_remarks(before, after)]
     return tuple(remarks)
-
-
-def _inputs(images: Sequence[RasterLike | RasterInput], geobox: GeoBox | None) -> list[RasterInput]:
-    """All rasters by names that GDAL opens; one object given twice is one raster."""
-    are_arrays = [isinstance(image, np.ndarray) for image in images]
-    if geobox is not None and not any(are_arrays):
-        raise OptionError("geobox is for numpy arrays", "leave it out: all rasters have a grid")
-    inputs: dict[int, RasterInput] = {}
-    for image, is_array in zip(images, are_arrays, strict=True):
-        if id(image) not in inputs:
-            inputs[id(image)] = raster_input(image, geobox if is_array else None)
-    return [inputs[id(image)] for image in images]

@@ -191,7 +191,7 @@ def find_breaks(
         if progress:
             progress(min(start + size, len(values)))
     breaks = joined_breaks(parts)
-    _check_any_monitored(breaks)
+    _check_any_monitored(breaks, days, rules.monitor_from)
     return breaks
 
 
@@ -252,16 +252,29 @@ def _monitor_backward(breaks: Breaks, observations: Observations, rules: BreakRu
         )
 
 
-def _check_any_monitored(breaks: Breaks) -> None:
+def _check_any_monitored(
+    breaks: Breaks, days: NDArray[np.datetime64], first_day: np.datetime64 | None
+) -> None:
+    """Refuses a series of which no place could be monitored, with the reason."""
     if np.isin(breaks.status, (STABLE, BREAK)).any():
         return
     if (breaks.status == SHORT).any():
         short = breaks.status == SHORT
         count, needed = breaks.observations[short].max(), breaks.needed[short].min()
+        hint = "give more dates; where a place is seen three times a year or more, those of more "
+        hint += "than a year"
+        if first_day is not None:
+            before = np.count_nonzero(days < first_day)
+            if before == len(days):
+                raise InputError(
+                    f"breaks are looked for from {first_day} on, after the last date, {days.max()}",
+                    "give an earlier day with --monitor-from",
+                )
+            hint = f"give more dates or another --monitor-from: {before} lie before {first_day}, "
+            hint += f"{len(days) - before} from then on"
         raise InputError(
             f"the series is too short: {count} dates were observed at a place, {needed} are needed",
-            "give more dates; where a place is seen three times a year or more, those of more than "
-            "a year",
+            hint,
         )
     if (breaks.status == CONSTANT).any():
         raise InputError(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-
 from geochg.safety.untrusted_text import cleaned
-from geochg.timeseries.charts import PlaceChart
+from geochg.timeseries.charts import (
+    BREAK_COLOR,
+    COURSE_COLOR,
+    MOST_TITLE,
+    SEEN_COLOR,
+    PlaceChart,
+)
 from geochg.writers.recognition import METADATA_KEY
 
 _SIZE_IN = (9.0, 3.4)
@@ -40,30 +44,22 @@ def write_chart(path: Path, chart: PlaceChart, version: str) -> None:
     figure = Figure(figsize=_SIZE_IN, layout="constrained")
     axes = figure.add_subplot()
     axes.fill_between(
-        chart.curve_days, chart.lower, chart.upper, color="tab:blue", alpha=0.15, lw=0
+        chart.curve_days, chart.lower, chart.upper, color=COURSE_COLOR, alpha=0.15, lw=0
     )
-    axes.plot(chart.curve_days, chart.fitted, color="tab:blue", lw=1.3, label="usual course")
+    axes.plot(chart.curve_days, chart.fitted, color=COURSE_COLOR, lw=1.3, label="usual course")
     is_off = chart.is_off
     if chart.break_days is not None:
         start, end = date2num(chart.break_days)  # type: ignore[no-untyped-call]
-        axes.axvspan(start, end, color="tab:red", alpha=0.25, lw=0, label="break")
-    axes.plot(chart.days[~is_off], chart.values[~is_off], "o", ms=3.5, color="0.2", label="seen")
-    axes.plot(chart.days[is_off], chart.values[is_off], "o", ms=3.5, color="tab:red")
-    _limit_values(axes, chart)
+        axes.axvspan(start, end, color=BREAK_COLOR, alpha=0.25, lw=0, label="break")
+    axes.plot(
+        chart.days[~is_off], chart.values[~is_off], "o", ms=3.5, color=SEEN_COLOR, label="seen"
+    )
+    axes.plot(chart.days[is_off], chart.values[is_off], "o", ms=3.5, color=BREAK_COLOR)
+    axes.set_ylim(*chart.value_range)
     # A dollar sign would begin a formula.
-    axes.set_title(cleaned(chart.title, 90).replace("$", r"\$"), loc="left", fontsize=10)
+    axes.set_title(cleaned(chart.title, MOST_TITLE).replace("$", r"\$"), loc="left", fontsize=10)
     axes.set_ylabel(cleaned(chart.column, 40).replace("$", r"\$"))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper right")
+    figure.legend(fontsize=8, frameon=False, ncols=3, loc="outside lower right")
     metadata = {METADATA_KEY: version, "Software": None}
     figure.savefig(path, dpi=_DPI, metadata=metadata)
-
-
-def _limit_values(axes: object, chart: PlaceChart) -> None:
-    """Shows what was seen, and not all of a band that is wide where little was known."""
-    seen_values = chart.values[np.isfinite(chart.values)]
-    if not len(seen_values):
-        return
-    low, high = float(seen_values.min()), float(seen_values.max())
-    room = 0.6 * ((high - low) or max(abs(low), 1.0) * 0.1)
-    axes.set_ylim(low - room, high + room)  # type: ignore[attr-defined]

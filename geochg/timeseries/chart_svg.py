@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geochg.safety.untrusted_text import cleaned
-from geochg.timeseries.charts import PlaceChart
+from geochg.timeseries.charts import (
+    BREAK_COLOR,
+    COURSE_COLOR,
+    MOST_TITLE,
+    SEEN_COLOR,
+    PlaceChart,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +25,6 @@ WIDTH, HEIGHT = 720, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 30, 30
 _TICKS = 5
 _MOST_YEARS = 12
-_MOST_TITLE = 90
-_COURSE, _BAND, _SEEN, _BREAK = "#1f6f8b", "#1f6f8b", "#333333", "#c0392b"
 
 
 def course_svg(chart: PlaceChart) -> str:
@@ -32,7 +36,7 @@ def course_svg(chart: PlaceChart) -> str:
     Args:
         chart: What is drawn.
     """
-    low, high = _value_range(chart)
+    low, high = chart.value_range
     first, last = chart.days[0], chart.days[-1]
     span = max(int((last - first).astype(int)), 1)
 
@@ -44,7 +48,7 @@ def course_svg(chart: PlaceChart) -> str:
         share = (np.clip(values, low, high) - low) / (high - low)
         return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
 
-    title = cleaned(chart.title, _MOST_TITLE)
+    title = cleaned(chart.title, MOST_TITLE)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="11">',
@@ -63,21 +67,6 @@ def course_svg(chart: PlaceChart) -> str:
 
 
 _Scale = Callable[["NDArray"], "NDArray[np.float64]"]  # type: ignore[type-arg]
-
-
-def _value_range(chart: PlaceChart) -> tuple[float, float]:
-    """The values that are shown: all that was seen, and what of the band lies not far from it."""
-    seen_values = chart.values[np.isfinite(chart.values)]
-    if not len(seen_values):
-        return 0.0, 1.0
-    low, high = float(seen_values.min()), float(seen_values.max())
-    room = (high - low) or max(abs(low), 1.0) * 0.1
-    band = np.concatenate([chart.lower, chart.upper])
-    band = band[np.isfinite(band) & (band > low - room) & (band < high + room)]
-    if len(band):
-        low, high = min(low, float(band.min())), max(high, float(band.max()))
-    margin = 0.05 * (high - low or room)
-    return low - margin, high + margin
 
 
 def _axes(
@@ -132,7 +121,7 @@ def _break_span(chart: PlaceChart, x_of: _Scale) -> Iterator[str]:
     start, end = x_of(np.array(chart.break_days))
     yield (
         f'<rect x="{start:.1f}" y="{_TOP}" width="{max(end - start, 1):.1f}" '
-        f'height="{HEIGHT - _TOP - _BOTTOM}" fill="{_BREAK}" fill-opacity="0.25"/>'
+        f'height="{HEIGHT - _TOP - _BOTTOM}" fill="{BREAK_COLOR}" fill-opacity="0.25"/>'
     )
 
 
@@ -142,7 +131,7 @@ def _band(chart: PlaceChart, x_of: _Scale, y_of: _Scale) -> Iterator[str]:
         xs = x_of(chart.curve_days[is_finite])
         upper, lower = y_of(chart.upper[is_finite]), y_of(chart.lower[is_finite])
         points = _points(np.concatenate([xs, xs[::-1]]), np.concatenate([upper, lower[::-1]]))
-        yield f'<polygon points="{points}" fill="{_BAND}" fill-opacity="0.15"/>'
+        yield f'<polygon points="{points}" fill="{COURSE_COLOR}" fill-opacity="0.15"/>'
 
 
 def _line(
@@ -150,7 +139,8 @@ def _line(
 ) -> Iterator[str]:
     if is_finite.any():
         points = _points(xs[is_finite], ys[is_finite])
-        yield f'<polyline points="{points}" fill="none" stroke="{_COURSE}" stroke-width="1.5"/>'
+        stroke = f'stroke="{COURSE_COLOR}" stroke-width="1.5"'
+        yield f'<polyline points="{points}" fill="none" {stroke}/>'
 
 
 def _dots(chart: PlaceChart, x_of: _Scale, y_of: _Scale) -> Iterator[str]:
@@ -158,7 +148,8 @@ def _dots(chart: PlaceChart, x_of: _Scale, y_of: _Scale) -> Iterator[str]:
     is_off = chart.is_off
     xs, ys = x_of(chart.days[is_finite]), y_of(chart.values[is_finite])
     for x, y, is_after in zip(xs.tolist(), ys.tolist(), is_off[is_finite].tolist(), strict=True):
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_BREAK if is_after else _SEEN}"/>'
+        color = BREAK_COLOR if is_after else SEEN_COLOR
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>'
 
 
 def _points(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> str:

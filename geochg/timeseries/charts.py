@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 MOST_CHARTS = 200
 """Places that are drawn, the strongest breaks first: more are looked at by nobody."""
 
+COURSE_COLOR, SEEN_COLOR, BREAK_COLOR = "#1f6f8b", "#333333", "#c0392b"
+"""Colours of the usual course and its interval, of what was seen, and of the break."""
+
+MOST_TITLE = 90
+"""Characters of a title that are drawn."""
+
 _INTERVAL_DATES = 240
 
 
@@ -61,6 +67,24 @@ class PlaceChart:
             return np.zeros(len(self.days), np.bool_)
         last_on, first_off = self.break_days
         return self.days <= last_on if self.is_early else self.days >= first_off
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The values that are shown: all that was seen, and what of the interval lies near it.
+
+        The interval is wide where little was known.
+        """
+        seen_values = self.values[np.isfinite(self.values)]
+        if not len(seen_values):
+            return 0.0, 1.0
+        low, high = float(seen_values.min()), float(seen_values.max())
+        room = (high - low) or max(abs(low), 1.0) * 0.1
+        band = np.concatenate([self.lower, self.upper])
+        band = band[np.isfinite(band) & (band > low - room) & (band < high + room)]
+        if len(band):
+            low, high = min(low, float(band.min())), max(high, float(band.max()))
+        margin = 0.05 * (high - low or room)
+        return low - margin, high + margin
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,12 +102,14 @@ class HistoryNeeds:
         half = np.clip(-(-count // 2), _LEAST_ANNUAL_HISTORY, _MOST_ANNUAL_HISTORY)
         first_years = np.maximum(_within_years(observations, model.years), seasonal)
         initial = np.where(is_annual, half, first_years)
+        needed = np.maximum(np.where(is_annual, least, initial), least) + run
         if monitor_from is not None:
             before = observations.observed[:, observations.days < monitor_from].sum(axis=1)
             # A history of less than a year says nothing of the rest of it.
-            initial = np.where(before >= np.where(is_annual, least, initial), before, count + 1)
+            history = np.where(is_annual, least, initial)
+            initial = np.where(before >= history, before, count + 1)
+            needed = np.maximum(before, history) + np.maximum(count - before, run)
         is_short = (initial + run > count) | (is_annual & (not model.is_for_annual))
-        needed = np.maximum(np.where(is_annual, least, initial), least) + run
         needed = np.where(is_short, np.maximum(needed, count + 1), needed)
         return cls(initial, run, sureness, needed, is_short)
 

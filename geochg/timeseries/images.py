@@ -14,23 +14,22 @@ from odc.geo.geobox import GeoBox
 
 from geochg.errors import InputError
 from geochg.safety.untrusted_text import without_secrets
+from geochg.stac.cloud_masks import QUALITY_BANDS
 from geochg.tiling.acquisition_time import Period
-from geochg.tiling.aoi import Area, cut_to_area
+from geochg.tiling.aoi import Area
 from geochg.tiling.bands import choose_bands
 from geochg.tiling.date_reader import DatePlan
-from geochg.tiling.grid import shared_grid
 from geochg.tiling.pair_checks import (
     Remark,
     alpha_remarks,
     collar_remarks,
-    grid_remarks,
     identity_remarks,
     lossy_remarks,
     page_remarks,
     refuse,
     refuse_types,
 )
-from geochg.tiling.raster_input import raster_input
+from geochg.tiling.placing import place_sources, raster_inputs
 from geochg.tiling.scaling import Scaling, is_packed
 from geochg.tiling.series_dates import date_of, naming_remarks, with_given_dates
 from geochg.tiling.source import RasterSource, collars_of, read_source
@@ -149,7 +148,7 @@ def open_images(
     if not images:
         raise InputError("no image is given", "give images of one place, one for each date")
     reading = options.reading()
-    inputs = [raster_input(i, geobox if isinstance(i, np.ndarray) else None) for i in images]
+    inputs = raster_inputs(images, geobox)
     sources = with_given_dates(
         [read_source(*item) for item in zip(inputs, reading.of_dates(len(inputs)), strict=True)],
         options.dates,
@@ -163,20 +162,10 @@ def open_images(
     for source in in_order[1:]:
         remarks += page_remarks(in_order[0], source)
     bands, numbers, notes = _series_bands(in_order, options.bands)
-    grid = shared_grid(
-        [source.geobox for source in in_order],
-        crs=options.crs,
-        resolution=options.resolution,
-        paths=[source.label for source in in_order],
-    )
-    for source in in_order[1:]:
-        remarks += grid_remarks(in_order[0], source, grid)
-    area = None
-    if options.aoi is not None:
-        grid, area = cut_to_area(grid, options.aoi, allow_remote=options.allow_remote)
-        remarks += [Remark(area.note)] if area.note else []
+    remarks += _mask_remarks(bands)
+    grid, area, grid_notes = place_sources(in_order, reading)
     dates = _series_dates(in_order)
-    known_remarks = tuple(dict.fromkeys((*remarks, *notes)))
+    known_remarks = tuple(dict.fromkeys((*remarks, *grid_notes, *notes)))
     refuse(known_remarks)
     return SeriesImages(in_order, dates, bands, numbers, grid, area, known_remarks)
 
@@ -271,6 +260,22 @@ def _series_bands(
         if choice.note and not notes:
             notes.append(Remark(choice.note))
     return names, tuple(numbers), notes
+
+
+def _mask_remarks(bands: Sequence[str]) -> list[Remark]:
+    """What to know where a band holds codes of clouds: a mean of codes means nothing."""
+    mask_names = {name for band in QUALITY_BANDS for name in band.assets}
+    masks = [name for name in bands if name in mask_names]
+    others = ",".join(name for name in bands if name not in masks)
+    return [
+        Remark(
+            f"the band {name} tells what hides the ground, and is averaged like a measurement: it "
+            "masks no clouds",
+            f"leave it out with --bands {others or 'NAME,...'}, and mark clouds in the files as "
+            "nodata",
+        )
+        for name in masks
+    ]
 
 
 def _band_names(source: RasterSource) -> str:

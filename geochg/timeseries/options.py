@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geochg.errors import OptionError
-from geochg.option_fields import Options, option
+from geochg.option_fields import Options, option, option_like
 from geochg.options import AnalyzeOptions
 from geochg.safety.untrusted_text import cleaned
 
@@ -121,18 +121,9 @@ class SeriesOptions(Options):
         True, "Let the model tell the land cover at each date, and what it was before and after."
     )
     model: str = option("builtin", "The model that does so, builtin, deltavlm:... or clip:....")
-    model_options: Mapping[str, Any] = option(
-        {},
-        "An option of the model's own; may be given several times.",
-        flag="--model-option",
-        metavar="NAME=VALUE",
-    )
-    resolution: float | None = option(
-        None,
-        "Pixel size in units of the CRS.",
-        least=1e-8,
-        greatest=1e7,
-        usual="as the first image has it",
+    model_options: Mapping[str, Any] = option_like(AnalyzeOptions, "model_options")
+    resolution: float | None = option_like(
+        AnalyzeOptions, "resolution", usual="as the first image has it"
     )
     crs: str | None = option(
         None, "CRS of the grid, such as EPSG:32633.", usual="as the first image has it"
@@ -149,14 +140,8 @@ class SeriesOptions(Options):
         usual="as the files say",
         metavar="VALUE[,VALUE]",
     )
-    keep_collars: bool = option(
-        False, "Take black or white that fills up an image to its frame for ground."
-    )
-    allow_remote: bool = option(
-        False,
-        "Let files on this machine name rasters elsewhere (a VRT of an address), and fetch those.",
-        shapes_result=False,
-    )
+    keep_collars: bool = option_like(AnalyzeOptions, "keep_collars")
+    allow_remote: bool = option_like(AnalyzeOptions, "allow_remote")
     min_area_m2: float = option(
         0.0,
         "Leave out places that broke on less than this area, in square metres.",
@@ -164,14 +149,9 @@ class SeriesOptions(Options):
         least=0,
         greatest=1e15,
     )
-    device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.", shapes_result=False)
+    device: str = option_like(AnalyzeOptions, "device")
     layer: str = option(BREAKS_LAYER, "Name of the layer.", shapes_result=False)
-    overwrite: bool = option(
-        False,
-        "Also replace files and layers that geochg did not write.",
-        is_saved=False,
-        shapes_result=False,
-    )
+    overwrite: bool = option_like(AnalyzeOptions, "overwrite", commands=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from geochg.errors import InputError, OptionError
+from geochg.errors import InputError
 from geochg.extras import require_packages
 from geochg.files.new_files import check_file_name
 from geochg.report.contents import REPORT_SUFFIXES
 from geochg.timeseries.observation_table import TABLE_SUFFIXES
 from geochg.timeseries.options import BREAKS_LAYER, SeriesOptions
 from geochg.writers.checks import Output, check_existing, check_outputs
-from geochg.writers.layers import LAYER_SUFFIXES, NAMED_SUFFIXES
+from geochg.writers.layers import LAYER_SUFFIXES
+from geochg.writers.output_files import OutputFiles, check_has_layer
 
 
 @dataclass(frozen=True)
-class SeriesOutputs:
+class SeriesOutputs(OutputFiles):
     """The files that a series writes; each is optional.
 
     Attributes:
@@ -35,20 +35,6 @@ class SeriesOutputs:
     observations: Path | None = None
     plots: Path | None = None
     report: Path | None = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            path = getattr(self, field.name)
-            if not isinstance(path, str | os.PathLike | None):
-                raise OptionError(
-                    f"the output {field.name} cannot be a {type(path).__name__}", "give a path"
-                )
-            object.__setattr__(self, field.name, None if path is None else Path(path))
-
-    def paths(self) -> list[Path]:
-        """The files and the folder that were asked for."""
-        paths = (self.features, self.observations, self.plots, self.report)
-        return [path for path in paths if path is not None]
 
     def check(self, inputs: Iterable[str], options: SeriesOptions) -> None:
         """Refuses outputs that could not be written at the end, or not without loss.
@@ -71,12 +57,7 @@ class SeriesOutputs:
         if self.report is not None:
             wanted_files.append(Output(self.report, REPORT_SUFFIXES))
         check_outputs(wanted_files, [Path(name) for name in inputs], overwrite=options.overwrite)
-        is_named = self.features is not None and self.features.suffix.lower() in NAMED_SUFFIXES
-        if options.layer != BREAKS_LAYER and not is_named:
-            raise OptionError(
-                f"there is no place for the layer name {options.layer!r}",
-                f"leave out --layer, or write a layer of {' or '.join(NAMED_SUFFIXES)}",
-            )
+        check_has_layer("--layer", options.layer, BREAKS_LAYER, self.features)
         if self.plots is not None:
             _check_plots(self.plots, overwrite=options.overwrite)
 

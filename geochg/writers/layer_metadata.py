@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,8 @@ from geochg.extras import require_packages
 from geochg.files.text_file import decoded_text
 from geochg.geometry.vector_file import LayerName
 from geochg.safety.untrusted_text import without_secrets
-from geochg.writers.recognition import METADATA_KEY, PARQUET_SUFFIXES
+from geochg.writers.recognition import METADATA_KEY, PARQUET_SUFFIXES, json_members
 
-_OPENING = re.compile(r"\s*\{")
-_MEMBER = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 _HEAD_BYTES = 1 << 20
 _MOST_SIDE_PX = 10**8
 _TILE = "tile"
@@ -90,13 +87,10 @@ def _of_geojson(path: Path) -> object:
 
 def _member(text: str) -> object:
     """The value of our member of an object in JSON, which may be cut off behind it."""
-    opening, decoder = _OPENING.match(text), json.JSONDecoder()
-    position = opening.end() if opening else len(text)
     try:
-        while match := _MEMBER.match(text, position):
-            value, position = decoder.raw_decode(text, match.end())
-            if json.loads(match[1]) == METADATA_KEY:
-                return value
+        for name, start in json_members(text):
+            if name == METADATA_KEY:
+                return json.JSONDecoder().raw_decode(text, start)[0]
     except (ValueError, RecursionError):
         pass
     return None

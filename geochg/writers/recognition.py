@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from geochg.files.table_columns import (
@@ -28,6 +28,8 @@ OBSERVATION_COLUMNS = ("place", "zone", "x", "y", "date", "valid_share")
 """The first columns of a table of observations, by which one in CSV is known."""
 
 _HEAD_BYTES = 1 << 20
+_OPENING = re.compile(r"\s*\{")
+_MEMBER = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 _SCORES = re.compile(
     r"\A# (?:Scores of `[^\n]*`|Accuracy of the change layer)\r?\n\r?\ngeochg \S+\r?\n"
 )
@@ -57,17 +59,27 @@ def is_ours(path: Path) -> bool:
 
 def _has_geojson_mark(path: Path) -> bool:
     """Whether the collection has a member `geochg` before its features, as we write it."""
-    text, decoder = _head(path), json.JSONDecoder()
-    opening = re.compile(r"\s*\{").match(text)
-    position = opening.end() if opening else len(text)
-    while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, position):
-        name = json.loads(match[1])
+    text = _head(path)
+    for name, start in json_members(text):
         if name == METADATA_KEY:
-            return text[match.end() : match.end() + 1] == "{"
+            return text.startswith("{", start)
         if name == "features":
             return False
-        _, position = decoder.raw_decode(text, match.end())
     return False
+
+
+def json_members(text: str) -> Iterator[tuple[str, int]]:
+    """Names of the members of an object in JSON, which may be cut off, and where each value begins.
+
+    Raises:
+        ValueError: Once the members are over that can be read.
+        RecursionError: If a value is nested too deep.
+    """
+    opening, decoder = _OPENING.match(text), json.JSONDecoder()
+    position = opening.end() if opening else len(text)
+    while match := _MEMBER.match(text, position):
+        yield json.loads(match[1]), match.end()
+        _, position = decoder.raw_decode(text, match.end())
 
 
 def _has_json_mark(path: Path) -> bool:

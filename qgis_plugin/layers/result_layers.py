@@ -209,6 +209,20 @@ def result_source(result: QgsVectorLayer) -> str:
     return f"{absolute_path(path)}{layer}{condition}"
 
 
+def readable_source(result: QgsVectorLayer) -> str:
+    """The result as `result_source` gives it.
+
+    Raises:
+        LinkError: If it is no file.
+    """
+    if source := result_source(result):
+        return source
+    raise LinkError(
+        tr("{} is no file that the worker can read").format(result.name()),
+        tr("save it as a GeoPackage"),
+    )
+
+
 def _move_into(group: QgsLayerTreeGroup, layer_id: str) -> None:
     """Moves a layer's node, unless it lies in another group already."""
     project = QgsProject.instance()

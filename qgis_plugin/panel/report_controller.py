@@ -14,7 +14,7 @@ from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, source_layer
 from geochg_qgis.layers.layer_source import gdal_name
-from geochg_qgis.layers.result_layers import result_source
+from geochg_qgis.layers.result_layers import readable_source
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.tasks import BackgroundTask, start_listed
@@ -92,12 +92,7 @@ class ReportController(QObject):
 
 def _parameters(layer: QgsVectorLayer) -> dict[str, Any]:
     """What the worker is asked; read on the main thread, which layers belong to."""
-    features = result_source(layer)
-    if not features:
-        raise LinkError(
-            tr("{} is no file that the worker can read").format(layer.name()),
-            tr("save it as a GeoPackage"),
-        )
+    features = readable_source(layer)
     parameters = {"features": features, "output": str(report_path(features))}
     # The worker looks where the images were at the time of the run; the project may know better.
     for name, role in (("before", BEFORE), ("after", AFTER)):
@@ -113,13 +108,24 @@ def report_path(features: str) -> Path:
     Args:
         features: The layer, as `FILE|layername=NAME`.
     """
+    return free_page_path(features, "")
+
+
+def free_page_path(features: str, ending: str) -> Path:
+    """A file for a page beside a layer that is free, or holds a page of geochg's already.
+
+    Args:
+        features: The layer, as `FILE|layername=NAME`.
+        ending: What stands behind the name of the layer's file; empty for a report.
+    """
     file, _, rest = features.partition("|")
     layer = rest.partition("|")[0].partition("=")[2]
     path = Path(file)
-    is_usual = layer in ("", "changes", path.stem)
+    is_usual = layer in ("", "changes", "sample", path.stem)
     stem = path.stem if is_usual else f"{path.stem}_{''.join(filter(str.isalnum, layer))}"
-    endings = ["", "_report", *(f"_report{number}" for number in range(2, 100))]
-    candidates = [path.with_name(f"{stem}{ending}.html") for ending in endings]
+    others = ending or "_report"
+    endings = [ending, others, *(f"{others}{number}" for number in range(2, 100))]
+    candidates = [path.with_name(f"{stem}{suffix}.html") for suffix in endings]
     return next(filter(_may_be_written, candidates), candidates[0])
 
 

@@ -26,7 +26,7 @@ from qgis.PyQt.QtWidgets import (
 from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import formatted_number, sentence
 from geochg_qgis.i18n import tr
-from geochg_qgis.layers.result_layers import result_source, results_in_project
+from geochg_qgis.layers.result_layers import readable_source, result_source, results_in_project
 from geochg_qgis.layers.zone_source import ZoneSource, zone_source
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.protocol import NO_SUCH_METHOD
@@ -165,13 +165,7 @@ class TablesDialog(QDialog):
         layer = self._result()
         if layer is None:
             raise LinkError(tr("There is no result"), tr("choose one in the list of changes"))
-        features = result_source(layer)
-        if not features:
-            raise LinkError(
-                tr("{} is no file that the worker can read").format(layer.name()),
-                tr("save it as a GeoPackage"),
-            )
-        return features
+        return readable_source(layer)
 
     def _zone_source(self) -> ZoneSource | None:
         layer = self.zones.currentLayer()

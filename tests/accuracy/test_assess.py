@@ -9,13 +9,17 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from click.testing import CliRunner
 
 from geochg import AnalyzeOptions, Outputs, analyze
 from geochg.accuracy.assess import assess_sample
-from geochg.accuracy.sample import SampleOptions, draw_sample
+from geochg.accuracy.options import SampleOptions
+from geochg.accuracy.sample import draw_sample
 from geochg.errors import InputError, OptionError
 from geochg.report.of_layer import report_layer
+from geochg.writers.layer_metadata import read_metadata
+from geochg.writers.layers import write_features
 from geochg_cli.group import geochg
 
 UNITS = 120
@@ -116,6 +120,52 @@ def test_what_the_map_missed_adds_to_the_area(run, sample):
     assert set(values) >= {"matrix", "overall", "users", "producers", "area_m2"}
 
 
+def estimates_in(value):
+    """All estimates in the plain values of an assessment."""
+    if isinstance(value, dict) and "value" in value:
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from estimates_in(part)
+
+
+def test_each_figure_has_its_interval(run, sample):
+    verdicts = judge(sample, wrong_share=0.3)
+    values = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts).to_dict()
+    for whole in (values, values["changed_or_not"]):
+        for name in ("matrix", "overall", "users", "producers", "area_m2"):
+            estimates = list(estimates_in(whole[name]))
+            assert estimates
+            for estimate in estimates:
+                assert set(estimate) == {"value", "low", "high"}
+                if estimate["value"] is not None:
+                    assert estimate["low"] <= estimate["value"] <= estimate["high"]
+
+
+def test_small_strata_and_units_that_were_not_judged_are_told(run, tmp_path):
+    sample = tmp_path / "s.gpkg"
+    draw_sample(str(run / "changes.gpkg"), sample, SampleOptions(63, with_map=True))
+    lines = judge(sample).read_text(encoding="utf-8").splitlines()
+    verdicts = tmp_path / "half.csv"
+    verdicts.write_text("\n".join(lines[:-3]), encoding="utf-8")
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+    assert any("judged units only: fewer than 20" in text for text in result.warnings)
+    assert any(text.startswith("3 of 63 units are not judged") for text in result.warnings)
+    for text in (result.to_markdown(), result.to_html()):
+        assert "3 of 63 units are not judged" in text
+
+
+def test_words_of_judges_are_text_in_pages_and_tables(run, sample):
+    verdicts = judge(sample)
+    number = gpd.read_file(sample).query("map == 'unchanged'")["id"].iloc[0]
+    text = verdicts.read_text(encoding="utf-8")
+    text = text.replace(f"\n{number},,unchanged\n", f"\n{number},<b>a|b,appeared\n")
+    verdicts.write_text(text, encoding="utf-8")
+    result = assess_sample(str(sample), str(run / "changes.gpkg"), verdicts=verdicts)
+    assert "<b>" not in result.to_html()
+    assert "| <b>a\\|b appeared |" in result.to_markdown()
+
+
 @pytest.mark.parametrize("suffix", [".json", ".md", ".html"])
 def test_the_command_line(run, sample, suffix):
     changes, target = str(run / "changes.gpkg"), sample.with_name(f"a{suffix}")
@@ -172,6 +222,62 @@ def test_changes_without_a_class_or_direction_are_refused(edited_layer, tmp_path
         draw_sample(layer, tmp_path / "s.gpkg", SampleOptions(UNITS))
 
 
+def test_changes_are_those_that_a_review_left(edited_layer, tmp_path):
+    """The first change relabelled, another one beside it rejected: not a part of the map."""
+
+    def edit(layer):
+        first = layer["features"][0]
+        layer["features"] = [first, json.loads(json.dumps(first))]
+        first["properties"].update(review_class="road", review="accepted")
+        layer["features"][1]["properties"].update(review="rejected", review_class=None)
+
+    layer = edited_layer(edit)
+    drawn = draw_sample(layer, tmp_path / "s.gpkg", SampleOptions(UNITS))
+    names = [stratum["name"].rsplit(" ", 1)[0] for stratum in drawn.facts["strata"]]
+    assert names[0] == "road"
+    assert drawn.facts["sample_of"]["features"] == 1
+
+    def review_anew(layer):
+        edit(layer)
+        layer["features"][0]["properties"]["review_class"] = "water"
+
+    with pytest.raises(InputError, match="before it was reviewed or edited"):
+        assess_sample(str(tmp_path / "s.gpkg"), edited_layer(review_anew))
+
+
+def test_an_outline_that_was_edited_is_another_layer(edited_layer, tmp_path):
+    layer, sample = edited_layer(lambda layer: None), tmp_path / "s.gpkg"
+    draw_sample(layer, sample, SampleOptions(UNITS, with_map=True))
+    assert assess_sample(str(sample), layer, verdicts=judge(sample)).estimates.overall.value == 1
+
+    def move(layer):
+        layer["features"][0]["geometry"]["coordinates"][0][1][0] += 5e-6  # some 40 cm
+
+    with pytest.raises(InputError, match="drawn of another change layer"):
+        assess_sample(str(sample), edited_layer(move), verdicts=judge(sample))
+
+
+@pytest.mark.parametrize("facts", [{"not_seen_m2": 7.0}, {"tiles": {"failed": ["r0c0"]}}])
+def test_a_run_that_did_not_see_all_needs_its_heatmap(run, edited_layer, tmp_path, facts):
+    layer, path = edited_layer(lambda layer: layer["geochg"].update(facts)), tmp_path / "s.gpkg"
+    with pytest.raises(InputError, match="give its heatmap"):
+        draw_sample(layer, path, SampleOptions(UNITS))
+    drawn = draw_sample(layer, path, SampleOptions(UNITS, heatmap=str(run / "change.tif")))
+    assert drawn.facts["unseen_m2"] == pytest.approx(20 * 300 * 100, rel=0.003)
+
+
+def test_near_is_as_far_as_the_command_says(run, tmp_path):
+    near_m2 = []
+    for near in ("0", "30", "60"):
+        target = str(tmp_path / f"{near}.gpkg")
+        arguments = ["sample", str(run / "changes.gpkg"), "-o", target, "--near", near, "--json"]
+        result = CliRunner().invoke(geochg, arguments)
+        strata = json.loads(result.stdout)["geochg"]["strata"]
+        near_m2 += [sum(s["area_m2"] for s in strata if s["name"] == "unchanged, near changes")]
+    assert near_m2[0] == 0
+    assert near_m2[2] > 1.8 * near_m2[1] > 0
+
+
 @pytest.mark.parametrize("kind", ["null", "bowtie"])
 def test_shapes_that_were_spoilt_are_mended_or_left_out(edited_layer, tmp_path, kind):
     def edit(layer):
@@ -185,6 +291,22 @@ def test_shapes_that_were_spoilt_are_mended_or_left_out(edited_layer, tmp_path, 
     layer, sample = edited_layer(edit), tmp_path / "s.gpkg"
     draw_sample(layer, sample, SampleOptions(UNITS, with_map=True))
     assert assess_sample(str(sample), layer, verdicts=judge(sample)).estimates.overall.value == 1
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+def test_units_on_slanting_outlines_are_in_the_strata_they_were_drawn_of(run, tmp_path, suffix):
+    """Outlines run through centres of pixels: either side is right, but the numbers must agree."""
+    west, north = 500_000, 5_200_000
+    corners = [(5, 5), (155, 55), (205, 205), (105, 205), (55, 155)]
+    shape = shapely.Polygon([(west + 10 * x, north - 10 * y) for x, y in corners])
+    frame = gpd.read_file(run / "changes.gpkg").iloc[:1]
+    frame = frame.set_geometry([shape], crs=frame.crs).astype({"class": "string"})
+    layer, other, sample = (tmp_path / name for name in ("c.gpkg", f"other{suffix}", "s.gpkg"))
+    for path in (layer, other):
+        write_features(frame, path, read_metadata(str(run / "changes.gpkg"))[1])
+    draw_sample(str(layer), sample, SampleOptions(20_000, with_map=True))
+    result = assess_sample(str(sample), str(other), verdicts=judge(sample))
+    assert result.estimates.overall.value > 0.99
 
 
 @pytest.mark.parametrize(

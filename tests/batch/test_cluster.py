@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from batch_pairs import (
@@ -20,8 +21,11 @@ import geochg as package
 from geochg.batch import cluster as cluster_module
 from geochg.batch.scene_checks import BatchScene
 from geochg.batch.scene_runner import SceneState, SceneTask
+from geochg.batch.spread import PART_TILES
 from geochg.errors import CancelledRunError, InputError
 from geochg.events import Progress
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 pytestmark = pytest.mark.usefixtures("marker")
 
@@ -44,16 +48,35 @@ def analyze(
     )
 
 
-def test_spread_tiles_give_the_features_of_one_machine(cluster, whole, pairs_folder, tmp_path):
-    events = []
-    result = analyze(
-        pairs_folder, tmp_path / "out", cluster, 0, 1, 2, 3, spread=10, listener=events.append
+def test_spread_tiles_give_the_features_of_one_machine(cluster, tmp_path):
+    """Two scenes of two parts each, so that workers take parts of both by turns."""
+    names = [str(EXAMPLES / f"ponds_{year}.tif") for year in (2012, 2014)]
+    areas = {
+        "north": "EPSG:26914;485900,5207400,488700,5209245",
+        "south": "EPSG:26914;485900,5205630,488700,5207500",
+    }
+    settings = {"model": "builtin", "align": "off", "tile_size_px": 64, "overlap_px": 16}
+    pairs = [
+        {"id": name, "before": names[0], "after": names[1], "options": {"aoi": area}}
+        for name, area in areas.items()
+    ]
+    events, out = [], tmp_path / "out"
+    result = package.analyze_batch(
+        pairs,
+        out,
+        package.AnalyzeOptions.from_dict(settings),
+        package.BatchOptions(cluster=cluster.address, spread=10),
+        listener=events.append,
     )
-    assert [scene.status for scene in result.scenes] == ["done"] * 4
-    assert_same_features(tmp_path / "out" / "changes.gpkg", whole / "changes.gpkg")
-    tiles = [event for event in events if isinstance(event, Progress) and event.stage == "tiles"]
-    assert tiles
-    assert len(result.scenes[0].record.files) == 2
+    assert [scene.status for scene in result.scenes] == ["done"] * 2
+    for scene in result.scenes:
+        assert scene.record.tiles["total"] > PART_TILES
+        assert len(scene.record.files) == 2
+        options = package.AnalyzeOptions.from_dict({**settings, "aoi": areas[scene.id]})
+        alone = tmp_path / f"{scene.id}.gpkg"
+        package.analyze(*names, options, outputs=package.Outputs(alone))
+        assert_same_features(out / "scenes" / f"{scene.id}.gpkg", alone)
+    assert any(isinstance(event, Progress) and event.stage == "tiles" for event in events)
 
 
 def test_a_batch_that_is_cancelled_leaves_the_workers_free(cluster, pairs_folder, tmp_path):

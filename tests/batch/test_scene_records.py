@@ -11,7 +11,13 @@ from batch_pairs import OPTIONS, features, rows_of
 
 from geochg.batch.pair_list import listed_pairs
 from geochg.batch.scene_checks import checked_scenes
-from geochg.batch.scene_records import SCENES_FOLDER, ScenePaths, finished_record, read_record
+from geochg.batch.scene_records import (
+    SCENES_FOLDER,
+    ScenePaths,
+    finished_record,
+    option_files,
+    read_record,
+)
 from geochg.batch.scene_runner import SceneOutcome, SceneRunner, SceneState, SceneTask
 from geochg.events import ignore
 from geochg.options import AnalyzeOptions
@@ -56,6 +62,16 @@ def test_a_scene_that_ran_is_finished_until_something_behind_it_changes(work, tm
     assert finished_record(folder, scene) == record
     os.utime(tmp_path / "after0.tif", ns=(1, 1))
     assert finished_record(folder, scene) is None
+
+
+@pytest.mark.parametrize("model", ["vlm:{}", "labels:vlm:{}"])
+def test_the_folder_of_a_model_is_one_of_the_files_behind_a_scene(tmp_path, model):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    for name in ("model", "clue_model"):
+        options = AnalyzeOptions.from_dict({name: model.format(folder)})
+        assert folder / "config.json" in option_files(options)
 
 
 def test_sources_of_a_virtual_raster_and_files_of_options_count(work, tmp_path):

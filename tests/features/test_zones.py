@@ -178,6 +178,23 @@ def test_of_a_series_each_period_is_summed_apart(tmp_path):
     assert rows["count"].tolist() == [1, 0, 0, 0, 1, 0]
 
 
+def test_totals_are_of_the_whole_time_largest_first_and_last_outside(tmp_path):
+    file = write_zones(tmp_path / "zones.gpkg", [square(x, 0, 100) for x in (0, 200, 400)])
+    shapes = [square(10, 10, 10), square(10, 10, 20), square(210, 10, 30), square(600, 0, 90)]
+    frame = layer(
+        [*shapes, shapes[2]],
+        step=pd.array([1, None, None, None, None], "Int64"),
+        **{"class": ["building", "building", "building", "building", "water"]},
+        from_date=["2019"] * 5,
+        to_date=["2020", *["2021"] * 4],
+    )
+    periods = [ChangePeriod("2019", "2020", 1), ChangePeriod("2019", "2021")]
+    totals = table_of(read_zones(file, UTM, GROUND), frame, periods=periods).totals()
+    assert [total[:2] for total in totals] == [("z1", 2), ("z0", 1), ("z2", 0), ("", 1)]
+    areas_m2 = [total.area_m2 for total in totals]
+    assert areas_m2 == pytest.approx([1800, 400, 0, 8100], rel=0.01)
+
+
 # --- places --------------------------------------------------------------------------------------
 
 

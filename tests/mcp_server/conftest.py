@@ -58,5 +58,5 @@ def server(started):
 
 @pytest.fixture(scope="session")
 def slow_server(started):
-    """A server whose runs take seconds; as older clients speak with it."""
-    return started(SLOW, mode="legacy")
+    """A server whose runs take seconds, which may ask another; as older clients speak with it."""
+    return started(SLOW, "--allow-raster", "https://host.invalid/scene.tif", mode="legacy")

@@ -16,6 +16,7 @@ from pyproj import CRS
 from rasters import UTM
 
 from geochg.classes import CLASSES
+from geochg.mcp_server.grants import Grants
 from geochg.options import AnalyzeOptions
 
 PAIR = {"before": "before.tif", "after": "after.tif"}
@@ -32,6 +33,36 @@ def test_tools_tell_what_they_take_and_do(server):
     assert tools["ask"].annotations.read_only_hint is True
     assert tools["analyze"].annotations.read_only_hint is False
     assert tools["analyze"].annotations.destructive_hint is True
+
+
+def test_tools_say_that_they_may_reach_what_was_allowed_elsewhere(slow_server):
+    tools = slow_server.wait(slow_server.client.list_tools()).tools
+    assert tools
+    assert all(tool.annotations.open_world_hint for tool in tools)
+
+
+@pytest.mark.parametrize(
+    ("models", "rasters", "reaches_out"),
+    [
+        ([], ["/data/scene.tif", 'NETCDF:"/data/a.nc":band'], False),
+        ([], ["/vsis3/bucket/scene.tif"], True),
+        (["gguf:{folder}"], [], False),
+        (["vlm:someone/model"], [], True),
+        (["labels:vlm:{folder}"], [], False),
+        (["labels:openai:http://127.0.0.1:8000/v1#name"], [], False),
+        (["labels:clip:someone/model"], [], True),
+        (["openai:http://127.0.0.1:8000/v1#name"], [], False),
+        (["openai:https://host.invalid/v1#name"], [], True),
+    ],
+)
+def test_models_and_rasters_elsewhere_are_told_from_those_here(
+    tmp_path, models, rasters, reaches_out
+):
+    models = [name.format(folder=tmp_path) for name in models]
+    grants = Grants.of([tmp_path], AnalyzeOptions(), models, rasters)
+    assert grants.reaches_out is reaches_out
+    clued = AnalyzeOptions.from_dict({"clue_model": models[0] if models else ""})
+    assert Grants.of([tmp_path], clued, (), rasters).reaches_out is reaches_out
 
 
 def test_options_have_the_ranges_of_the_library_and_none_that_lead_away(server):

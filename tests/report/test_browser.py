@@ -10,11 +10,18 @@ import time
 import pandas as pd
 import pytest
 from chromium import Browser, chromium_path, installed_chromium
-from report_pages import CONTRAST, GRID, HOSTILE, drawn_changes, image_pair, run_metadata
+from report_pages import (
+    CONTRAST,
+    GRID,
+    HOSTILE,
+    drawn_changes,
+    image_pair,
+    open_pictures,
+    run_metadata,
+)
 
 from geochg.report.contents import Figure, ReportContents
-from geochg.report.pictures import open_pictures
-from geochg.report.write import write_report
+from geochg.report.page import report_page
 
 REASON = "there is no Chromium here, and apt may not install it (sudo apt-get install chromium)"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="drives Chromium over Unix pipes")
@@ -50,7 +57,7 @@ def written(folder, name, frame, dates=2, **members):
         ],
     )
     path = folder / name
-    write_report(made, path, overwrite=True)
+    path.write_bytes(report_page(made))
     return path
 
 

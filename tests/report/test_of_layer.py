@@ -11,6 +11,7 @@ from report_pages import Page, drawn_changes, image_pair, run_metadata
 from geochg.errors import InputError, OptionError
 from geochg.report.of_layer import report_layer
 from geochg.writers.layers import LAYER_SUFFIXES, write_features
+from geochg.writers.recognition import is_ours
 
 
 @pytest.fixture
@@ -45,6 +46,21 @@ def test_layers_of_all_formats_are_read(tmp_path, suffix):
     left, top, right, bottom = json.loads(block["text"])["boxes"][0]
     assert (left, top) == pytest.approx((1, 1), abs=0.1)
     assert (right, bottom) == pytest.approx((17, 17), abs=0.1)
+
+
+def test_a_report_replaces_only_what_geochg_wrote(tmp_path, layer):
+    path = tmp_path / "page.html"
+    report_layer(str(layer), path)
+    assert is_ours(path)
+    report_layer(str(layer), path)
+    path.write_text("<html>mine</html>")
+    with pytest.raises(InputError, match="geochg did not write it"):
+        report_layer(str(layer), path)
+    assert path.read_text() == "<html>mine</html>"
+    report_layer(str(layer), path, overwrite=True)
+    assert is_ours(path)
+    with pytest.raises(OptionError, match=r"known suffixes: \.html"):
+        report_layer(str(layer), tmp_path / "page.pdf")
 
 
 def test_images_that_moved_with_the_layer_are_found(tmp_path, layer):

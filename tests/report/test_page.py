@@ -12,16 +12,12 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from report_pages import GRID, HOSTILE, Page, drawn_changes, image_pair, run_metadata
+from report_pages import GRID, HOSTILE, Page, drawn_changes, image_pair, open_pictures, run_metadata
 
 from geochg.classes import LEGEND
-from geochg.errors import InputError, OptionError
 from geochg.report import changes, citation
 from geochg.report.contents import Figure, ReportContents
 from geochg.report.page import report_page
-from geochg.report.pictures import open_pictures
-from geochg.report.write import write_report
-from geochg.writers.recognition import is_ours
 
 
 def contents(tmp_path, frame, with_pictures=True, **members):
@@ -271,20 +267,6 @@ def test_rows_without_an_id_or_with_the_same_get_one_of_their_own(tmp_path):
     ids = [row["data-id"] for row in page.rows()]
     assert ids[0] == "7"
     assert len(set(ids)) == 3
-
-
-def test_a_report_replaces_only_what_geochg_wrote(tmp_path):
-    path, made = tmp_path / "page.html", contents(tmp_path, drawn_changes(2))
-    write_report(made, path)
-    assert is_ours(path)
-    write_report(made, path)
-    path.write_text("<html>mine</html>")
-    with pytest.raises(InputError, match="geochg did not write it"):
-        write_report(made, path)
-    assert path.read_text() == "<html>mine</html>"
-    write_report(made, path, overwrite=True)
-    with pytest.raises(OptionError, match=r"known suffixes: \.html"):
-        write_report(made, tmp_path / "page.pdf")
 
 
 def test_the_citation_is_that_of_the_project():

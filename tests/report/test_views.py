@@ -4,10 +4,11 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasters import ORIGIN, UTM, put, texture
+from report_pages import open_pictures
 
 from geochg.records import PixelWindow
 from geochg.report.changes import svg_path
-from geochg.report.pictures import open_pictures, pictures_of
+from geochg.report.pictures import pictures_of
 from geochg.report.views import DateView, ViewSize
 from geochg.tiling.source import read_source
 

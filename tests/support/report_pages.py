@@ -9,6 +9,10 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasters import ORIGIN, UTM, put, texture
 
+from geochg.options import AnalyzeOptions
+from geochg.report.pictures import pictures_of
+from geochg.tiling.source import read_source
+
 HEIGHT, WIDTH = 200, 300
 GRID = GeoBox((HEIGHT, WIDTH), ORIGIN, UTM)
 CLASSES = ("building", "water", "vegetation")
@@ -51,6 +55,11 @@ def image_pair(folder, seed=0):
     after = before // 2
     after[:, 1:19, 1:19] = 250
     return put(folder / "before.tif", before), put(folder / "after.tif", after)
+
+
+def open_pictures(names, grid):
+    """Images as the pictures of a report, as a run with the usual options shows them."""
+    return pictures_of([read_source(name) for name in names], grid, AnalyzeOptions())
 
 
 def run_metadata(images, **members):

@@ -1,6 +1,6 @@
 """Runs the command line where a socket, or a file outside some folders, ends the process.
 
-    WATCHED_FOLDERS=/tmp/a:/tmp/b python watched_process.py analyze before.tif after.tif -o c.gpkg
+    WATCHED_FOLDERS=images:outputs python watched_process.py analyze before.tif after.tif -o c.gpkg
 
 It exits with 97 and a line that names what was tried. What compiled code does goes unseen here;
 the test looks at the home folder for that.

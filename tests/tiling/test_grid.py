@@ -10,9 +10,9 @@ from geochg.records import PixelWindow
 from geochg.tiling.footprints import footprint, pixel_polygon
 from geochg.tiling.grid import (
     Lattice,
-    common_grid,
     covered_window,
     pixel_area_m2,
+    shared_grid,
     shared_lattice,
 )
 
@@ -23,8 +23,12 @@ def moved(grid, dx_px, dy_px, shape=None):
     return GeoBox(shape or grid.shape, grid.transform * Affine.translation(dx_px, dy_px), grid.crs)
 
 
+def grid_of(*grids, **options):
+    return shared_grid(grids, paths=("a.tif", "b.tif"), **options)
+
+
 def test_the_grid_is_the_before_lattice_cut_to_the_overlap():
-    grid = common_grid(UTM, moved(UTM, 50.5, -20))
+    grid = grid_of(UTM, moved(UTM, 50.5, -20))
     assert grid.shape == (180, 250)
     assert grid.transform == UTM.transform * Affine.translation(50, 0)
 
@@ -47,7 +51,7 @@ def test_one_lattice_is_one_on_either_turn_of_the_globe():
 
 def test_no_overlap_is_refused_by_name():
     with pytest.raises(InputError, match=r"a\.tif and b\.tif do not overlap"):
-        common_grid(UTM, moved(UTM, 300, 0), paths=("a.tif", "b.tif"))
+        grid_of(UTM, moved(UTM, 300, 0))
 
 
 def test_ground_that_the_grid_has_no_place_for_does_not_overlap():
@@ -58,13 +62,13 @@ def test_ground_that_the_grid_has_no_place_for_does_not_overlap():
 
 def test_another_crs_covers_the_same_ground():
     lonlat = UTM.to_crs("EPSG:4326")
-    grid = common_grid(UTM, lonlat)
+    grid = grid_of(UTM, lonlat)
     assert grid.crs == UTM.crs
     assert grid.shape == UTM.shape
 
 
 def test_crs_and_resolution_are_taken_from_the_options():
-    grid = common_grid(UTM, UTM, crs="EPSG:3035", resolution=25)
+    grid = grid_of(UTM, UTM, crs="EPSG:3035", resolution=25)
     assert grid.crs == "EPSG:3035"
     assert abs(grid.transform.a) == 25
     ground = shapely.area(UTM.extent.geom)
@@ -72,7 +76,7 @@ def test_crs_and_resolution_are_taken_from_the_options():
 
 
 def test_another_crs_keeps_the_ground_size_of_a_pixel():
-    grid = common_grid(UTM, UTM, crs="EPSG:3857")
+    grid = grid_of(UTM, UTM, crs="EPSG:3857")
     assert grid.transform.a == pytest.approx(10 / np.cos(np.radians(45)), rel=0.01)
     assert grid.shape[0] * grid.shape[1] == pytest.approx(200 * 300, rel=0.1)
 
@@ -80,40 +84,40 @@ def test_another_crs_keeps_the_ground_size_of_a_pixel():
 def test_a_crs_the_pair_has_no_place_in_is_refused():
     peru = GeoBox((10, 10), Affine(0.01, 0, -75, 0, -0.01, 0), "EPSG:4326")
     with pytest.raises(OptionError, match="no place"):
-        common_grid(peru, peru, crs="EPSG:32633")
+        grid_of(peru, peru, crs="EPSG:32633")
 
 
 def test_resolution_alone_keeps_crs_and_corner():
-    grid = common_grid(UTM, UTM, resolution=25)
+    grid = grid_of(UTM, UTM, resolution=25)
     assert (grid.transform.a, grid.transform.c, grid.transform.f) == (25, 500_000, 5_000_000)
     assert grid.shape == (80, 120)
 
 
 def test_rotated_grids_stay_rotated():
     rotated = GeoBox((200, 200), UTM.transform * Affine.rotation(30), UTM.crs)
-    grid = common_grid(rotated, UTM)
+    grid = grid_of(rotated, UTM)
     assert grid.transform.b != 0
     assert shared_lattice(rotated, grid) is not None
-    coarser = common_grid(rotated, UTM, resolution=20)
+    coarser = grid_of(rotated, UTM, resolution=20)
     assert np.sqrt(abs(coarser.transform.determinant)) == pytest.approx(20, rel=0.02)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:999999", "nonsense"])
 def test_a_crs_that_is_none_is_refused(crs):
     with pytest.raises(OptionError, match="CRS"):
-        common_grid(UTM, UTM, crs=crs)
+        grid_of(UTM, UTM, crs=crs)
 
 
 def test_a_resolution_coarser_than_the_image_is_refused():
     with pytest.raises(OptionError, match="coarser"):
-        common_grid(UTM, UTM, resolution=1e6)
+        grid_of(UTM, UTM, resolution=1e6)
 
 
 @pytest.mark.parametrize("turn", [-360, 0, 360])
 def test_grids_in_degrees_meet_across_the_antimeridian(turn):
     before = GeoBox((100, 200), Affine(0.01, 0, 179, 0, -0.01, 1), "EPSG:4326")
     after = GeoBox((100, 200), Affine(0.01, 0, 179.5 + turn, 0, -0.01, 1), "EPSG:4326")
-    grid = common_grid(before, after)
+    grid = grid_of(before, after)
     assert grid.shape == (100, 150)
     assert grid.transform.c == pytest.approx(179.5)
 
@@ -122,7 +126,7 @@ def test_a_utm_raster_meets_a_grid_in_degrees_across_the_antimeridian():
     before = GeoBox((100, 200), Affine(0.01, 0, 179, 0, -0.01, 0), "EPSG:4326")
     xs, ys = Transformer.from_crs(4326, 32760, always_xy=True).transform([179.6], [-0.2])
     after = GeoBox((200, 400), Affine(200, 0, xs[0], 0, -200, ys[0]), "EPSG:32760")
-    grid = common_grid(before, after)
+    grid = grid_of(before, after)
     assert grid.transform.c == pytest.approx(179.6, abs=0.011)
     assert grid.shape[1] == pytest.approx(72, abs=2)  # 80 km at the equator
 
@@ -130,7 +134,7 @@ def test_a_utm_raster_meets_a_grid_in_degrees_across_the_antimeridian():
 def test_a_projected_grid_over_the_antimeridian_becomes_one_in_degrees():
     xs, ys = Transformer.from_crs(4326, 32760, always_xy=True).transform([179.8], [-0.2])
     utm = GeoBox((200, 400), Affine(200, 0, xs[0], 0, -200, ys[0]), "EPSG:32760")
-    grid = common_grid(utm, utm, crs="EPSG:4326")
+    grid = grid_of(utm, utm, crs="EPSG:4326")
     assert grid.shape[1] < 1000  # not once around the globe
 
 

@@ -11,7 +11,7 @@ from geochg.errors import InputError, OptionError
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.describe import describe_pair
 from geochg.pipeline.dialogue import open_dialogue
-from geochg.tiling.grid import common_grid
+from geochg.tiling.grid import shared_grid
 from geochg.tiling.layout import Layout
 from geochg.tiling.pair import tiles_of
 from geochg.tiling.placement_checks import check_placement
@@ -127,7 +127,7 @@ def test_the_images_are_looked_at_before_the_model_is_loaded(make_raster, tmp_pa
 def test_a_grid_on_another_planet_is_refused(crs):
     grid = GeoBox((64, 64), ORIGIN, UTM)
     with pytest.raises(OptionError, match="CRS"):
-        common_grid(grid, grid, crs=crs)
+        shared_grid((grid, grid), crs=crs, paths=("a.tif", "b.tif"))
 
 
 def test_a_run_without_end_is_refused_with_its_number():

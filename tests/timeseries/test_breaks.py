@@ -135,8 +135,12 @@ def test_monitoring_begins_at_the_date_that_is_asked_for():
     rules = BreakRules(monitor_from=DATES[50])
     late = find_breaks(DATES, values, rules)
     assert not (late.break_date < DATES[50]).any()
-    with pytest.raises(InputError, match="too short"):
+    # A year of 26 dates before that day, and the 70 from then on.
+    with pytest.raises(InputError, match=rf"96 are needed\n.* 3 lie before {DATES[3]}"):
         find_breaks(DATES, values, BreakRules(monitor_from=DATES[3]))
+    after = DATES[-1] + 1
+    with pytest.raises(InputError, match=f"from {after} on, after the last date, {DATES[-1]}"):
+        find_breaks(DATES, values, BreakRules(monitor_from=after))
 
 
 def test_a_subset_of_places_and_dates_for_plots_change_nothing():

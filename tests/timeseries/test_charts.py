@@ -41,6 +41,16 @@ def test_a_chart_shows_the_break(drawn, chart):
     assert is_off.all()
 
 
+def test_the_shown_values_are_those_seen_and_what_of_the_interval_lies_near(chart):
+    low, high = chart.value_range
+    seen = chart.values[np.isfinite(chart.values)]
+    assert low < seen.min()
+    assert seen.max() < high
+    wide = replace(chart, lower=chart.lower - 1e6, upper=chart.upper + 1e6)
+    span = np.ptp(seen)
+    assert wide.value_range == pytest.approx((seen.min() - span / 20, seen.max() + span / 20))
+
+
 def test_an_svg_is_a_picture_without_ids_or_scripts(chart):
     root = ET.fromstring(course_svg(chart))
     dots = root.findall(f"{SVG}circle")

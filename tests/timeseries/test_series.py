@@ -10,10 +10,12 @@ import pytest
 import rasterio
 import shapely
 from drawn_dates import FLOODED, draw_dates, name_bands
+from odc.geo.geobox import GeoBox
 from rasters import ORIGIN, UTM, put
 
 import geochg
 from geochg.errors import GeochgError, InputError, OptionError
+from geochg.records import LAND_COVER
 from geochg.timeseries.options import SeriesOptions
 from geochg.timeseries.outputs import SeriesOutputs
 from geochg.timeseries.series import series
@@ -273,6 +275,31 @@ def test_other_bands_are_refused(tmp_path, flood):
     assert refused([*flood.paths, flood.paths[0]]) != ""
 
 
+def test_a_band_of_cloud_codes_is_told_not_to_be_a_mask(tmp_path):
+    drawn = draw_dates(tmp_path)
+    for path in drawn.paths:
+        name_bands(path, ("red", "green", "nir", "SCL"))
+
+    def warned(**options):
+        notices = []
+        series(drawn.paths, SeriesOptions(block="4", **PLAIN, **options), listener=notices.append)
+        return [
+            event.message
+            for event in notices
+            if event.kind == "notice" and event.warning and "band scl" in event.message
+        ]
+
+    (line,) = warned()
+    assert "masks no clouds" in line
+    assert "--bands red,green,nir" in line
+    assert not warned(bands=("red", "green", "nir"))
+
+
+def test_a_grid_for_arrays_needs_an_array(flood):
+    with pytest.raises(OptionError, match="geobox is for numpy arrays"):
+        series(flood.paths, SeriesOptions(**PLAIN), geobox=GeoBox((24, 24), ORIGIN, UTM))
+
+
 def test_wrong_options_are_refused(flood, tmp_path):
     with pytest.raises(OptionError, match="block"):
         SeriesOptions(block="2.5px")
@@ -314,6 +341,33 @@ def test_land_cover_names_what_a_place_was_and_is(tmp_path):
     assert covers.shape == (24, 256, 6)
     assert covers.sum(axis=2).max() <= 1 + 1e-6
     assert all(date.cloud_share is not None for date in result.quality)
+
+
+def test_a_clip_tells_the_shares_of_land_covers(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    import clip_factory
+
+    from geochg.models.clip.backend import ClipModel
+
+    told = []
+    date_covers = ClipModel.date_covers
+
+    def kept_covers(model, facts, sample, tiles):
+        for date_cover in date_covers(model, facts, sample, tiles):
+            told.append(date_cover.cover)
+            yield date_cover
+
+    monkeypatch.setattr(ClipModel, "date_covers", kept_covers)
+    drawn = draw_dates(tmp_path, count=20, flood=12, side=64)
+    folder = clip_factory.save(clip_factory.tiny_clip(), tmp_path / "clip")
+    result = series(drawn.paths, SeriesOptions(block="8", model=f"clip:{folder}"))
+    assert result.metadata["model"]["id"].startswith("clip:")
+    # One tile a date, cut into eight by eight blocks.
+    blocks = np.stack(told).reshape(20, 8, 8, 8, 8)
+    for number in range(len(LAND_COVER)):
+        shares = (blocks == number).mean(axis=(2, 4)).reshape(20, 64)
+        assert result.observations.covers[:, :, number] == pytest.approx(shares)
+    assert (result.observations.covers.max(axis=(0, 1)) > 0).sum() > 1
 
 
 def test_series_is_part_of_the_public_surface():

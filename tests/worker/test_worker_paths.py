@@ -50,6 +50,8 @@ def test_areas_models_and_adapters_start_from_the_folder(folder):
     assert options.clue_model == f"vlm:{folder}/model"
     assert options.model_options == {"adapter": str(folder / "model"), "max_new_tokens": 8}
     assert options.clue_options == {"adapter": str(folder / "model")}
+    wrapped = RequestFolder(folder).options(AnalyzeOptions.from_dict({"model": "labels:vlm:model"}))
+    assert wrapped.model == f"labels:vlm:{folder}/model"
 
 
 @pytest.mark.parametrize("name", ["aoi", "zones", "model", "clue_model"])
@@ -60,7 +62,11 @@ def test_relative_paths_in_options_are_refused_without_a_folder(folder, monkeypa
 
 
 def test_areas_in_numbers_and_models_on_a_hub_stay(folder):
-    texts = {"aoi": "1,2,3,4", "model": "vlm:org/name", "clue_model": "openai:http://x.org#y"}
+    texts = {
+        "aoi": "1,2,3,4",
+        "model": "labels:vlm:org/name",
+        "clue_model": "openai:http://x.org#y",
+    }
     options = AnalyzeOptions.from_dict(texts)
     assert RequestFolder(folder).options(options) == options
     assert RequestFolder().options(options) == options

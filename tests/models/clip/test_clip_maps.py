@@ -325,6 +325,16 @@ def test_a_run_finds_place_class_direction_and_cover(make_raster, tmp_path):
         assert area_m2 / pixel_m2 == pytest.approx(pixels, rel=0.1)
 
 
+def test_the_land_cover_of_one_date_follows_its_kinds():
+    kinds, later = drawn_dates()
+    pixels = pixels_of(kinds, 0)
+    # Of a single date the second picture says nothing.
+    tiles = [Tile.of_pair(pixels, pixels), Tile.of_pair(pixels, pixels_of(later, 1))]
+    for date_cover in colour_model().date_covers(None, [], tiles):
+        assert np.mean(date_cover.cover == KINDS.covers[kinds]) > 0.9
+        assert not date_cover.hidden.any()
+
+
 def test_tiles_of_a_run_agree_where_they_meet():
     dates = [pixels_of(kinds, seed) for seed, kinds in enumerate(drawn_dates())]
     whole = colour_model(window_px=32)
