@@ -74,7 +74,8 @@ ALLOWED = {
     "worker": BASE | {"accuracy", "models", "pipeline", "report", "stac", "timeseries"},
     # Of the worker it has the streams.
     "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
-    "datasets": BASE | {"tiling", "models"},
+    # Reviewed layers and their images are found as reports and tables find them.
+    "datasets": BASE | MIDDLE | {"report", "pipeline"},
     "evaluation": BASE | {"tiling", "models", "datasets", "pipeline", "writers"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
 }
