@@ -48,6 +48,7 @@ GUIDES = (
     ("Reports", "report.md"),
     ("Scenes", "scenes.md"),
     ("Series", "series.md"),
+    ("Learning from a review", "learning.md"),
     ("Accuracy", "accuracy.md"),
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
