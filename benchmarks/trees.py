@@ -2,7 +2,8 @@
 
 Each pair of a kind is a place. One place is held out; of the others, a number of tiles is drawn, of
 which alone trees learn and all thresholds are found; the tiles of the held-out place are then
-called changed or not. Tiles to learn from overlap by half; those that are judged do not overlap.
+called changed or not. In small pairs, tiles to learn from overlap by half; those that are judged
+never do.
 
     python benchmarks/trees.py VALIDATION CACHE_FOLDER > trees.md
 """

@@ -10,9 +10,23 @@ from typing import Any
 from geochg.class_list import ClassList
 from geochg.errors import OptionError
 from geochg.label_lists import list_path
-from geochg.option_choices import AlignMode, Dtype, Geometry, Quantize, Sensitivity
-from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
-from geochg.safety.untrusted_text import cleaned
+from geochg.option_choices import (
+    AlignMode,
+    Dtype,
+    Geometry,
+    Quantize,
+    Sensitivity,
+    nodata_value,
+)
+from geochg.option_fields import (
+    VERSION_KEY,
+    OptionFacts,
+    Options,
+    OptionSpec,
+    option,
+    typed_value,
+)
+from geochg.tile_sizes import MOST_LOOKS, MOST_TILE_PX, check_tiles
 
 __all__ = [
     "VERSION_KEY",
@@ -39,33 +53,19 @@ TILES_LAYER = "tiles"
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
 
-MOST_TILE_PX = 16_384
-"""Largest tile: two of three bands of float32 take 6 GB."""
-
-MOST_LOOKS = 16
-"""Most tiles, in each direction, that may hold one pixel."""
-
 MOST_REFINED = 3
 """Most closer looks: after three, a cell of a usual tile is three pixels wide."""
 
 MOST_AREA_M2 = 1e15
 """Beyond every area: the whole earth has 5.1e14 m²."""
 
+MOST_REGULARIZED = 0.5
+"""Largest share of a building that squaring may add: with more, it is another building."""
+
 MAPPING = ("analyze", "info")
 """Commands that cut a pair into tiles."""
 
 ANALYZE = ("analyze",)
-
-
-def check_tiles(tile_size_px: int, overlap_px: int) -> None:
-    """Raises an `OptionError` unless such tiles can cover a grid."""
-    if tile_size_px <= 0:
-        raise OptionError(f"tile size {tile_size_px} px", "it must be above zero")
-    if not 0 <= overlap_px < tile_size_px:
-        raise OptionError(
-            f"overlap {overlap_px} px",
-            f"it must be at least zero and below the tile size, {tile_size_px} px",
-        )
 
 
 @dataclass(frozen=True)
@@ -209,9 +209,29 @@ class AnalyzeOptions(Options):
     max_area_m2: float | None = option(
         None, "Drop features above this area, in square metres.", usual="no limit", **_AREA
     )
+    learned: str = option(
+        "",
+        "What `geochg learn` made of a review: it leaves out what was rejected like that.",
+        metavar="FOLDER",
+        commands=ANALYZE,
+        shapes_result=False,  # its content does, which journals hold
+        is_path=True,
+    )
     geometry: Geometry = option(
         Geometry.OUTLINE,
         "Outlines where the model gives them, or always cells of the 3x3 grid.",
+        commands=ANALYZE,
+    )
+    regularize: bool = option(
+        False,
+        "Square the outlines of buildings along their main directions, where that fits them.",
+        commands=ANALYZE,
+    )
+    regularize_share: float = option(
+        0.15,
+        "Most ground that a squared building may gain, or lose, as a share of its area, 0 to 0.5.",
+        least=0,
+        greatest=MOST_REGULARIZED,
         commands=ANALYZE,
     )
     nodata: tuple[str, ...] = option(
@@ -300,7 +320,7 @@ class AnalyzeOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         for value in self.nodata:
-            _nodata_value(value)
+            nodata_value(value)
         if self.classes:
             object.__setattr__(self, "classes", ClassList.of_names(self.classes).names)
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
@@ -315,6 +335,11 @@ class AnalyzeOptions(Options):
                 f"max area {self.max_area_m2:,.15g} m² lies below min area "
                 f"{self.min_area_m2:,.15g} m²",
                 "no feature would be left: give a larger --max-area",
+            )
+        if self.regularize and self.geometry is Geometry.CELLS:
+            raise OptionError(
+                "cells of the grid have no outlines that can be squared",
+                "leave out --regularize, or --geometry cells",
             )
         least_px = self.tile_size_px // MOST_LOOKS
         if self.tile_size_px - overlap_px < least_px:
@@ -359,7 +384,7 @@ class AnalyzeOptions(Options):
         Raises:
             OptionError: If there is neither one nodata value for all of them nor one for each.
         """
-        nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
+        nodata_values: list[tuple[float, ...] | None] = [*map(nodata_value, self.nodata)] or [None]
         if len(nodata_values) not in (1, count):
             dates = "is one date" if count == 1 else f"are {count} dates"
             raise OptionError(
@@ -372,18 +397,3 @@ class AnalyzeOptions(Options):
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""
         return {**super().shaping(), "overlap_px": self.tile_overlap_px}
-
-
-def _nodata_value(text: str) -> tuple[float, ...]:
-    """A nodata value; an empty tuple for `none`."""
-    if text.lower() == "none":
-        return ()
-    try:
-        if "_" not in text:
-            return (float(text),)
-    except ValueError:
-        pass
-    raise OptionError(
-        f"nodata {cleaned(text, 40)!r} is no number",
-        "write --nodata VALUE, or --nodata BEFORE,AFTER; nan and none are values too",
-    )

@@ -20,6 +20,7 @@ from geochg.geometry.placement import table_column
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.journal_kinds import CHANGES, CHANGES_OF_OUTLINES, RecordKind, ResultT
+from geochg.pipeline.judging import judged_facts
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata, series_facts, span_facts
 from geochg.pipeline.run import Run, kept_preparation
@@ -120,9 +121,10 @@ def begin_journal(run: Run, between: Sequence[RasterSource] = (), parts: int = 1
         parts: Number of spans that are answered about.
 
     Raises:
-        InputError: If there is one that cannot be gone on with.
+        InputError: If there is one that cannot be gone on with, or a head that does not fit.
         OptionError: If there is one of another run.
     """
+    _ = run.judge  # one that does not fit is refused before anything is kept
     able = run.model.capabilities
     classes = {*CLASSES, *able.classes, *run.options.wanted_classes}
     kind = CHANGES_OF_OUTLINES if able.location == "mask" else CHANGES
@@ -187,15 +189,19 @@ def finish(
         span.run.tell_gaps(span.tallies)
     run = spans[-1].run
     run.listener(Progress("write", 0, 1))
-    layer = FeatureLayer(run.pair.grid, [span.period for span in spans])
+    layer = _new_layer(spans)
     changes = [_changes(span, layer, number) for number, span in enumerate(spans)]
     facts = metadata(run.pair, run.options, run.model, run.questions, spans[-1].facts())
     facts["caption"] = layer_caption(layer, facts["not_seen_m2"])
+    facts |= squared_facts(changes[-1])
     facts |= token_facts(span.journal for span in spans)
+    facts |= judged_facts(span.run.judge for span in spans)
     if unmeasured := run.tell_unmeasured(layer):
         facts["confidence"] = unmeasured
     if len(sources) > 2:
-        facts["series"] = series_facts(sources, _step_facts(spans, layer), together=together)
+        facts["series"] = series_facts(
+            sources, _step_facts(spans, layer, changes), together=together
+        )
     if zones is not None:
         zones = _zones_of_spans(spans, zones)
         facts["zones"] = zones.facts
@@ -244,27 +250,45 @@ def _zones_of_spans(spans: Sequence[AnsweredSpan], zones: Zones) -> Zones:
     return zones
 
 
+def _new_layer(spans: Sequence[AnsweredSpan]) -> FeatureLayer:
+    """A layer for the features of all spans."""
+    run, periods = spans[-1].run, [span.period for span in spans]
+    return FeatureLayer(run.pair.grid, periods, is_judged=run.judge is not None)
+
+
 def _changes(span: AnsweredSpan, layer: FeatureLayer, number: int) -> Changes:
     run = span.run
     settings = FeatureSettings.of(
         run.options,
         run.pair.facts.pixel_area_m2,
         keeps_names=run.model.capabilities.keeps_names,
+        judge=run.judge,
     )
     results = run.until_cancelled(span.journal.results())
     results = voted_results(results) if run.options.vote else results
     changes = changes_of(results, run.pair.grid, settings, layer, number)
     features = sum(total.features for total in layer.totals(number))
     run.tell_dropped(span.tallies, features)
+    if run.options.regularize and run.model.capabilities.location != "mask":
+        text = "--regularize squares outlines, and this model gives none, but cells of a grid"
+        run.listener(Notice(text, warning=True))
     return changes
 
 
-def _step_facts(spans: Sequence[AnsweredSpan], layer: FeatureLayer) -> Iterator[dict[str, Any]]:
+def squared_facts(changes: Changes) -> dict[str, Any]:
+    """What the outputs say of buildings that were squared, where they were to be."""
+    return {} if changes.squared is None else {"regularized": changes.squared.facts()}
+
+
+def _step_facts(
+    spans: Sequence[AnsweredSpan], layer: FeatureLayer, changes: Sequence[Changes]
+) -> Iterator[dict[str, Any]]:
     """The facts of each step of a series."""
     for number, span in enumerate(spans[:-1]):
         facts = span.facts()
         caption = layer_caption(layer, facts["not_seen_m2"], number)
-        yield {**span.period._asdict(), **facts, "caption": caption}
+        squared = squared_facts(changes[number])
+        yield {**span.period._asdict(), **facts, "caption": caption, **squared}
 
 
 def write_outputs(

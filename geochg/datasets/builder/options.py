@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from geochg.datasets.captions.truth import CLASS_NAMES
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, AlignMode, Options, check_tiles, option
+from geochg.options import AlignMode, Options, option
+from geochg.tile_sizes import MOST_TILE_PX, check_tiles
 
 LEVIR_MCI = ("128=road", "255=building")
 """How the masks of LEVIR-MCI are coded."""
@@ -59,6 +60,11 @@ class BuildOptions(Options):
         "Leave out tiles with a smaller share of pixels that both dates and the mask cover.",
         least=0,
         greatest=1,
+    )
+    all_reviewed: bool = option(
+        False,
+        "Of reviewed layers: you went through the whole area. What you neither accepted nor drew "
+        "counts as unchanged, changes that nobody decided on too.",
     )
     keep_unchanged: float = option(
         1.0, "Share of the tiles without change that is kept.", least=0, greatest=1

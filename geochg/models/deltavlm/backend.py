@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from geochg.errors import ModelError, RunError
-from geochg.geometry.hysteresis import presence_of
+from geochg.errors import RunError
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
 from geochg.models.deltavlm.date_cover import date_covers
-from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
+from geochg.models.deltavlm.dense_features import EncodedTile, features_maker
+from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene
 from geochg.models.deltavlm.input_checks import resolution_of, tile_failure
 from geochg.models.deltavlm.loading import (
     check_folder,
@@ -36,8 +36,13 @@ from geochg.models.deltavlm.runtime.onnx_language import (
     is_greedy,
 )
 from geochg.models.deltavlm.runtime.onnx_vision import FILES, OnnxVision
-from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
+from geochg.models.deltavlm.runtime.vision_output import (
+    VisionOutput,
+    VisionRunner,
+    joined_outputs,
+)
 from geochg.models.deltavlm.tile_features import tile_features
+from geochg.models.deltavlm.tile_map import TileMap, text_answer
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
 from geochg.models.model_files import fingerprint
@@ -45,7 +50,6 @@ from geochg.models.pretrained import FirstUse
 from geochg.models.tile_features import TileFeatures
 from geochg.records import (
     Answer,
-    Dialogue,
     Exchange,
     Outlines,
     PairFacts,
@@ -82,6 +86,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         survey_tiles=SCENE_TILES,
         survey_is_optional=True,
         tells_land_cover=True,
+        gives_features=True,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
     )
 
@@ -206,13 +211,8 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def tile_features(self, tiles: Sequence[Tile]) -> list[TileFeatures]:
         """Gives features of whole tiles; see `TileFeatureModel.tile_features`."""
-        if self.detector is None:
-            raise ModelError(
-                f"{self._identity.id} has no dense head, and so no land covers to learn from",
-                "choose a model that outlines, such as builtin",
-            )
         with self._first_use.guard("features"):
-            return [tile_features(self.detector, tile, self._resolution_m) for tile in tiles]
+            return tile_features(self.detector, tiles, self._resolution_m)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -243,13 +243,14 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return joined_outputs([output for output, _ in self._outputs(tiles, needs_text=True)])
 
     def _outputs(
-        self, tiles: Sequence[Tile], *, needs_text: bool
+        self, tiles: Sequence[Tile], *, needs_text: bool, with_features: bool = False
     ) -> list[tuple[VisionOutput, list[Outlines | None]]]:
         """For the tiles of each scene the vision output, and the outlines made of it.
 
         Args:
             tiles: The tiles.
             needs_text: Whether the language model is asked, which reads the tokens of each tile.
+            with_features: Whether the outlines have their dense features.
         """
         if self.detector is None:
             with self._first_use.guard("tokens"):
@@ -257,28 +258,49 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if not tiles:
             return []
         if self.scene is not None:
-            return [self._outlines(self.detector, tiles, self.scene, needs_text)]
+            return [self._outlines(self.detector, tiles, self.scene, needs_text, with_features)]
         with self._first_use.guard("survey"):
             scenes = [
                 self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
             ]
         return [
-            self._outlines(self.detector, [tile], scene, needs_text)
+            self._outlines(self.detector, [tile], scene, needs_text, with_features)
             for tile, scene in zip(tiles, scenes, strict=True)
         ]
 
     def _outlines(
-        self, detector: Detector, tiles: Sequence[Tile], scene: Scene, needs_text: bool
+        self,
+        detector: Detector,
+        tiles: Sequence[Tile],
+        scene: Scene,
+        needs_text: bool,
+        with_features: bool,
     ) -> tuple[VisionOutput, list[Outlines | None]]:
         with self._first_use.guard("map"):
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
-            output = detector.detect(tiles, scene, maker.is_quiet, needs_tokens=needs_text)
+            output = detector.detect(
+                tiles,
+                scene,
+                maker.is_quiet,
+                needs_tokens=needs_text,
+                keeps_encodings=with_features,
+            )
             predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
                 for prediction, tile in zip(predictions, tiles, strict=True)
             ]
-        return output, outlines
+        if not with_features:
+            return output, outlines
+        encoded_tiles = [
+            None if dates is None else EncodedTile(prediction, dates)
+            for prediction, dates in zip(predictions, output.encodings, strict=True)
+        ]
+        return replace(output, encodings=()), [
+            replace(tile_outlines, features=features_maker(detector, maker, tile, encoded))
+            for tile_outlines, tile, encoded in zip(outlines, tiles, encoded_tiles, strict=True)
+            if tile_outlines is not None
+        ]
 
     @property
     def has_words(self) -> bool:
@@ -287,13 +309,16 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         in_words = any(q.task not in (Task.PRESENCE, Task.LOCATE) for q in questions)
-        unchanged = {} if in_words else self._unchanged_outlines(tiles)
+        with_features = any(question.with_features for question in questions)
+        unchanged = {} if in_words else self._unchanged_outlines(tiles, with_features)
         others = [tile for index, tile in enumerate(tiles) if index not in unchanged]
-        outputs = self._outputs(others, needs_text=self.has_words and in_words)
+        outputs = self._outputs(
+            others, needs_text=self.has_words and in_words, with_features=with_features
+        )
         predicted = iter([outlines for _, part in outputs for outlines in part])
         outlines = [unchanged.get(i) or next(predicted) for i in range(len(tiles))]
         maps = [
-            None if tile_outlines is None else _TileMap(tile_outlines, tile)
+            None if tile_outlines is None else TileMap(tile_outlines, tile)
             for tile, tile_outlines in zip(tiles, outlines, strict=True)
         ]
         rows: list[list[Answer | TileDialogue]] = [
@@ -312,27 +337,32 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return [
             answers_or_failure(
                 tile,
-                [_text_answer(a, tile_map) if isinstance(a, TileDialogue) else a for a in row],
+                [text_answer(a, tile_map) if isinstance(a, TileDialogue) else a for a in row],
             )
             for row, tile_map, tile in zip(rows, maps, tiles, strict=True)
         ]
 
-    def _unchanged_outlines(self, tiles: Sequence[Tile]) -> dict[int, Outlines]:
+    def _unchanged_outlines(
+        self, tiles: Sequence[Tile], with_features: bool
+    ) -> dict[int, Outlines]:
         """The outlines of the tiles that both dates show alike, by their index.
 
         Where a threshold was given it alone decides what changed.
         """
         if self.detector is None or self.scene is None or self.options.threshold is not None:
             return {}
-        maker = OutlineMaker(self.detector.head, self.scene)
+        detector, maker = self.detector, OutlineMaker(self.detector.head, self.scene)
         return {
-            index: maker.unchanged_outlines(tile)
+            index: replace(
+                maker.unchanged_outlines(tile),
+                features=features_maker(detector, maker, tile) if with_features else None,
+            )
             for index, tile in enumerate(tiles)
             if needs_no_network(tile, self.scene)
         }
 
     def _map_answer(
-        self, tile: Tile, tile_map: _TileMap | None, question: Question
+        self, tile: Tile, tile_map: TileMap | None, question: Question
     ) -> Answer | None:
         """The answer that needs no language model; None where it is needed."""
         if tile_map is None or self.detector is None:
@@ -352,28 +382,6 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     ) -> Answer | None:
         """The answer about a tile that changed; None to ask the language model."""
         return None
-
-
-@dataclass(frozen=True, eq=False)
-class _TileMap:
-    """The outlines of a tile, and its presence, which is made when a question needs it."""
-
-    outlines: Outlines
-    tile: Tile
-
-    @cached_property
-    def presence(self) -> Presence:
-        """Whether the tile changed, as its outlines say."""
-        return presence_of(self.outlines, self.tile.valid)
-
-
-def _text_answer(dialogue: TileDialogue, tile_map: _TileMap | None) -> Answer:
-    """The language model's answer; a dialogue's presence has the map's probability."""
-    answer = dialogue.answer()
-    if tile_map is not None and isinstance(answer, Dialogue):
-        probability = tile_map.presence.probability
-        return replace(answer, presence=replace(answer.presence, probability=probability))
-    return answer
 
 
 def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:

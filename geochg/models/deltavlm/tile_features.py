@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geochg.errors import ModelError
 from geochg.models.deltavlm.postprocessing import OutlineMaker, TilePrediction
 from geochg.models.tile_features import TileFeatures
 
@@ -19,7 +21,28 @@ _QUANTILES = (0.5, 0.9, 0.99, 1.0)
 """Quantiles over a tile of what differs from pixel to pixel."""
 
 
-def tile_features(detector: Detector, tile: Tile, resolution_m: float | None) -> TileFeatures:
+def tile_features(
+    detector: Detector | None, tiles: Sequence[Tile], resolution_m: float | None
+) -> list[TileFeatures]:
+    """The features of tiles.
+
+    Args:
+        detector: The vision encoder with its dense head; None for a model without such a head.
+        tiles: See `features_of_tile`.
+        resolution_m: Side of a pixel on the ground, in metres; None where it is not known.
+
+    Raises:
+        ModelError: If there is no dense head.
+    """
+    if detector is None:
+        raise ModelError(
+            "this DeltaVLM has no dense head, and so no land covers to learn from",
+            "choose a model that outlines, such as builtin",
+        )
+    return [features_of_tile(detector, tile, resolution_m) for tile in tiles]
+
+
+def features_of_tile(detector: Detector, tile: Tile, resolution_m: float | None) -> TileFeatures:
     """The features of a tile, which is a scene of its own.
 
     Posteriors are the mean shares of the land covers, pooled features the means of the colours and

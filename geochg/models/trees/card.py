@@ -13,8 +13,8 @@ from typing import Any
 from geochg.errors import ModelError
 from geochg.models.model_files import saved_json
 from geochg.models.tile_features import VERSION, FeatureKind
-from geochg.options import MOST_TILE_PX
 from geochg.safety.untrusted_text import LONGEST_TEXT, cleaned
+from geochg.tile_sizes import MOST_TILE_PX
 
 GRAPH_FILE, CARD_FILE, README_FILE = "trees.onnx", "card.json", "README.md"
 """Files of the folder of trees."""

@@ -70,4 +70,4 @@ class TreeEnsemble:
         probability = outputs[:, 0].astype(np.float64)
         if not np.isfinite(probability).all():
             raise ModelError(f"{self.file} gives what is no number", HINT)
-        return np.clip(probability, 0.0, 1.0)
+        return np.asarray(np.clip(probability, 0.0, 1.0), np.float64)

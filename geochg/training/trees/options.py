@@ -9,7 +9,8 @@ from typing import Any
 
 from geochg.errors import OptionError
 from geochg.models.tile_features import FeatureKind
-from geochg.options import MOST_TILE_PX, Options, option
+from geochg.options import Options, option
+from geochg.tile_sizes import MOST_TILE_PX
 
 
 class TreeClassifier(StrEnum):

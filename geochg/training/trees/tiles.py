@@ -13,6 +13,7 @@ from geochg.datasets.pairs import PairFiles, pair_files, read_pair
 from geochg.errors import InputError, RunError
 from geochg.evaluation.collect_presence import pair_tiles
 from geochg.evaluation.options import EvaluateOptions
+from geochg.evaluation.predictions import Prediction
 from geochg.events import Listener, Progress, ignore
 from geochg.models.trees.features import FeatureSource
 from geochg.training.trees.options import TreeTrainingOptions
@@ -158,8 +159,8 @@ def _rows(
                 yield _Row(vector, changed, place, row.difference, item.posterior_change)
 
 
-def _batches(tiles: Iterator[tuple[Tile, object]]) -> Iterator[list[tuple[Tile, object]]]:
-    batch: list[tuple[Tile, object]] = []
+def _batches(tiles: Iterator[tuple[Tile, Prediction]]) -> Iterator[list[tuple[Tile, Prediction]]]:
+    batch: list[tuple[Tile, Prediction]] = []
     for tile, row in tiles:
         if tile.valid.mean() >= _LEAST_VALID:
             batch.append((tile, row))
