@@ -18,7 +18,7 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
-from geochg.models.deltavlm.date_cover import date_covers
+from geochg.models.deltavlm.date_cover import cover_logits, date_covers
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
 from geochg.models.deltavlm.loading import (
     check_folder,
@@ -58,7 +58,7 @@ from geochg.records import (
 )
 
 if TYPE_CHECKING:
-    from geochg.models.date_cover import DateCover
+    from geochg.models.date_cover import CoverLogits, DateCover
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
 
@@ -204,6 +204,13 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """Tells the land cover of tiles of one image; see `LandCoverModel.date_covers`."""
         if self.detector is not None:
             yield from date_covers(self.detector, facts, sample, tiles)
+
+    def cover_logits(
+        self, facts: PairFacts, sample: Sequence[Tile], tiles: Iterable[Tile]
+    ) -> Iterator[CoverLogits]:
+        """Tells how likely each land cover is; see `CoverLogitsModel.cover_logits`."""
+        if self.detector is not None:
+            yield from cover_logits(self.detector, facts, sample, tiles)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.

@@ -1,0 +1,141 @@
+"""Ground of the class that no polygon maps, as outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from geochg.features.smoothing import smoothed_polygons
+from geochg.features.straightening import straightened_polygons
+from geochg.geometry.lattice import unit_steps
+from geochg.geometry.morphology import dilated
+from geochg.geometry.pieces import label_pieces
+from geochg.geometry.polygonize import piece_polygons
+from geochg.geometry.resampling import enlarged
+from geochg.records import PixelWindow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK_CELLS, MARGIN_CELLS = 512, 96
+"""Blocks that are searched at once, and how far beyond one ground is followed that begins in it."""
+
+LEAST_LOG_ODDS = 0.0
+"""Log odds from which on a cell may be of the class."""
+
+_FRINGE_SHARE = 0.5
+"""Ground of whose rim more than this share is mapped is the fringe of what is mapped."""
+
+_FAR = -8.0
+
+
+class MissingGround(NamedTuple):
+    """Ground that no polygon maps.
+
+    Attributes:
+        polygon: Its outline, in pixels of the grid.
+        score: Mean log odds of the class in its cells.
+        cells: Number of its cells.
+    """
+
+    polygon: object
+    score: float
+    cells: int
+
+
+@dataclass(frozen=True, eq=False)
+class MissingSearch:
+    """The search for what is missing.
+
+    Attributes:
+        scores: `(rows, columns)` log odds of the class.
+        is_open: `(rows, columns)` bool: ground that is seen and not mapped.
+        is_mapped: `(rows, columns)` bool: ground that is mapped, and around it.
+        cell_px: Side of a cell in pixels.
+        height_per_width: Height of a pixel on the ground by its width.
+        least_cells: Least cells of such ground.
+        straight: Whether its outlines are straight, as buildings are.
+    """
+
+    scores: NDArray[np.float16]
+    is_open: NDArray[np.bool_]
+    is_mapped: NDArray[np.bool_]
+    cell_px: int
+    height_per_width: float
+    least_cells: float
+    straight: bool
+
+    def ground(self) -> Iterator[MissingGround]:
+        """What is missing, block by block; each piece begins in the block that tells of it."""
+        rows, cols = self.scores.shape
+        for top in range(0, rows, BLOCK_CELLS):
+            for left in range(0, cols, BLOCK_CELLS):
+                yield from self._of_block(top, left)
+
+    def _of_block(self, top: int, left: int) -> Iterator[MissingGround]:
+        rows, cols = self.scores.shape
+        window = PixelWindow(
+            max(top - MARGIN_CELLS, 0),
+            min(top + BLOCK_CELLS + MARGIN_CELLS, rows),
+            max(left - MARGIN_CELLS, 0),
+            min(left + BLOCK_CELLS + MARGIN_CELLS, cols),
+        )
+        part = window.slices_within(PixelWindow.whole(self.scores.shape))
+        scores = self.scores[part].astype(np.float32)
+        is_mapped = self.is_mapped[part]
+        labels, count = label_pieces((scores > LEAST_LOG_ODDS) & self.is_open[part])
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        for number in np.flatnonzero(sizes >= max(self.least_cells, 1)).tolist():
+            if number == 0:
+                continue
+            piece = labels == number
+            row, col = (int(index[0]) for index in np.nonzero(piece))
+            begins = (row + window.row_start, col + window.col_start)
+            is_own = top <= begins[0] < top + BLOCK_CELLS and left <= begins[1] < left + BLOCK_CELLS
+            if is_own and not _is_fringe(piece, is_mapped):
+                yield from self._outlined(piece, scores, window)
+
+    def _outlined(
+        self, piece: NDArray[np.bool_], scores: NDArray[np.float32], window: PixelWindow
+    ) -> Iterator[MissingGround]:
+        """A piece with its outline at the pixels of the image."""
+        box = _box_of(piece)
+        near = piece[box]
+        field = np.where(
+            dilated(near, 1) & (near | (scores[box] <= LEAST_LOG_ODDS)), scores[box], _FAR
+        )
+        field = np.where(near, np.maximum(field, LEAST_LOG_ODDS + 0.1), field)
+        fine = enlarged(field, self.cell_px) > LEAST_LOG_ODDS
+        labels, count = label_pieces(fine)
+        if not count:
+            return
+        largest = 1 + int(np.bincount(labels.ravel())[1:].argmax())
+        start = (
+            (box[0].start + window.row_start) * self.cell_px,
+            (box[1].start + window.col_start) * self.cell_px,
+        )
+        place = PixelWindow(start[0], start[0] + fine.shape[0], start[1], start[1] + fine.shape[1])
+        pixels = piece_polygons((labels == largest).astype(np.int32), place)
+        outlines = smoothed_polygons(unit_steps(pixels))
+        if self.straight:
+            is_building = np.ones(len(pixels), np.bool_)
+            outlines = straightened_polygons(pixels, outlines, is_building, self.height_per_width)
+        yield MissingGround(outlines[0], float(scores[piece].mean()), int(piece.sum()))
+
+
+def _is_fringe(piece: NDArray[np.bool_], is_mapped: NDArray[np.bool_]) -> bool:
+    box = _box_of(piece)
+    rim = dilated(piece[box], 1) & ~piece[box]
+    return bool(is_mapped[box][rim].mean() > _FRINGE_SHARE) if rim.any() else False
+
+
+def _box_of(piece: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The box of a piece and a cell around it."""
+    rows, cols = (np.flatnonzero(piece.any(axis=axis)) for axis in (1, 0))
+    return (
+        slice(max(int(rows[0]) - 1, 0), int(rows[-1]) + 2),
+        slice(max(int(cols[0]) - 1, 0), int(cols[-1]) + 2),
+    )
