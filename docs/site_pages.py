@@ -49,6 +49,7 @@ GUIDES = (
     ("Scenes", "scenes.md"),
     ("Series", "series.md"),
     ("Accuracy", "accuracy.md"),
+    ("A layer against an image", "check.md"),
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
     ("Fine-tuning", "training.md"),

@@ -61,11 +61,12 @@ ALLOWED = {
     **dict.fromkeys(MIDDLE, BASE),
     "report": BASE | {"tiling", "features", "writers"},
     "pipeline": BASE | MIDDLE | {"report"},
+    "layer_check": BASE | MIDDLE | {"pipeline"},
     "accuracy": BASE | MIDDLE | {"pipeline"},
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
-    "worker": BASE | {"models", "pipeline", "report", "stac", "timeseries"},
+    "worker": BASE | {"layer_check", "models", "pipeline", "report", "stac", "timeseries"},
     # Of the worker it has the streams.
     "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
     "datasets": BASE | {"tiling", "models"},

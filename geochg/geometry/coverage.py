@@ -31,6 +31,12 @@ class Coverage(NamedTuple):
     window: PixelWindow
     share: NDArray[np.float32]
 
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """The rows and columns of the window."""
+        window = self.window
+        return slice(window.row_start, window.row_stop), slice(window.col_start, window.col_stop)
+
 
 def coverage_of(
     polygon: BaseGeometry, shape: tuple[int, int], offset: tuple[float, float] = (0.0, 0.0)

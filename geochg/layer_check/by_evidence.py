@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from geochg.events import Listener, Progress
+from geochg.geometry.coverage import Coverage, coverage_of
 from geochg.geometry.morphology import dilated
 from geochg.geometry.placement import height_per_width
-from geochg.layer_check.evidence import SEEN, Evidence, read_evidence
+from geochg.layer_check.evidence import SEEN, EvidenceReader, SeenTile, class_log_odds
 from geochg.layer_check.findings import Findings, objects_of
+from geochg.layer_check.ground_scores import MOST_LOG_ODDS, GroundScorer
 from geochg.layer_check.input_layer import InputLayer, on_lattice
 from geochg.layer_check.judgement import Judgement, LayerJudge
-from geochg.layer_check.missing_ground import MissingSearch
+from geochg.layer_check.layer_shift import LayerShift, measured_shift
+from geochg.layer_check.missing_ground import (
+    MISSING_CERTAINTY,
+    MISSING_PLACE,
+    MissingSearch,
+    missing_probability,
+)
 from geochg.layer_check.options import CheckOptions
-from geochg.layer_check.polygon_odds import odds_of
 from geochg.models.base import ChangeModel
+from geochg.records import PixelWindow
 from geochg.tasks.quantities import rounded_value
 from geochg.tiling.grid import pixel_m
-from geochg.tiling.pair import RasterPair
+from geochg.tiling.pair import RasterPair, nothing_valid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +52,6 @@ class EvidenceCheck:
         layer: The layer.
         model: A model that tells logits of land covers.
         options: The options of the check.
-        folder: A folder for what does not stay in memory.
         listener: Hears of the progress.
         stop_if_cancelled: Raises where the run was cancelled.
     """
@@ -54,7 +60,6 @@ class EvidenceCheck:
     layer: InputLayer
     model: ChangeModel
     options: CheckOptions
-    folder: Path
     listener: Listener
     stop_if_cancelled: Callable[[], None]
 
@@ -64,57 +69,86 @@ class EvidenceCheck:
         Args:
             with_missing: Whether to look for what is not mapped.
         """
-        evidence = read_evidence(
-            self.pair, self.model, self.folder, self.listener, self.stop_if_cancelled
-        )
-        polygons = on_lattice(self.layer, self.pair.grid, evidence.cell_px)
-        cell_m = evidence.cell_px * pixel_m(self.pair.grid)
-        reach = min(math.ceil(self.options.most_shift_m / cell_m), _MOST_REACH_CELLS)
-
-        def step(done: int) -> None:
-            self.stop_if_cancelled()
-            self.listener(Progress("polygons", done, len(polygons)))
-
-        judge = LayerJudge(polygons, evidence, self.options.class_name, reach, step)
-        judgement = judge.judge()
-        step(len(polygons))
+        in_pixels = on_lattice(self.layer, self.pair.grid, 1.0)
+        reader = EvidenceReader(self.pair, self.model, self.listener, self.stop_if_cancelled)
+        touched = _touched(reader, in_pixels)
+        sample = reader.sample(touched) or reader.sample(range(len(reader.layout)))
+        if not sample:
+            raise nothing_valid(self.pair)
+        lattice = _Lattice.of(reader, sample[0].cell_px, self.pair)
+        polygons = _scaled(in_pixels, 1 / lattice.cell_px)
+        shift = self._shift(polygons, sample, lattice)
+        placed = _moved(polygons, shift) if shift is not None else polygons
+        coverages = self._coverages(placed, lattice.shape)
+        mapped = _mapped(coverages, lattice.shape)
+        scorer = GroundScorer.fit(sample, mapped, self.options.class_name)
+        wanted = reader.others(sample)
+        if not with_missing:
+            # Ground without polygons need not be looked at.
+            wanted = reader.others(sample, touched)
+        scores = np.full(lattice.shape, -MOST_LOG_ODDS, np.float16)
+        state = np.zeros(lattice.shape, np.uint8)
+        for tile in wanted:
+            part = tile.window.slices_within(PixelWindow.whole(lattice.shape))
+            scores[part], state[part] = scorer.scores(tile), tile.state
+        judgement = LayerJudge(placed, coverages, scores, state, mapped).judge()
         missing, likely = objects_of([]), np.zeros(0)
         if with_missing:
-            missing, likely = self._missing(evidence, judgement, polygons, cell_m)
+            ground = _Ground(scores, state, mapped, placed, shift)
+            missing, likely = self._missing(ground, judgement, lattice)
+        facts = {**_shift_facts(shift, lattice), "right_share": round(judgement.present_share, 3)}
         return Findings(
-            judgement.probability,
-            True,
-            judgement.reasons,
-            missing,
-            likely,
-            self._facts(judgement, evidence),
+            judgement.probability, judgement.probability, judgement.reasons, missing, likely, facts
         )
 
+    def _shift(
+        self, polygons: NDArray[np.object_], sample: Sequence[SeenTile], lattice: _Lattice
+    ) -> LayerShift | None:
+        """The shift of the layer, as the sample tells it."""
+        reach = min(math.ceil(self.options.most_shift_m / lattice.cell_m), _MOST_REACH_CELLS)
+        scores = np.zeros(lattice.shape, np.float16)
+        is_seen = np.zeros(lattice.shape, np.bool_)
+        for tile in sample:
+            part = tile.window.slices_within(PixelWindow.whole(lattice.shape))
+            odds = class_log_odds(tile.channels, self.options.class_name)
+            scores[part] = np.clip(odds, -MOST_LOG_ODDS, MOST_LOG_ODDS)
+            is_seen[part] = tile.state == SEEN
+        return measured_shift(polygons, scores, is_seen, reach)
+
+    def _coverages(
+        self, polygons: NDArray[np.object_], shape: tuple[int, int]
+    ) -> list[Coverage | None]:
+        coverages = []
+        for number, polygon in enumerate(polygons):
+            coverages.append(coverage_of(polygon, shape))
+            if number % 256 == 0:
+                self.stop_if_cancelled()
+                self.listener(Progress("polygons", number, len(polygons)))
+        self.listener(Progress("polygons", len(polygons), len(polygons)))
+        return coverages
+
     def _missing(
-        self,
-        evidence: Evidence,
-        judgement: Judgement,
-        polygons: NDArray[np.object_],
-        cell_m: float,
+        self, ground: _Ground, judgement: Judgement, lattice: _Lattice
     ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
         """Outlines of what is missing in pixels, and how likely each is of the class."""
         import shapely
 
-        areas = shapely.area(polygons)
+        areas = shapely.area(ground.polygons)
         median = float(np.median(areas[areas > 0]))
         least_cells = max(LEAST_MEDIAN_SHARE * median, _LEAST_MISSING_CELLS)
         if self.options.min_area_m2 is not None:
-            least_cells = self.options.min_area_m2 / cell_m**2
-        buffer = max(1, round(_BUFFER_M / cell_m))
-        is_mapped = dilated(judgement.mapped > 0, buffer, square=True)
+            least_cells = self.options.min_area_m2 / lattice.cell_m**2
+        buffer = max(1, round(_BUFFER_M / lattice.cell_m))
+        is_mapped = dilated(ground.mapped > 0, buffer, square=True)
         search = MissingSearch(
-            judgement.scores,
-            (evidence.state == SEEN) & ~is_mapped,
+            ground.scores,
+            (ground.state == SEEN) & ~is_mapped,
             is_mapped,
-            evidence.cell_px,
+            lattice.cell_px,
             height_per_width(self.pair.grid),
             least_cells,
-            self.options.class_name == "building",
+            least_log_odds=judgement.scale.low + MISSING_PLACE * judgement.scale.gap,
+            straight=self.options.class_name == "building",
         )
         pieces = []
         for piece in search.ground():
@@ -122,23 +156,95 @@ class EvidenceCheck:
             pieces.append(piece)
         scores = np.array([piece.score for piece in pieces], np.float64)
         cells = np.array([piece.cells for piece in pieces], np.float64)
-        odds = odds_of(scores, cells, judgement.odds.weights)
-        likely = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-        is_likely = likely >= self.options.certainty
+        likely = missing_probability(scores, cells / max(median, 1.0), judgement.scale)
+        is_likely = likely >= MISSING_CERTAINTY
         outlines = objects_of([piece.polygon for piece in pieces])
         return outlines[is_likely], likely[is_likely]
 
-    def _facts(self, judgement: Judgement, evidence: Evidence) -> dict[str, Any]:
-        facts: dict[str, Any] = {"shift_m": None, "shift": None}
-        if judgement.shift is not None:
-            ratio = math.sqrt(height_per_width(self.pair.grid))
-            cell_m = evidence.cell_px * pixel_m(self.pair.grid)
-            east = judgement.shift.x_cells * cell_m / ratio
-            north = -judgement.shift.y_cells * cell_m * ratio
-            facts["shift_m"] = rounded_value(math.hypot(east, north), 2)
-            facts["shift"] = {
-                "east_m": rounded_value(east, 2),
-                "north_m": rounded_value(north, 2),
-            }
-        facts["right_share"] = round(judgement.odds.present_share, 3)
-        return facts
+
+class _Ground(NamedTuple):
+    """What is known of the ground: scores, states, what polygons cover, the polygons, the shift."""
+
+    scores: NDArray[np.float16]
+    state: NDArray[np.uint8]
+    mapped: NDArray[np.uint8]
+    polygons: NDArray[np.object_]
+    shift: LayerShift | None
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    """The lattice of cells over the grid of the image.
+
+    Attributes:
+        shape: Rows and columns.
+        cell_px: Side of a cell in pixels.
+        cell_m: Side of a cell on the ground.
+        height_per_width: Its height on the ground by its width.
+    """
+
+    shape: tuple[int, int]
+    cell_px: int
+    cell_m: float
+    height_per_width: float
+
+    @classmethod
+    def of(cls, reader: EvidenceReader, cell_px: int, pair: RasterPair) -> _Lattice:
+        layout = reader.layout
+        return cls(
+            (layout.height_px // cell_px, layout.width_px // cell_px),
+            cell_px,
+            cell_px * pixel_m(pair.grid),
+            height_per_width(pair.grid),
+        )
+
+
+def _touched(reader: EvidenceReader, polygons: NDArray[np.object_]) -> list[int]:
+    """Numbers of the tiles whose cores polygons touch, ascending."""
+    import shapely
+
+    tree = shapely.STRtree(polygons)
+    corners = np.array(
+        [
+            (w.core.col_start, w.core.row_start, w.core.col_stop, w.core.row_stop)
+            for w in reader.layout
+        ]
+    )
+    boxes = shapely.box(*corners.T)
+    numbers = np.unique(tree.query(boxes, predicate="intersects")[0])
+    return [int(number) for number in numbers]
+
+
+def _scaled(polygons: NDArray[np.object_], factor: float) -> NDArray[np.object_]:
+    import shapely
+
+    scaled: NDArray[np.object_] = shapely.transform(polygons, lambda xy: xy * factor)
+    return scaled
+
+
+def _moved(polygons: NDArray[np.object_], shift: LayerShift) -> NDArray[np.object_]:
+    import shapely
+
+    moved: NDArray[np.object_] = shapely.transform(polygons, lambda xy: xy + np.array(shift))
+    return moved
+
+
+def _mapped(coverages: Sequence[Coverage | None], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """How much of each cell polygons cover, 255 for all."""
+    mapped = np.zeros(shape, np.uint8)
+    for coverage in coverages:
+        if coverage is not None:
+            share = np.ceil(coverage.share * 255).astype(np.uint8)
+            np.maximum(mapped[coverage.part], share, out=mapped[coverage.part])
+    return mapped
+
+
+def _shift_facts(shift: LayerShift | None, lattice: _Lattice) -> dict[str, Any]:
+    """The shift in metres, as metadata tell it."""
+    if shift is None:
+        return {"shift_m": None, "shift": None}
+    ratio = math.sqrt(lattice.height_per_width)
+    east = shift.x_cells * lattice.cell_m / ratio
+    north = -shift.y_cells * lattice.cell_m * ratio
+    parts = {"east_m": rounded_value(east, 2), "north_m": rounded_value(north, 2)}
+    return {"shift_m": rounded_value(math.hypot(east, north), 2), "shift": parts}

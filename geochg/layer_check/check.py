@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from geochg.events import Listener, Notice, Progress, ignore
 from geochg.files.sidecars import files_behind
 from geochg.geometry.vector_file import file_of
 from geochg.land_cover import COVERS
+from geochg.layer_check.answer_file import AnswerFile, answer_path
+from geochg.layer_check.by_asking import AskingCheck
 from geochg.layer_check.by_evidence import EvidenceCheck
 from geochg.layer_check.findings import Findings
 from geochg.layer_check.input_layer import (
@@ -34,8 +35,9 @@ from geochg.layer_check.verdict_layer import verdict_frame
 from geochg.models.base import ChangeModel
 from geochg.models.date_cover import CoverLogitsModel
 from geochg.models.loading import load_configured_model
-from geochg.models.registry import models_of_any_words
+from geochg.models.registry import models_of_any_words, models_of_one_image
 from geochg.pipeline.imagery import pair_for
+from geochg.records import Task
 from geochg.safety.untrusted_text import storable
 from geochg.tiling.gdal import gdal_settings
 from geochg.tiling.image import place_image
@@ -116,7 +118,7 @@ def check_layer(
     model = model or load_configured_model(options.reading())
     _check_class(model, options.class_name)
     with gdal_settings():
-        run = _CheckRun(input_layer, options, model, listener, cancel or Flag(), output)
+        run = _CheckRun(input_layer, text, options, model, listener, cancel or Flag(), output)
         return run.finish(placed)
 
 
@@ -125,6 +127,7 @@ class _CheckRun:
     """One check: images judged, a layer written."""
 
     layer: InputLayer
+    layer_text: str
     options: CheckOptions
     model: ChangeModel
     listener: Listener
@@ -138,31 +141,38 @@ class _CheckRun:
         pairs = [pair_for(item, self.options.reading(), self.model) for item in placed]
         for remark in pairs[0].remarks:
             self.listener(remark.notice())
-        findings = self._findings(pairs[0], with_missing=self.options.missing)
+        findings, *kept = self._findings(pairs[0], self.output)
         before = None
         if len(pairs) > 1:
-            before = self._findings(pairs[1], with_missing=False).present
-        names = verdicts(findings.present, self.options.certainty)
+            further = self.output and self.output.with_name(f"{self.output.name}.before")
+            earlier, *kept_before = self._findings(pairs[1], further, with_missing=False)
+            before, kept = earlier.present, [*kept, *kept_before]
+        names = verdicts(findings.present, self.options.gone_to, self.options.present_from)
         if before is not None:
             names = _held_against(names, before)
         self._tell(findings)
         frame = verdict_frame(self.layer, names, findings, before, pairs[0].grid)
         metadata = self._metadata(pairs, findings, frame)
         self._write(frame, metadata)
+        for answers in kept:
+            answers.remove()
         return LayerCheck(frame, metadata, self.output)
 
-    def _findings(self, pair: RasterPair, *, with_missing: bool) -> Findings:
-        with TemporaryDirectory(prefix="geochg-", ignore_cleanup_errors=True) as folder:
-            check = EvidenceCheck(
-                pair,
-                self.layer,
-                self.model,
-                self.options,
-                Path(folder),
-                self.listener,
-                self._stop_if_cancelled,
+    def _findings(
+        self, pair: RasterPair, output: Path | None, *, with_missing: bool | None = None
+    ) -> tuple[Findings, *tuple[AnswerFile, ...]]:
+        """What an image tells, and files of answers that are to go when all is written."""
+        wanted = self.options.missing if with_missing is None else with_missing
+        stop = self._stop_if_cancelled
+        if _is_asked(self.model):
+            path = None if output is None else answer_path(output)
+            asking = AskingCheck(
+                *(pair, self.layer, self.layer_text, self.model, self.options),
+                *(path, self.listener, stop),
             )
-            return check.findings(with_missing=with_missing)
+            return asking.findings(with_missing=wanted)
+        check = EvidenceCheck(pair, self.layer, self.model, self.options, self.listener, stop)
+        return (check.findings(with_missing=wanted),)
 
     def _tell(self, findings: Findings) -> None:
         untold = {reason: count for reason, count in findings.reasons.items() if count}
@@ -214,7 +224,7 @@ class _CheckRun:
         name = self.options.output_layer
         write_output(
             self.output,
-            lambda path: write_features(frame, path, metadata, layer=name),
+            lambda path: write_features(frame, path, metadata, layer=name, in_order=True),
             overwrite=self.options.overwrite,
             layer=name,
         )
@@ -222,7 +232,10 @@ class _CheckRun:
 
     def _stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
-            raise CancelledRunError("cancelled", "nothing was written; run it again")
+            hint = "run again with --resume to go on"
+            if not _is_asked(self.model):
+                hint = "nothing was written; run it again"
+            raise CancelledRunError("cancelled", hint)
 
 
 def _held_against(names: list[str], before: NDArray[np.float64]) -> list[str]:
@@ -233,20 +246,33 @@ def _held_against(names: list[str], before: NDArray[np.float64]) -> list[str]:
     ]
 
 
+def _is_asked(model: ChangeModel) -> bool:
+    """Whether a model is asked about each polygon; others tell the land cover of all ground."""
+    return Task.PRESENCE in model.capabilities.tasks_of_one
+
+
 def _check_class(model: ChangeModel, class_name: str) -> None:
     """Refuses a class that the model does not know, and models that tell no single image."""
-    others = ", ".join(models_of_any_words()) or "none"
-    if not isinstance(model, CoverLogitsModel):
+    able, others = model.capabilities, ", ".join(_models_that_are_asked()) or "none"
+    if _is_asked(model):
+        return
+    if not isinstance(model, CoverLogitsModel) or able.location != "mask":
         raise OptionError(
-            f"the model {model.name} does not tell the land cover of one image",
-            "choose builtin or deltavlm:FOLDER",
+            f"the model {model.name} tells nothing of one image",
+            f"choose builtin, or one that takes any words: {others}",
         )
-    known = [name for name in model.capabilities.classes if name in COVERS]
+    known = [name for name in able.classes if name in COVERS]
     if class_name not in known:
         raise OptionError(
             f"{model.name} knows no class {class_name!r}",
             f"its classes: {', '.join(known)}; models that take any words: {others}",
         )
+
+
+def _models_that_are_asked() -> list[str]:
+    """Names of the models that take any words and answer about one image."""
+    asked = models_of_one_image()
+    return [name for name in models_of_any_words() if name in asked]
 
 
 def _check_output(

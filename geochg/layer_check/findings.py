@@ -18,7 +18,7 @@ class Findings:
     Attributes:
         present: `(n,)` float64: 1 where the object is there, 0 where not, a probability where it
             was measured; not a number where it cannot be told.
-        is_measured: Whether `present` holds probabilities.
+        probability: `(n,)` float64: the probability alone; not a number where none was measured.
         reasons: Why polygons cannot be told, and how many each time.
         missing: `(m,)` polygons of what is not mapped, in pixels of the grid.
         missing_probability: `(m,)` float64: that it is of the class; not a number where that was
@@ -27,7 +27,7 @@ class Findings:
     """
 
     present: NDArray[np.float64]
-    is_measured: bool
+    probability: NDArray[np.float64]
     reasons: dict[str, int]
     missing: NDArray[np.object_]
     missing_probability: NDArray[np.float64]

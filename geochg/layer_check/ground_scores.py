@@ -2,23 +2,23 @@
 
 Most polygons of a layer are where their objects are. So the ground in them tells how objects of
 the class look in this image, and the ground around them how everything else does: a linear
-discriminant (Fisher 1936) of the model's logits, fitted to one part of the image and used in
+discriminant (Fisher 1936) of what the model sees, fitted to one part of the image and used in
 others, is averaged with the model's own log odds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from geochg.geometry.morphology import dilated
-from geochg.layer_check.evidence import SEEN, Evidence, class_log_odds
+from geochg.layer_check.evidence import SEEN, SeenTile, class_log_odds
+from geochg.records import PixelWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 FOLDS = 4
@@ -29,107 +29,146 @@ BLOCK_CELLS = 64
 LEAST_CELLS = 100
 """Cells in polygons with fewer than which nothing is learnt from the layer."""
 
-_MOST_CELLS = 60_000
-_FULL, _EDGE = 255, 0
-_MOST_ODDS = 8.0
+MOST_LOG_ODDS = 8.0
+"""Scores are cut to this on both sides."""
+
+_MOST_CELLS = 40_000
+_FULL = 255
 _SHRINKAGE = 0.05
-_LEAST_GAIN = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Discriminant:
-    """A direction of the logits and where it is cut; scores are log odds."""
+    """A direction of what is seen, and where it is cut; scores are log odds."""
 
-    weights: NDArray[np.float64]
+    weights: NDArray[np.float32]
     offset: float
 
-    def scores(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Log odds of `(channels, ...)` logits."""
-        weighted = np.tensordot(self.weights, np.asarray(logits, np.float32), axes=1)
+    def scores(self, channels: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Log odds of `(channels, ...)`."""
+        weighted = np.tensordot(self.weights, np.asarray(channels, np.float32), axes=1)
         return np.asarray(weighted + self.offset, np.float32)
 
 
-def ground_scores(
-    evidence: Evidence, class_name: str, mapped: NDArray[np.uint8]
-) -> NDArray[np.float16]:
-    """How like the class each cell looks, as log odds that are cut to +-8.
+@dataclass(frozen=True, eq=False)
+class GroundScorer:
+    """Scores ground by how like the class it looks.
 
-    Args:
-        evidence: What the model sees.
+    Attributes:
         class_name: The class.
-        mapped: `(rows, columns)` uint8: how much of each cell the polygons cover, 255 for all.
+        block_cells: Side of the fields of the folds.
+        discriminants: What is learnt for each fold; empty where the layer teaches nothing of use:
+            scores are of one kind in the whole image.
     """
-    scores = np.zeros(evidence.shape, np.float16)
-    folds = _fold_numbers(evidence.shape)
-    sample = _sample(evidence, mapped, folds)
-    discriminants = [_fit(sample, fold, class_name) for fold in range(FOLDS)]
-    for rows in _strips(evidence.shape[0]):
-        logits = np.asarray(evidence.logits[:, rows], np.float32)
-        own = class_log_odds(logits, class_name)
+
+    class_name: str
+    block_cells: int
+    discriminants: tuple[_Discriminant, ...]
+
+    @classmethod
+    def fit(
+        cls, tiles: Sequence[SeenTile], mapped: NDArray[np.uint8], class_name: str
+    ) -> GroundScorer:
+        """Learns from a sample of the image.
+
+        Args:
+            tiles: What is seen in a sample of the tiles.
+            mapped: `(rows, columns)` uint8: how much of each cell of the image the polygons
+                cover, 255 for all.
+            class_name: The class.
+        """
+        block = max(8, min(BLOCK_CELLS, min(mapped.shape) // 4))
+        sample = _sample(tiles, mapped, block)
+        if sample is None:
+            return cls(class_name, block, ())
+        fits = [_fit(sample, fold, class_name) for fold in range(FOLDS)]
+        known = [fit for fit in fits if fit is not None]
+        is_of_use = len(known) == FOLDS and sum(fit.gain for fit in known) >= 0
+        return cls(class_name, block, tuple(f.discriminant for f in known) if is_of_use else ())
+
+    def scores(self, tile: SeenTile) -> NDArray[np.float16]:
+        """`(rows, columns)` log odds of the class in the core of a tile, cut to +-8."""
+        channels = tile.channels.astype(np.float32)
+        own = class_log_odds(channels, self.class_name)
         total = own.copy()
-        for fold, discriminant in enumerate(discriminants):
-            if discriminant is not None:
-                part = folds[rows] == fold
-                total[part] = (own[part] + discriminant.scores(logits[:, part])) / 2
-        scores[rows] = np.clip(total, -_MOST_ODDS, _MOST_ODDS)
-    return scores
+        folds = _fold_numbers(tile.window, self.block_cells)
+        for fold, discriminant in enumerate(self.discriminants):
+            part = folds == fold
+            if part.any():
+                total[part] = (own[part] + discriminant.scores(channels[:, part])) / 2
+        return np.clip(total, -MOST_LOG_ODDS, MOST_LOG_ODDS).astype(np.float16)
 
 
-def _fold_numbers(shape: tuple[int, int]) -> NDArray[np.int8]:
-    """The fold of each cell; of a small image the blocks are small too."""
-    side = max(8, min(BLOCK_CELLS, min(shape) // 4))
-    rows, cols = (np.arange(count) // side % 2 for count in shape)
+def _fold_numbers(window: PixelWindow, block: int) -> NDArray[np.int8]:
+    """The fold of each cell of a window."""
+    rows = np.arange(window.row_start, window.row_stop) // block % 2
+    cols = np.arange(window.col_start, window.col_stop) // block % 2
     return (rows[:, None] * 2 + cols[None]).astype(np.int8)
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """Cells of the image: `(channels, n)` logits, whether in a polygon, and the fold of each."""
+    """Cells of the image: `(channels, n)` what is seen, whether in a polygon, and the folds."""
 
-    logits: NDArray[np.float32]
+    channels: NDArray[np.float32]
     inside: NDArray[np.bool_]
     folds: NDArray[np.int8]
 
 
-def _sample(evidence: Evidence, mapped: NDArray[np.uint8], folds: NDArray[np.int8]) -> _Sample:
-    """Cells wholly in polygons, and cells well beside them."""
-    inside = (mapped == _FULL) & (evidence.state == SEEN)
-    if np.count_nonzero(inside) < LEAST_CELLS:
-        inside = (mapped > _FULL // 2) & (evidence.state == SEEN)
-    beside = ~dilated(mapped > _EDGE, 1, square=True) & (evidence.state == SEEN)
-    parts = []
+def _sample(tiles: Sequence[SeenTile], mapped: NDArray[np.uint8], block: int) -> _Sample | None:
+    """Cells wholly in polygons, and cells well beside them; None where there are none."""
+    is_near = dilated(mapped > 0, 1, square=True)
+    whole = PixelWindow.whole(mapped.shape)
+    parts: list[_Sample] = []
     rng = np.random.default_rng(0)
-    for mask in (inside, beside):
-        chosen = np.flatnonzero(mask)
-        if len(chosen) > _MOST_CELLS:
-            chosen = np.sort(rng.choice(chosen, _MOST_CELLS, replace=False))
-        parts.append(chosen)
-    cells = np.concatenate(parts)
-    rows, cols = np.unravel_index(cells, evidence.shape)
-    logits = np.empty((len(evidence.logits), len(cells)), np.float32)
-    for channel in range(len(logits)):
-        logits[channel] = evidence.logits[channel][rows, cols]
-    is_inside = np.arange(len(cells)) < len(parts[0])
-    return _Sample(logits, is_inside, folds[rows, cols])
+    most = -(-_MOST_CELLS // max(len(tiles), 1))
+    for tile in tiles:
+        part = tile.window.slices_within(whole)
+        is_seen = tile.state == SEEN
+        folds = _fold_numbers(tile.window, block)
+        for mask, side in (
+            (is_seen & (mapped[part] == _FULL), True),
+            (is_seen & ~is_near[part], False),
+        ):
+            chosen = np.flatnonzero(mask)
+            if len(chosen) > most:
+                chosen = rng.choice(chosen, most, replace=False)
+            channels = tile.channels.reshape(len(tile.channels), -1)[:, chosen]
+            inside = np.full(len(chosen), side)
+            parts.append(_Sample(channels.astype(np.float32), inside, folds.ravel()[chosen]))
+    if not parts:
+        return None
+    return _Sample(
+        np.concatenate([p.channels for p in parts], axis=1),
+        np.concatenate([p.inside for p in parts]),
+        np.concatenate([p.folds for p in parts]),
+    )
 
 
-def _fit(sample: _Sample, fold: int, class_name: str) -> _Discriminant | None:
-    """What the other folds teach; None where they teach too little, or nothing of use here."""
+class _Fit(NamedTuple):
+    """A discriminant, and how much better it separates than the model's own log odds."""
+
+    discriminant: _Discriminant
+    gain: float
+
+
+def _fit(sample: _Sample, fold: int, class_name: str) -> _Fit | None:
+    """What the other folds teach; None where they teach too little."""
     other = sample.folds != fold
-    groups = [sample.logits[:, other & (sample.inside == side)] for side in (False, True)]
+    groups = [sample.channels[:, other & (sample.inside == side)] for side in (False, True)]
     if min(group.shape[1] for group in groups) < LEAST_CELLS:
         return None
-    means = [group.mean(axis=1, dtype=np.float64) for group in groups]
-    scatter = np.mean([np.cov(group.astype(np.float64)) for group in groups], axis=0)
-    spread = np.trace(scatter) / len(scatter)
-    scatter = (1 - _SHRINKAGE) * scatter + _SHRINKAGE * spread * np.eye(len(scatter))
+    groups = [group.astype(np.float64) for group in groups]
+    means = [group.mean(axis=1) for group in groups]
+    scatter = np.mean([np.cov(group) for group in groups], axis=0)
+    # Channels have units of their own: each is held against its own spread.
+    scatter = (1 - _SHRINKAGE) * scatter + _SHRINKAGE * np.diag(np.diag(scatter) + 1e-6)
     weights = np.linalg.solve(scatter, means[1] - means[0])
-    discriminant = _Discriminant(weights, float(-weights @ (means[0] + means[1]) / 2))
-    own = class_log_odds(sample.logits[:, other], class_name)
-    learnt = discriminant.scores(sample.logits[:, other])
-    is_inside = sample.inside[other]
-    gain = separation(learnt, is_inside) - separation(own, is_inside)
-    return discriminant if gain > _LEAST_GAIN else None
+    offset = float(-weights @ (means[0] + means[1]) / 2)
+    discriminant = _Discriminant(weights.astype(np.float32), offset)
+    channels, inside = sample.channels[:, other], sample.inside[other]
+    own = separation(class_log_odds(channels, class_name), inside)
+    return _Fit(discriminant, separation(discriminant.scores(channels), inside) - own)
 
 
 def separation(scores: NDArray[np.floating], is_inside: NDArray[np.bool_]) -> float:
@@ -142,8 +181,3 @@ def separation(scores: NDArray[np.floating], is_inside: NDArray[np.bool_]) -> fl
     if not inside or not outside:
         return 0.5
     return float((ranks[is_inside].sum() - inside * (inside + 1) / 2) / (inside * outside))
-
-
-def _strips(rows: int, height: int = 512) -> Iterator[slice]:
-    for start in range(0, rows, height):
-        yield slice(start, min(start + height, rows))

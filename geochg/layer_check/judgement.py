@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geochg.geometry.coverage import Coverage, coverage_of
-from geochg.layer_check.evidence import HIDDEN, SEEN, Evidence, class_log_odds
-from geochg.layer_check.ground_scores import ground_scores
-from geochg.layer_check.layer_shift import LayerShift, measured_shift
-from geochg.layer_check.polygon_odds import PolygonOdds, polygon_odds
+from geochg.geometry.coverage import Coverage
+from geochg.layer_check.evidence import HIDDEN, SEEN
+from geochg.layer_check.polygon_odds import (
+    PolygonMeasures,
+    ScoreScale,
+    log_odds,
+    present_probability,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +31,8 @@ COPIES = 6
 """Displaced copies of a polygon."""
 
 _MOST_TRIES = 12
-_MOST_CELLS_OF_COPIES = 60_000
+_MOST_COPIES = 20_000
+_BESIDE = tuple((y, x) for y in (-2, 0, 2) for x in (-2, 0, 2) if y or x)
 _MOST_MAPPED = 0.02
 _NEAR, _FAR = 1.2, 4.0
 
@@ -50,187 +54,149 @@ class Judgement:
         probability: `(n,)` float64: that the object is there; not a number where it cannot be
             told.
         reasons: Why polygons cannot be told, and how many each time.
-        shift: The shift that was measured; None where it could not be.
-        scores: `(rows, columns)` float16 log odds of the class.
-        mapped: `(rows, columns)` uint8: how much of each cell the polygons cover, at the shift.
-        odds: The fit.
-        is_there: `(n,)` bool: whether the polygon lies on the image.
+        scale: The scale of the scores.
+        present_share: Share of the polygons that are right.
     """
 
     probability: NDArray[np.float64]
     reasons: dict[str, int]
-    shift: LayerShift | None
-    scores: NDArray[np.float16]
-    mapped: NDArray[np.uint8]
-    odds: PolygonOdds
+    scale: ScoreScale
+    present_share: float
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class LayerJudge:
     """Judges the polygons of a layer.
 
     Attributes:
-        polygons: `(n,)` polygons in cells of the lattice.
-        evidence: What the model sees.
-        class_name: The class.
-        reach_cells: Largest shift that is tried.
-        step: Called with the polygons that are done.
+        polygons: `(n,)` polygons in cells of the lattice, with the shift.
+        coverages: The cells of each; None for those off the image.
+        scores: `(rows, columns)` float16 log odds of the class.
+        state: `(rows, columns)` uint8, see `SeenTile`.
+        mapped: `(rows, columns)` uint8: how much of each cell the polygons cover, 255 for all.
     """
 
     polygons: NDArray[np.object_]
-    evidence: Evidence
-    class_name: str
-    reach_cells: int
-    step: Callable[[int], None] = field(default=lambda done: None)
+    coverages: Sequence[Coverage | None]
+    scores: NDArray[np.float16]
+    state: NDArray[np.uint8]
+    mapped: NDArray[np.uint8]
 
     def judge(self) -> Judgement:
         """The judgement."""
-        own = _own_scores(self.evidence, self.class_name)
-        is_seen = self.evidence.state == SEEN
-        coverages = self._coverages((0.0, 0.0))
-        shift = measured_shift(coverages, own, is_seen, self.reach_cells)
-        if shift is not None and any(shift):
-            coverages = self._coverages(shift)
-        mapped = self._mapped(coverages)
-        scores = ground_scores(self.evidence, self.class_name, mapped)
-        means, cells, seen_share, hidden_share = self._means(coverages, scores)
-        full_cells = self._full_cells()
-        on_image = cells / np.maximum(full_cells, 1e-9)
+        measures, seen_share, hidden_share = self._measured()
+        full_cells = _areas(self.polygons)
+        on_image = measures.cells / np.maximum(full_cells, 1e-9)
+        is_empty = full_cells == 0
         reasons = {
+            "without a shape, or far off the image": is_empty,
             "off the image, in whole or in part": on_image < LEAST_SEEN_SHARE,
             "too small for the pixels": full_cells < LEAST_CELLS,
             "under cloud, shadow or snow": hidden_share > 1 - LEAST_SEEN_SHARE,
             "without data": seen_share < LEAST_SEEN_SHARE,
         }
-        is_untold = np.zeros(len(cells), np.bool_)
+        is_untold = np.zeros(len(full_cells), np.bool_)
         counts = {}
         for reason, applies in reasons.items():
             counts[reason] = int(np.count_nonzero(applies & ~is_untold))
             is_untold |= applies
-        copies = self._copies(coverages, scores, mapped, ~is_untold)
-        odds = polygon_odds(means[~is_untold], cells[~is_untold], *copies)
-        probability = np.full(len(cells), np.nan)
-        probability[~is_untold] = odds.probability
-        return Judgement(probability, counts, shift, scores, mapped, odds)
+        told = PolygonMeasures(*(values[~is_untold] for values in measures))
+        copy_scores = self._copy_scores(np.flatnonzero(~is_untold))
+        scale = ScoreScale.of(told.score, copy_scores)
+        likely, share = present_probability(log_odds(told, scale))
+        probability = np.full(len(full_cells), np.nan)
+        probability[~is_untold] = likely
+        return Judgement(probability, counts, scale, share)
 
-    def _coverages(self, offset: Sequence[float]) -> list[Coverage | None]:
-        coverages = []
-        for number, polygon in enumerate(self.polygons):
-            coverages.append(coverage_of(polygon, self.evidence.shape, (offset[0], offset[1])))
-            if number % 256 == 0:
-                self.step(number)
-        return coverages
-
-    def _full_cells(self) -> NDArray[np.float64]:
-        import shapely
-
-        cells: NDArray[np.float64] = shapely.area(self.polygons)
-        return cells
-
-    def _mapped(self, coverages: Sequence[Coverage | None]) -> NDArray[np.uint8]:
-        mapped = np.zeros(self.evidence.shape, np.uint8)
-        for coverage in coverages:
-            if coverage is not None:
-                part = _part(coverage, mapped.shape)
-                share = np.ceil(coverage.share * 255).astype(np.uint8)
-                np.maximum(mapped[part], share, out=mapped[part])
-        return mapped
-
-    def _means(
-        self, coverages: Sequence[Coverage | None], scores: NDArray[np.float16]
-    ) -> tuple[NDArray[np.float64], ...]:
-        """Mean score, cells, share that is seen, and share that is hidden, of each polygon."""
-        values = np.zeros((4, len(coverages)))
-        for number, coverage in enumerate(coverages):
+    def _measured(self) -> tuple[PolygonMeasures, NDArray[np.float64], NDArray[np.float64]]:
+        """The measures, the share that is seen, and the share that is hidden, of each polygon."""
+        values = np.zeros((5, len(self.coverages)))
+        for number, coverage in enumerate(self.coverages):
             if coverage is None:
                 continue
-            part = _part(coverage, scores.shape)
-            state, weight = self.evidence.state[part], coverage.share
+            state, weight = self.state[coverage.part], coverage.share
             seen_weight = np.where(state == SEEN, weight, 0)
             total, seen = float(weight.sum()), float(seen_weight.sum())
-            mean = float((seen_weight * scores[part]).sum()) / seen if seen else 0.0
+            mean = float((seen_weight * self.scores[coverage.part]).sum()) / seen if seen else 0.0
+            gain = mean - self._best_beside(coverage, mean)
             hidden = float(weight[state == HIDDEN].sum()) / total
-            values[:, number] = mean, total, seen / total, hidden
-        return values[0], values[1], values[2], values[3]
+            values[:, number] = mean, gain, total, seen / total, hidden
+        return PolygonMeasures(*values[:3]), values[3], values[4]
 
-    def _copies(
-        self,
-        coverages: Sequence[Coverage | None],
-        scores: NDArray[np.float16],
-        mapped: NDArray[np.uint8],
-        is_told: NDArray[np.bool_],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean scores and cells of copies on unmapped ground around each polygon."""
+    def _best_beside(self, coverage: Coverage, mean: float) -> float:
+        """The best mean score of a polygon shifted by two cells; its own where none is known."""
+        best = -np.inf
+        for down, right in _BESIDE:
+            part = _moved_part(coverage.part, down, right, self.scores.shape)
+            if part is not None:
+                weight = coverage.share
+                best = max(best, float((weight * self.scores[part]).sum() / weight.sum()))
+        return best if np.isfinite(best) else mean
+
+    def _copy_scores(self, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Mean scores of copies on unmapped ground around polygons."""
         rng = np.random.default_rng(0)
-        numbers = np.flatnonzero(is_told)
-        step = max(1, len(numbers) * COPIES // _MOST_CELLS_OF_COPIES)
+        step = max(1, len(numbers) * COPIES // _MOST_COPIES)
         means: list[float] = []
-        sizes: list[float] = []
         for number in numbers[::step].tolist():
-            coverage = coverages[number]
-            if coverage is None or coverage.share.size > 1 << 16:
-                continue
-            found = 0
+            coverage, found = self.coverages[number], 0
             for _ in range(_MOST_TRIES):
-                moved = _moved(coverage, rng, scores.shape)
-                if moved is None:
-                    continue
-                part = _part(moved, scores.shape)
-                weight = moved.share
-                total = float(weight.sum())
-                is_free = (mapped[part] > 0) & (weight > 0)
-                if weight[is_free].sum() > _MOST_MAPPED * total:
-                    continue
-                if not (self.evidence.state[part][weight > 0] == SEEN).all():
-                    continue
-                means.append(float((weight * scores[part]).sum()) / total)
-                sizes.append(total)
-                found += 1
-                if found == COPIES:
+                if coverage is None or found == COPIES:
                     break
-        return np.array(means), np.array(sizes)
+                mean = self._copy_score(coverage, rng)
+                if mean is not None:
+                    means.append(mean)
+                    found += 1
+        return np.array(means, np.float64)
+
+    def _copy_score(self, coverage: Coverage, rng: np.random.Generator) -> float | None:
+        """The mean score of a copy some lengths away; None where that lies on mapped ground."""
+        length = max(*coverage.share.shape, 4)
+        angle, distance = rng.uniform(0, 2 * np.pi), length * rng.uniform(_NEAR, _FAR)
+        down, right = round(distance * np.sin(angle)), round(distance * np.cos(angle))
+        part = _moved_part(coverage.part, down, right, self.scores.shape)
+        if part is None:
+            return None
+        weight = coverage.share
+        total, covers = float(weight.sum()), weight > 0
+        if weight[covers & (self.mapped[part] > 0)].sum() > _MOST_MAPPED * total:
+            return None
+        if not (self.state[part][covers] == SEEN).all():
+            return None
+        return float((weight * self.scores[part]).sum()) / total
 
 
-def verdicts(probability: NDArray[np.float64], certainty: float) -> list[str]:
-    """The verdict of each polygon by the probability that its object is there."""
+def verdicts(probability: NDArray[np.float64], gone_to: float, present_from: float) -> list[str]:
+    """The verdict of each polygon by the probability that its object is there.
+
+    Args:
+        probability: `(n,)` probabilities; not a number where nothing can be told.
+        gone_to: Probability up to which the object is gone.
+        present_from: Probability from which on it is there.
+    """
     return [
         Verdict.CANNOT_TELL
-        if np.isnan(value) or 1 - certainty < value < certainty
+        if np.isnan(value) or gone_to < value < present_from
         else Verdict.PRESENT
-        if value >= certainty
+        if value >= present_from
         else Verdict.GONE
         for value in probability.tolist()
     ]
 
 
-def _own_scores(evidence: Evidence, class_name: str) -> NDArray[np.float16]:
-    scores = np.empty(evidence.shape, np.float16)
-    for start in range(0, len(scores), 512):
-        rows = slice(start, start + 512)
-        logits = np.asarray(evidence.logits[:, rows], np.float32)
-        scores[rows] = np.clip(class_log_odds(logits, class_name), -8, 8)
-    return scores
+def _areas(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+    import shapely
+
+    areas: NDArray[np.float64] = shapely.area(polygons)
+    return areas
 
 
-def _part(coverage: Coverage, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    window = coverage.window
-    return slice(window.row_start, window.row_stop), slice(window.col_start, window.col_stop)
-
-
-def _moved(coverage: Coverage, rng: np.random.Generator, shape: tuple[int, ...]) -> Coverage | None:
-    """A copy of a polygon some of its own lengths away; None where it would leave the image."""
-    window = coverage.window
-    length = max(window.height_px, window.width_px, 4)
-    angle, distance = rng.uniform(0, 2 * np.pi), length * rng.uniform(_NEAR, _FAR)
-    down, right = round(distance * np.sin(angle)), round(distance * np.cos(angle))
-    moved = type(window)(
-        window.row_start + down,
-        window.row_stop + down,
-        window.col_start + right,
-        window.col_stop + right,
-    )
-    if moved.row_start < 0 or moved.col_start < 0:
+def _moved_part(
+    part: tuple[slice, slice], down: int, right: int, shape: tuple[int, ...]
+) -> tuple[slice, slice] | None:
+    """Rows and columns moved by some cells; None where they would leave the lattice."""
+    rows = slice(part[0].start + down, part[0].stop + down)
+    cols = slice(part[1].start + right, part[1].stop + right)
+    if rows.start < 0 or cols.start < 0 or rows.stop > shape[0] or cols.stop > shape[1]:
         return None
-    if moved.row_stop > shape[0] or moved.col_stop > shape[1]:
-        return None
-    return Coverage(moved, coverage.share)
+    return rows, cols

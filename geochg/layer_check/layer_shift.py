@@ -6,23 +6,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.geometry.coverage import Coverage
+from geochg.geometry.coverage import Coverage, coverage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
 LEAST_POLYGONS = 12
 """With fewer polygons no shift is measured."""
 
-MOST_POLYGONS = 2_000
+MOST_POLYGONS = 1_000
 """Polygons that it is measured on, spread over the layer."""
 
 _LEAST_GAIN = 0.05
 """Gain of the mean score by a shift that is worth it, in log odds."""
 _AGREE_CELLS = 1.0
 _HALF = 2
+_MOST_CELLS = 1 << 14
 
 
 class LayerShift(NamedTuple):
@@ -38,7 +39,7 @@ class LayerShift(NamedTuple):
 
 
 def measured_shift(
-    coverages: Sequence[Coverage | None],
+    polygons: NDArray[np.object_],
     scores: NDArray[np.floating],
     is_seen: NDArray[np.bool_],
     reach_cells: int,
@@ -48,17 +49,15 @@ def measured_shift(
     Two halves of the polygons must tell about the same.
 
     Args:
-        coverages: The cells of each polygon; None for those off the image.
+        polygons: `(n,)` polygons in cells.
         scores: `(rows, columns)` log odds of the class.
         is_seen: `(rows, columns)` where there is ground.
         reach_cells: Largest shift that is tried, in cells along each axis.
     """
-    there = [coverage for coverage in coverages if coverage is not None]
-    if reach_cells < 1 or len(there) < LEAST_POLYGONS:
+    if reach_cells < 1:
         return None
-    step = max(1, -(-len(there) // MOST_POLYGONS))
-    surfaces = np.stack(
-        [_surface(coverage, scores, is_seen, reach_cells) for coverage in there[::step]]
+    surfaces: NDArray[np.float64] = np.stack(
+        [_nowhere(reach_cells), *_surfaces(polygons, scores, is_seen, reach_cells)]
     )
     known = ~np.isnan(surfaces).any(axis=(1, 2))
     surfaces = surfaces[known]
@@ -74,6 +73,31 @@ def measured_shift(
     return whole
 
 
+def _surfaces(
+    polygons: NDArray[np.object_],
+    scores: NDArray[np.floating],
+    is_seen: NDArray[np.bool_],
+    reach: int,
+) -> Iterator[NDArray[np.float64]]:
+    """The mean scores of some of the polygons at each shift."""
+    shape = (scores.shape[0], scores.shape[1])
+    numbers = np.random.default_rng(0).permutation(len(polygons))
+    known = 0
+    for number in numbers.tolist():
+        coverage = coverage_of(polygons[number], shape)
+        if coverage is not None and coverage.share.size <= _MOST_CELLS:
+            surface = _surface(coverage, scores, is_seen, reach)
+            known += int(not np.isnan(surface).any())
+            yield surface
+        if known == MOST_POLYGONS:
+            break
+
+
+def _nowhere(reach: int) -> NDArray[np.float64]:
+    """The surface of a polygon of which nothing is known."""
+    return np.full((2 * reach + 1,) * 2, np.nan)
+
+
 def _surface(
     coverage: Coverage, scores: NDArray[np.floating], is_seen: NDArray[np.bool_], reach: int
 ) -> NDArray[np.float64]:
@@ -81,12 +105,11 @@ def _surface(
     window, share = coverage
     low_row, low_col = window.row_start - reach, window.col_start - reach
     high_row, high_col = window.row_stop + reach, window.col_stop + reach
-    side = 2 * reach + 1
     if low_row < 0 or low_col < 0 or high_row > scores.shape[0] or high_col > scores.shape[1]:
-        return np.full((side, side), np.nan)
+        return _nowhere(reach)
     part = (slice(low_row, high_row), slice(low_col, high_col))
     if not is_seen[part].all():
-        return np.full((side, side), np.nan)
+        return _nowhere(reach)
     around = np.clip(scores[part].astype(np.float64), -4, 4)
     shifted = np.lib.stride_tricks.sliding_window_view(around, share.shape)
     surface: NDArray[np.float64] = np.einsum("ijkl,kl->ij", shifted, share) / share.sum()

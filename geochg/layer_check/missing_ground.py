@@ -15,6 +15,7 @@ from geochg.geometry.morphology import dilated
 from geochg.geometry.pieces import label_pieces
 from geochg.geometry.polygonize import piece_polygons
 from geochg.geometry.resampling import enlarged
+from geochg.layer_check.polygon_odds import ScoreScale, probability_of
 from geochg.records import PixelWindow
 
 if TYPE_CHECKING:
@@ -23,8 +24,17 @@ if TYPE_CHECKING:
 BLOCK_CELLS, MARGIN_CELLS = 512, 96
 """Blocks that are searched at once, and how far beyond one ground is followed that begins in it."""
 
-LEAST_LOG_ODDS = 0.0
-"""Log odds from which on a cell may be of the class."""
+MISSING_PLACE = 0.5
+"""Place between unmapped and mapped ground (`polygon_odds.ScoreScale`) from which on a cell may be
+of the class."""
+
+MISSING_CERTAINTY = 0.2
+"""Probability from which on such ground is told; lower than that of a verdict, since whoever maps
+it looks at it."""
+
+MISSING_WEIGHTS, MISSING_CONSTANT = np.array([2.72, 2.24, 0.51]), -3.45
+"""Log odds that such ground is of the class, by its place in spreads, its place, and the logarithm
+to base 2 of its size beside the median polygon; fitted as `polygon_odds.WEIGHTS`."""
 
 _FRINGE_SHARE = 0.5
 """Ground of whose rim more than this share is mapped is the fringe of what is mapped."""
@@ -57,6 +67,7 @@ class MissingSearch:
         cell_px: Side of a cell in pixels.
         height_per_width: Height of a pixel on the ground by its width.
         least_cells: Least cells of such ground.
+        least_log_odds: Log odds from which on a cell may be of the class.
         straight: Whether its outlines are straight, as buildings are.
     """
 
@@ -66,6 +77,7 @@ class MissingSearch:
     cell_px: int
     height_per_width: float
     least_cells: float
+    least_log_odds: float
     straight: bool
 
     def ground(self) -> Iterator[MissingGround]:
@@ -86,7 +98,7 @@ class MissingSearch:
         part = window.slices_within(PixelWindow.whole(self.scores.shape))
         scores = self.scores[part].astype(np.float32)
         is_mapped = self.is_mapped[part]
-        labels, count = label_pieces((scores > LEAST_LOG_ODDS) & self.is_open[part])
+        labels, count = label_pieces((scores > self.least_log_odds) & self.is_open[part])
         sizes = np.bincount(labels.ravel(), minlength=count + 1)
         for number in np.flatnonzero(sizes >= max(self.least_cells, 1)).tolist():
             if number == 0:
@@ -103,12 +115,9 @@ class MissingSearch:
     ) -> Iterator[MissingGround]:
         """A piece with its outline at the pixels of the image."""
         box = _box_of(piece)
-        near = piece[box]
-        field = np.where(
-            dilated(near, 1) & (near | (scores[box] <= LEAST_LOG_ODDS)), scores[box], _FAR
-        )
-        field = np.where(near, np.maximum(field, LEAST_LOG_ODDS + 0.1), field)
-        fine = enlarged(field, self.cell_px) > LEAST_LOG_ODDS
+        near, least = piece[box], self.least_log_odds
+        is_kept = near | (dilated(near, 1) & (scores[box] <= least))
+        fine = enlarged(np.where(is_kept, scores[box], _FAR), self.cell_px) > least
         labels, count = label_pieces(fine)
         if not count:
             return
@@ -124,6 +133,22 @@ class MissingSearch:
             is_building = np.ones(len(pixels), np.bool_)
             outlines = straightened_polygons(pixels, outlines, is_building, self.height_per_width)
         yield MissingGround(outlines[0], float(scores[piece].mean()), int(piece.sum()))
+
+
+def missing_probability(
+    scores: NDArray[np.float64], sizes: NDArray[np.float64], scale: ScoreScale
+) -> NDArray[np.float64]:
+    """How likely unmapped ground is of the class.
+
+    Args:
+        scores: `(m,)` mean log odds of its cells.
+        sizes: `(m,)` its area by that of the median polygon.
+        scale: The scale of the layer's scores.
+    """
+    size = np.clip(np.log2(np.maximum(sizes, 1e-3)), -2, 1)
+    middle = scale.place(scores) - 0.5
+    columns = np.stack([middle * scale.spreads, middle, size], axis=1)
+    return probability_of(columns @ MISSING_WEIGHTS + MISSING_CONSTANT)
 
 
 def _is_fringe(piece: NDArray[np.bool_], is_mapped: NDArray[np.bool_]) -> bool:

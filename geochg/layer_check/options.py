@@ -14,9 +14,9 @@ from geochg.options import AnalyzeOptions
 VERDICT_LAYER = "verdict"
 """The name of the layer that is written, where no other is given."""
 
-USUAL_CERTAINTY = 0.6
-"""Probability from which on a verdict is given; chosen on places that the built-in model was
-trained on (`benchmarks/check.py`)."""
+PRESENT_FROM, GONE_TO = 0.6, 0.5
+"""Probability from which on an object is there, and up to which it is gone; chosen on places that
+the built-in model was trained on (`benchmarks/check.py`)."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,16 @@ class CheckOptions(Options):
         flag="--model-option",
         metavar="NAME=VALUE",
     )
-    certainty: float = option(
-        USUAL_CERTAINTY,
-        "Probability, 0.5 to 1, from which on a polygon is called present or gone; below it, "
-        "nothing can be told.",
-        least=0.5,
+    present_from: float = option(
+        PRESENT_FROM,
+        "Probability, 0 to 1, from which on the object of a polygon is called present.",
+        least=0,
+        greatest=1,
+    )
+    gone_to: float = option(
+        GONE_TO,
+        "Probability, 0 to 1, up to which it is called gone; between the two nothing can be told.",
+        least=0,
         greatest=1,
     )
     missing: bool = option(True, "Look for ground of the class that no polygon maps, too.")
@@ -102,6 +107,11 @@ class CheckOptions(Options):
         super().__post_init__()
         if not self.class_name.strip():
             raise OptionError("no class is named", "say what the polygons are: --class building")
+        if self.gone_to >= self.present_from:
+            raise OptionError(
+                f"--gone-to {self.gone_to:g} is not below --present-from {self.present_from:g}",
+                "leave room between the two for what cannot be told",
+            )
         (name,) = ClassList.of_names((self.class_name,), "--class").names
         object.__setattr__(self, "class_name", name)
 
@@ -109,4 +119,6 @@ class CheckOptions(Options):
         """The options by which an image is opened and read, and the model is loaded."""
         names = ("bands", "nodata", "keep_collars", "allow_remote", "model", "device")
         values = {name: getattr(self, name) for name in names}
-        return AnalyzeOptions(**values, model_options=self.model_options)
+        return AnalyzeOptions(
+            **values, model_options=self.model_options, classes=(self.class_name,)
+        )

@@ -46,8 +46,7 @@ def verdict_frame(
 
     own = _storable_columns(layer.frame)
     missing = GeoSeries(on_ground(findings.missing, grid), crs=crs_of(grid).proj).to_crs(own.crs)
-    measured = findings.present if findings.is_measured else np.full(len(own), np.nan)
-    probability = np.concatenate([measured, findings.missing_probability])
+    probability = np.concatenate([findings.probability, findings.missing_probability])
     further = pd.DataFrame(index=range(len(missing)), columns=own.columns.drop(own.geometry.name))
     for name in further.columns:
         is_list = own[name].dtype == object

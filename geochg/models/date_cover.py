@@ -32,10 +32,13 @@ class CoverLogits(NamedTuple):
             ground, first for the view in full size, then for that of half the size. The shares of
             a view are the softmax of its logits.
         hidden: `(rows, columns)` bool: cloud, shadow or snow.
+        features: `(channels, rows, columns)` float32: what the encoder tells of each cell besides,
+            by which kinds of ground may be told apart that its land covers do not.
         cell_px: Side of a cell of the lattice, in pixels of the tile.
     """
 
     logits: NDArray[np.float32]
+    features: NDArray[np.float32]
     hidden: NDArray[np.bool_]
     cell_px: int
 

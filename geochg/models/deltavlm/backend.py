@@ -159,8 +159,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if options.adapter:
             adapter_folder(options.adapter)
         identity = ModelIdentity(model_id, fingerprint(folder, files), adapter_id(options.adapter))
-        if device == "auto":
-            device = torch_device(device)
+        device = torch_device(device) if device == "auto" else device
         if not options.adapter and can_run(folder, FILES, device):
             made_from = export_fingerprint(folder, files)
             load_language = partial(_open_language, folder, made_from, options)
@@ -252,9 +251,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if self.detector is None:
             with self._first_use.guard("tokens"):
                 return [(self.vision.tokens(tiles), [None] * len(tiles))]
-        if not tiles:
-            return []
-        if self.scene is not None:
+        if tiles and self.scene is not None:
             return [self._outlines(self.detector, tiles, self.scene, needs_text)]
         with self._first_use.guard("survey"):
             scenes = [
@@ -386,20 +383,16 @@ def _failure(tile: Tile) -> TileFailure | None:
         return None
     bad = ~(np.isfinite(tile.before).all(axis=0) & np.isfinite(tile.after).all(axis=0))
     bad_px = int(np.count_nonzero(bad & tile.valid))
-    return (
-        TileFailure(tile.window, f"{bad_px} valid pixels are not finite numbers")
-        if bad_px
-        else None
-    )
+    reason = f"{bad_px} valid pixels are not finite numbers"
+    return TileFailure(tile.window, reason) if bad_px else None
 
 
 def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:
     """The language model of a folder whose vision encoder ONNX Runtime runs."""
     settings = options.generation()
-    greedy = is_greedy(generation_settings(folder) | settings)
-    if greedy and can_run(folder, (QUESTION, LANGUAGE), "cpu"):
+    is_exported = can_run(folder, (QUESTION, LANGUAGE), "cpu")
+    if is_exported and is_greedy(generation_settings(folder) | settings):
         return OnnxLanguage.open(folder, made_from, settings)
-
     import torch
 
     from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
