@@ -210,6 +210,17 @@ def _period_in_words(result: ChangeResult, number: int, facts: Mapping[str, Any]
         yield f"  tiles: {', '.join(states)}"
     for total in sorted(result.layer.totals(number), key=lambda total: -total.area_m2):
         yield f"  {total.class_name} {total.change}: {total.features}, {listed_area(total.area_m2)}"
+    if "regularized" in facts:
+        yield _squared_in_words(**facts["regularized"])
+
+
+def _squared_in_words(buildings: int, squared: int, left: int) -> str:
+    """How many buildings were squared."""
+    if not buildings:
+        return "  no building, so none was squared"
+    were, nouns = "was" if squared == 1 else "were", "building" if buildings == 1 else "buildings"
+    rest = "left as it was" if left == 1 else "left as they were"
+    return f"  {squared:,} of {buildings:,} {nouns} {were} squared, {left:,} {rest}"
 
 
 def _not_seen(facts: Mapping[str, Any]) -> str:

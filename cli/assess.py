@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from .shared_options import json_option, output_option, overwrite_option, path_option
 from .terminal import echo
-
-SUFFIXES = (".json", ".md", ".html")
 
 
 @click.command()
@@ -45,20 +42,16 @@ def assess(
       geochg assess sample.gpkg --changes changes.gpkg --verdicts judged.csv -o assessment.json
     """
     from geochg.accuracy.assess import assess_sample
-    from geochg.geometry.vector_file import file_of
-    from geochg.writers.checks import Output, check_outputs
-    from geochg.writers.staging import write_output
+    from geochg.accuracy.written_assessment import (
+        assessment_json,
+        check_assessment_file,
+        write_assessment,
+    )
 
     if output is not None:
-        inputs = [Path(file_of(sample)), Path(file_of(changes)), *([verdicts] if verdicts else [])]
-        check_outputs([Output(output, SUFFIXES)], inputs, overwrite=overwrite)
+        inputs = [sample, changes, *([str(verdicts)] if verdicts else [])]
+        check_assessment_file(output, inputs, overwrite=overwrite)
     assessment = assess_sample(sample, changes, verdicts=verdicts)
-    content = json.dumps(assessment.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
     if output is not None:
-        text = {".md": assessment.to_markdown, ".html": assessment.to_html}.get(
-            output.suffix.lower(), lambda: content + "\n"
-        )()
-        write_output(
-            output, lambda path: path.write_text(text, encoding="utf-8"), overwrite=overwrite
-        )
-    echo(content if as_json else assessment.to_markdown())
+        write_assessment(assessment, output, overwrite=overwrite)
+    echo(assessment_json(assessment) if as_json else assessment.to_markdown())

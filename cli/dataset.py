@@ -7,7 +7,7 @@ import click
 from .group import LazyGroup
 
 COMMANDS = {
-    "build": "Make instruction rows from pairs with masks.",
+    "build": "Make instruction rows from pairs with masks or a review.",
     "pairs": "Pair the images of one location by their metadata, as of fMoW.",
     "check": "Look for what is wrong with a data set.",
 }

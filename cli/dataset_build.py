@@ -41,6 +41,13 @@ _DEFAULTS = BuildOptions()
     "'class' (and 'change').",
 )
 @click.option(
+    "--reviewed",
+    multiple=True,
+    metavar="LAYER",
+    help="A change layer of analyze whose changes were accepted, rejected, relabelled or drawn, in "
+    "QGIS or by a program; its images are found where the layer says they are.",
+)
+@click.option(
     "--classes",
     "coding",
     type=CommaSeparated(),
@@ -71,12 +78,13 @@ def build(
     folder: Path,
     pairs: tuple[Path, ...],
     rasters: tuple[tuple[str, str, str], ...],
+    reviewed: tuple[str, ...],
     captioner: str | None,
     device: str,
     as_json: bool,
     **params: Any,  # noqa: ANN401
 ) -> None:
-    """Make instruction rows of all six tasks from pairs with masks, into FOLDER.
+    """Make instruction rows of all six tasks from pairs with masks or a review, into FOLDER.
 
     Rows are in the format of ChangeChat-105k, split so that neighbours never straddle train and
     test. The same pairs and options give the same files (a captioner apart).
@@ -86,21 +94,27 @@ def build(
       geochg dataset build rows --pairs Levir-MCI-dataset/images
       geochg dataset build mytown --rasters 2015.tif 2018.tif buildings.gpkg --tile-size 224
       geochg dataset build whu --pairs WHU-CD --classes 255=building --shares 0.8 0 0.2
+      geochg dataset build mine --reviewed changes.gpkg --tile-size 128 --block 1
     """
     options = BuildOptions.from_dict(params)
-    if not pairs and not rasters:
+    if not pairs and not rasters and not reviewed:
         raise OptionError(
-            "there are no pairs", "give --pairs FOLDER or --rasters BEFORE AFTER MASK"
+            "there are no pairs",
+            "give --pairs FOLDER, --rasters BEFORE AFTER MASK or --reviewed LAYER",
         )
     check_new_folder(folder)
     # A model that cannot be loaded is told before the pairs are read.
     writer = _captioner(captioner, device)
-    summary = _build(folder, _scenes(pairs, rasters, options), options, writer)
+    scenes = _scenes(pairs, rasters, reviewed, options)
+    summary = _build(folder, scenes, options, writer)
     echo(json.dumps({"folder": str(folder), **summary}) if as_json else _in_words(folder, summary))
 
 
 def _scenes(
-    pairs: tuple[Path, ...], rasters: tuple[tuple[str, str, str], ...], options: BuildOptions
+    pairs: tuple[Path, ...],
+    rasters: tuple[tuple[str, str, str], ...],
+    reviewed: tuple[str, ...],
+    options: BuildOptions,
 ) -> list[MaskedScene]:
     from geochg.datasets.builder.pictures import picture_scenes
 
@@ -118,9 +132,19 @@ def _scenes(
                 options.align,
                 dates_as_given=options.dates_as_given,
                 allow_remote=options.allow_remote,
+                all_reviewed=options.all_reviewed,
             )
             for files in rasters
         ]
+    if reviewed:
+        from geochg.datasets.builder.reviewed_layers import reviewed_scenes
+
+        scenes += reviewed_scenes(
+            reviewed,
+            coding,
+            all_reviewed=options.all_reviewed,
+            allow_remote=options.allow_remote,
+        )
     return scenes
 
 
@@ -152,6 +176,7 @@ def _in_words(folder: Path, summary: dict[str, Any]) -> str:
         lines.append(
             f"{split}: {facts['rows']} rows about {facts['tiles']} tiles, "
             f"{facts['changed']} changed"
+            + (f", {facts['known_in_parts']} known in parts" if "known_in_parts" in facts else "")
         )
     left_out_counts = {reason: number for reason, number in summary["left_out"].items() if number}
     if left_out_counts:

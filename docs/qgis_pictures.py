@@ -11,7 +11,18 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 SCREENSHOTS = HERE.parent / "build" / "desktop"
-NAMES = ("panel", "running", "result", "swipe", "change", "ask", "setup", "model", "bands")
+NAMES = (
+    "panel",
+    "running",
+    "result",
+    "swipe",
+    "change",
+    "accuracy",
+    "ask",
+    "setup",
+    "model",
+    "bands",
+)
 WIDTH_PX = 1000
 STEP = 5
 """Step between colour values: each is at most 2 of 256 off, and the files a third smaller."""

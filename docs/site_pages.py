@@ -53,6 +53,7 @@ GUIDES = (
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
     ("Fine-tuning", "training.md"),
+    ("From a review to a model", "from_clicks.md"),
     ("Data sets", "datasets.md"),
     ("QGIS", "qgis.md"),
     ("Assistants", "mcp.md"),

@@ -1,8 +1,11 @@
-"""The choices of options that take one of a few values."""
+"""The choices of options that take one of a few values, and values of one written form."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from geochg.errors import OptionError
+from geochg.safety.untrusted_text import cleaned
 
 
 class AlignMode(StrEnum):
@@ -49,3 +52,22 @@ class Dtype(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+def nodata_value(text: str) -> tuple[float, ...]:
+    """A nodata value as it is written; an empty tuple for `none`.
+
+    Raises:
+        OptionError: If it is no number.
+    """
+    if text.lower() == "none":
+        return ()
+    try:
+        if "_" not in text:
+            return (float(text),)
+    except ValueError:
+        pass
+    raise OptionError(
+        f"nodata {cleaned(text, 40)!r} is no number",
+        "write --nodata VALUE, or --nodata BEFORE,AFTER; nan and none are values too",
+    )

@@ -10,9 +10,15 @@ from typing import Any
 from geochg.class_list import ClassList
 from geochg.errors import OptionError
 from geochg.label_lists import list_path
-from geochg.option_choices import AlignMode, Dtype, Geometry, Quantize, Sensitivity
+from geochg.option_choices import (
+    AlignMode,
+    Dtype,
+    Geometry,
+    Quantize,
+    Sensitivity,
+    nodata_value,
+)
 from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
-from geochg.safety.untrusted_text import cleaned
 
 __all__ = [
     "VERSION_KEY",
@@ -50,6 +56,9 @@ MOST_REFINED = 3
 
 MOST_AREA_M2 = 1e15
 """Beyond every area: the whole earth has 5.1e14 m²."""
+
+MOST_REGULARIZED = 0.5
+"""Largest share of a building that squaring may add: with more, it is another building."""
 
 MAPPING = ("analyze", "info")
 """Commands that cut a pair into tiles."""
@@ -214,6 +223,18 @@ class AnalyzeOptions(Options):
         "Outlines where the model gives them, or always cells of the 3x3 grid.",
         commands=ANALYZE,
     )
+    regularize: bool = option(
+        False,
+        "Square the outlines of buildings along their main directions, where that fits them.",
+        commands=ANALYZE,
+    )
+    regularize_share: float = option(
+        0.15,
+        "Most ground that a squared building may gain, or lose, as a share of its area, 0 to 0.5.",
+        least=0,
+        greatest=MOST_REGULARIZED,
+        commands=ANALYZE,
+    )
     nodata: tuple[str, ...] = option(
         (),
         "The value that means no measurement, for all dates or for each: `0`, `-9999,nan`; `none` "
@@ -300,7 +321,7 @@ class AnalyzeOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         for value in self.nodata:
-            _nodata_value(value)
+            nodata_value(value)
         if self.classes:
             object.__setattr__(self, "classes", ClassList.of_names(self.classes).names)
         overlap_px, half_px = self.tile_overlap_px, self.tile_size_px // 2
@@ -315,6 +336,11 @@ class AnalyzeOptions(Options):
                 f"max area {self.max_area_m2:,.15g} m² lies below min area "
                 f"{self.min_area_m2:,.15g} m²",
                 "no feature would be left: give a larger --max-area",
+            )
+        if self.regularize and self.geometry is Geometry.CELLS:
+            raise OptionError(
+                "cells of the grid have no outlines that can be squared",
+                "leave out --regularize, or --geometry cells",
             )
         least_px = self.tile_size_px // MOST_LOOKS
         if self.tile_size_px - overlap_px < least_px:
@@ -359,7 +385,7 @@ class AnalyzeOptions(Options):
         Raises:
             OptionError: If there is neither one nodata value for all of them nor one for each.
         """
-        nodata_values: list[tuple[float, ...] | None] = [*map(_nodata_value, self.nodata)] or [None]
+        nodata_values: list[tuple[float, ...] | None] = [*map(nodata_value, self.nodata)] or [None]
         if len(nodata_values) not in (1, count):
             dates = "is one date" if count == 1 else f"are {count} dates"
             raise OptionError(
@@ -372,18 +398,3 @@ class AnalyzeOptions(Options):
     def shaping(self) -> dict[str, Any]:
         """The options that shape the result, with the overlap that is used."""
         return {**super().shaping(), "overlap_px": self.tile_overlap_px}
-
-
-def _nodata_value(text: str) -> tuple[float, ...]:
-    """A nodata value; an empty tuple for `none`."""
-    if text.lower() == "none":
-        return ()
-    try:
-        if "_" not in text:
-            return (float(text),)
-    except ValueError:
-        pass
-    raise OptionError(
-        f"nodata {cleaned(text, 40)!r} is no number",
-        "write --nodata VALUE, or --nodata BEFORE,AFTER; nan and none are values too",
-    )

@@ -84,6 +84,7 @@ def progress_summary(progress: RunProgress) -> str:
         "shift": tr("measuring the shift"),
         "survey": tr("looking at the pair"),
         "tiles": tr("asking about tiles"),
+        "sample": tr("looking through the ground"),
         "write": tr("writing"),
     }.get(progress.stage, progress.stage)
     text += f", {progress.done} / {progress.total}"

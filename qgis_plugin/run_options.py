@@ -1,7 +1,8 @@
 """The options of a run as the worker tells them, of which the panel and Processing make fields.
 
 They are those of the running worker, else of the one that ran last, else of the geochg that the
-plugin was made with (`options.json`, which `make plugin-options` writes).
+plugin was made with (`options.json`, which `make plugin-options` writes). So are those of drawing
+a sample.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import Any
 from geochg_qgis.i18n import tr
 from geochg_qgis.settings import store_setting, stored_setting
 
-_PACKAGED = Path(__file__).parent / "options.json"
-_SETTING, _MODELS = "options", "models"
+_RUN, _SAMPLE = "options", "sample_options"
+"""Kinds of options, by their names in `hello`, among the settings, and of the packaged files."""
+
+_MODELS = "models"
 _USUAL_MODELS = "builtin,irmad,cva"
 _COMMANDS = ("analyze", "info", "ask")
 
@@ -27,6 +30,10 @@ SET_ELSEWHERE = frozenset(
     }
 )
 """Options that the panel and Processing set by fields of their own, or that are not for pairs."""
+
+
+_SAMPLE_ELSEWHERE = frozenset({"heatmap", "before", "after", "overwrite"})
+"""Likewise of those of a sample."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,18 @@ def run_options(hello: Mapping[str, Any], command: str) -> list[RunOption]:
         hello: The running worker's, or empty.
         command: `analyze`, `info` or `ask`.
     """
-    entries = hello.get("options") or _stored_options() or _packaged_options()
-    options = [RunOption.of(entry) for entry in entries if entry.get("type") != "object"]
+    options = [RunOption.of(e) for e in _told_options(hello, _RUN) if e.get("type") != "object"]
     return [o for o in options if o.name not in SET_ELSEWHERE and command in o.commands]
+
+
+def sample_options(hello: Mapping[str, Any]) -> list[RunOption]:
+    """The options of drawing a sample that have no field of their own.
+
+    Args:
+        hello: The running worker's, or empty.
+    """
+    options = map(RunOption.of, _told_options(hello, _SAMPLE))
+    return [option for option in options if option.name not in _SAMPLE_ELSEWHERE]
 
 
 def model_text(options: Mapping[str, Any]) -> str:
@@ -107,14 +123,15 @@ def model_text(options: Mapping[str, Any]) -> str:
 
 def option_labels() -> dict[str, str]:
     """Labels of all options, by their names in words as flags of the command line have them."""
-    entries = _stored_options() or _packaged_options()
+    entries = [entry for kind in (_SAMPLE, _RUN) for entry in _told_options({}, kind)]
     return {str(entry.get("label", "")): RunOption.of(entry).label for entry in entries}
 
 
 def store_options(hello: Mapping[str, Any]) -> None:
     """Stores the options and models of a worker for when none runs."""
-    if hello.get("options"):
-        store_setting(_SETTING, json.dumps(hello["options"]))
+    for kind in (_RUN, _SAMPLE):
+        if hello.get(kind):
+            store_setting(kind, json.dumps(hello[kind]))
     names = [str(model["name"]) for model in hello.get("models", ()) if not model.get("broken")]
     if names:
         store_setting(_MODELS, ",".join(names))
@@ -125,16 +142,21 @@ def known_models() -> list[str]:
     return (stored_setting(_MODELS) or _USUAL_MODELS).split(",")
 
 
-def _stored_options() -> list[Mapping[str, Any]]:
+def _told_options(hello: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    """The options of a kind: the running worker's, else the last one's, else the packaged ones."""
+    return _entries(hello.get(kind)) or _stored_options(kind) or _packaged_options(kind)
+
+
+def _stored_options(kind: str) -> list[Mapping[str, Any]]:
     try:
-        stored_value = json.loads(stored_setting(_SETTING) or "[]")
+        return _entries(json.loads(stored_setting(kind) or "[]"))
     except ValueError:
         return []
-    return _entries(stored_value)
 
 
-def _packaged_options() -> list[Mapping[str, Any]]:
-    return _entries(json.loads(_PACKAGED.read_text(encoding="utf-8")))
+def _packaged_options(kind: str) -> list[Mapping[str, Any]]:
+    path = Path(__file__).parent / f"{kind}.json"
+    return _entries(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _entries(stored_value: object) -> list[Mapping[str, Any]]:
@@ -146,11 +168,15 @@ def _labels() -> dict[str, str]:
     """Labels that say more than an option's name."""
     return {
         "align": tr("Shift"),
+        "near_m": tr("Near changes within"),
+        "with_map": tr("Tell what the map says"),
         "dates_as_given": tr("Take the dates in the order given"),
         "match": tr("Match the values of the dates"),
         "min_area_m2": tr("Least area"),
         "max_area_m2": tr("Greatest area"),
         "min_confidence": tr("Least confidence"),
+        "regularize": tr("Square buildings"),
+        "regularize_share": tr("Share that squaring may change"),
         "tile_size_px": tr("Tile size"),
     }
 
@@ -163,6 +189,8 @@ def _choice_texts() -> dict[tuple[str, str], str]:
         ("align", "field"): tr("Correct a field of shifts"),
         ("align", "report"): tr("Only report it"),
         ("align", "off"): tr("Do not measure it"),
+        ("allocation", "equal"): tr("As many of each stratum"),
+        ("allocation", "optimal"): tr("By area and expected spread"),
         ("geometry", "outline"): tr("Outlines where the model gives them"),
         ("geometry", "cells"): tr("Cells of the 3x3 grid"),
         ("sensitivity", "normal"): tr("Normal"),

@@ -45,7 +45,7 @@ ALLOWED = {
     "events": {"safety"},
     "extras": {"errors"},
     "files": {"errors", "safety"},
-    "option_choices": set(),
+    "option_choices": {"errors", "safety"},
     "option_fields": {"errors", "files", "safety"},
     "options": {
         *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety")
@@ -66,10 +66,12 @@ ALLOWED = {
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
-    "worker": BASE | {"layer_check", "models", "pipeline", "report", "stac", "timeseries"},
+    "worker": BASE
+    | {"accuracy", "layer_check", "models", "pipeline", "report", "stac", "timeseries"},
     # Of the worker it has the streams.
     "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
-    "datasets": BASE | {"tiling", "models"},
+    # Reviewed layers and their images are found as reports and tables find them.
+    "datasets": BASE | MIDDLE | {"report", "pipeline"},
     "evaluation": BASE | {"tiling", "models", "datasets", "pipeline", "writers"},
     "training": BASE | {"tiling", "models", "datasets", "evaluation"},
 }

@@ -87,7 +87,7 @@ def check_total(strata: int, total: int) -> None:
     if total < strata * LEAST_UNITS:
         raise OptionError(
             f"{total} units are too few for {strata} strata",
-            f"each needs at least {LEAST_UNITS}: give -n {strata * LEAST_UNITS} or more",
+            f"each needs at least {LEAST_UNITS}: ask for {strata * LEAST_UNITS} units or more",
         )
 
 

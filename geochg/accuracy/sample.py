@@ -17,9 +17,10 @@ from geochg import __version__
 from geochg.accuracy.allocation import equal_allocation, optimal_allocation, units_for_error
 from geochg.accuracy.draw import Frame, ReadValid, draw_units, survey_frame
 from geochg.accuracy.fingerprint import kinds_checksum, packed_outlines
+from geochg.accuracy.options import USUAL_UNITS, Allocation, SampleOptions
 from geochg.accuracy.seen import images_read, seen_in_heatmap, seen_in_images
 from geochg.accuracy.strata import UNCHANGED, Strata
-from geochg.errors import InputError, OptionError
+from geochg.errors import InputError
 from geochg.events import Listener, ignore
 from geochg.files.sidecars import files_behind
 from geochg.geometry.placement import layer_frame, on_ground, table_column
@@ -44,63 +45,7 @@ SAMPLE_LAYER = "sample"
 OUTLINES = "outlines"
 """Of the file's metadata, the member that `packed_outlines` made."""
 
-ALLOCATIONS = ("equal", "optimal")
 _LEAST_FOOTPRINT_PX = 3
-
-
-@dataclass(frozen=True)
-class SampleOptions:
-    """How a sample is drawn.
-
-    Attributes:
-        units: Units in all; None where `standard_error` tells.
-        standard_error: The standard error of the overall accuracy that is wanted, as a share of
-            the area, above 0 and below .5; None where `units` tells.
-        allocation: `equal`, or `optimal` by area and expected spread (Neyman).
-        near_m: How far unchanged ground near changes reaches, in metres.
-        footprint_m: Side of the square around a unit's point that a person judges; None for
-            three pixels.
-        seed: The same seed draws the same units.
-        with_map: Whether the file tells what the map says of each unit, so that judging is not
-            blind.
-        heatmap: The heatmap of the run, which tells what it saw; empty to read it of the images.
-        before: The earlier image, where it was moved; empty for the path that the layer tells.
-        after: The later image, likewise.
-        overwrite: Whether a file may be replaced that geochg did not write.
-    """
-
-    units: int | None = 200
-    standard_error: float | None = None
-    allocation: str = "equal"
-    near_m: float = 50.0
-    footprint_m: float | None = None
-    seed: int = 0
-    with_map: bool = False
-    heatmap: str = ""
-    before: str = ""
-    after: str = ""
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        if self.allocation not in ALLOCATIONS:
-            raise OptionError(
-                f"there is no allocation {self.allocation!r}", f"there are {', '.join(ALLOCATIONS)}"
-            )
-        if self.standard_error is not None and not 0 < self.standard_error < 0.5:
-            raise OptionError(
-                f"a standard error of {self.standard_error:g} makes no sense",
-                "give a share of the area, such as 0.02",
-            )
-        if self.units is not None and self.units < 1:
-            raise OptionError(f"{self.units} units make no sample", "give -n 50 or more")
-        if self.seed < 0:
-            raise OptionError(f"--seed {self.seed} makes no sense", "give 0 or a positive number")
-        if not (0 <= self.near_m < 1e6):
-            raise OptionError(f"--near {self.near_m:g} makes no sense", "give metres, such as 50")
-        if self.footprint_m is not None and not 0 < self.footprint_m < 1e5:
-            raise OptionError(
-                f"a footprint of {self.footprint_m:g} m makes no sense", "give metres, such as 30"
-            )
 
 
 @dataclass(frozen=True)
@@ -233,7 +178,7 @@ def _seen_ground(
             "the run did not see all of the ground (clouds, shadows, or tiles that failed)",
             "give its heatmap, which tells where: --heatmap change.tif",
         )
-    pair = images_read(metadata, grid, options.before, options.after)
+    pair = images_read(metadata, grid, options.before or "", options.after or "")
     with seen_in_images(pair) as read_valid:
         yield read_valid
 
@@ -245,8 +190,8 @@ def _allocated(
     if options.standard_error is not None:
         total = units_for_error(areas, is_change, options.standard_error)
         return optimal_allocation(areas, is_change, total)
-    total = options.units or 0
-    if options.allocation == "optimal":
+    total = USUAL_UNITS if options.units is None else options.units
+    if options.allocation is Allocation.OPTIMAL:
         return optimal_allocation(areas, is_change, total)
     return equal_allocation(areas, total)
 
@@ -271,7 +216,9 @@ def _facts(
         "sources": metadata.get("sources"),
         "grid": metadata.get("grid"),
         "seed": options.seed,
-        "allocation": "optimal" if options.standard_error is not None else options.allocation,
+        "allocation": str(
+            options.allocation if options.standard_error is None else Allocation.OPTIMAL
+        ),
         "near_m": options.near_m,
         "footprint_m": _footprint_m(frame.grid, options),
         "unseen_m2": rounded_value(frame.unseen_m2, 1),

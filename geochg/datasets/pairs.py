@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from geochg.datasets.captions.truth import split_unknown
 from geochg.datasets.frames import check_sizes, open_picture, picture, upright_pixels
 from geochg.datasets.group_columns import group_columns
 from geochg.datasets.picture_paths import pictures_by_side
@@ -26,6 +27,9 @@ BEFORE, AFTER, LABEL = "A", "B", "label"
 COLUMNS = ("before", "after", "changed")
 JPEG_CHANGED = 128
 """A pixel of a JPEG mask is changed from here on: compression leaves specks above zero."""
+
+_PLACED_SUFFIXES = (".tif", ".tiff")
+"""Suffixes of the masks of `geochg dataset build` that may be unknown in parts."""
 
 _LAYOUT_HINT = f"it needs {BEFORE}/, {AFTER}/ and {LABEL}/ with files of equal names, or a CSV file"
 
@@ -182,6 +186,8 @@ def _mask(path: Path) -> NDArray[np.bool_]:
         is_jpeg = file.format == "JPEG"
         mode = {"LA": "L", "PA": "P", "RGBA": "RGB"}.get(file.mode)
         values = upright_pixels(file, path, mode)
+    if values.ndim == 2 and path.suffix.lower() in _PLACED_SUFFIXES:
+        values = split_unknown(values)[0]
     values = values if values.ndim == 3 else values[..., np.newaxis]
     changed: NDArray[np.bool_] = np.any(values >= (JPEG_CHANGED if is_jpeg else 1), axis=-1)
     return changed

@@ -24,14 +24,14 @@ from geochg.features.naming import grounds_together, named_kinds
 from geochg.features.patches import Kind, kind_numbers, settled_kinds
 from geochg.features.places import places
 from geochg.features.smoothing import smoothed_polygons
-from geochg.features.straightening import REACH_PX, straightened_polygons
 from geochg.features.tile_results import Ground, TileResult
 from geochg.features.tile_totals import TileTotals
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.hysteresis import least_size_px
 from geochg.geometry.lattice import Steps, first_pixels, outline_polygons, united_steps
 from geochg.geometry.objects import objects_within, points_within
-from geochg.geometry.placement import crs_of, height_per_width, on_ground
+from geochg.geometry.placement import crs_of, ground_axes, on_ground
+from geochg.geometry.regularization import REACH_PX, USUAL_SHARE, regularized_outlines
 from geochg.land_cover import OTHER, covers_of
 from geochg.options import AnalyzeOptions, Geometry
 from geochg.tasks.quantities import rounded_value
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
+
+BUILDING = "building"
+"""The class whose outlines are squared."""
 
 FILTERS = ("min_area_m2", "max_area_m2", "min_confidence", "classes")
 """Options that drop features; a run names them where they leave none."""
@@ -61,6 +64,8 @@ class FeatureSettings:
         classes: Classes that were asked for; empty for all.
         pixel_area_m2: Ground area of a pixel; not a number where it is not known.
         keeps_names: Whether the model's classes stand, whatever its land cover bears out.
+        regularize: Whether outlines of buildings are squared; not so where `geometry` is `cells`.
+        regularize_share: Share of a building's area that squaring may add, and take.
     """
 
     geometry: Geometry = Geometry.OUTLINE
@@ -71,6 +76,13 @@ class FeatureSettings:
     classes: tuple[str, ...] = ()
     pixel_area_m2: float = math.nan
     keeps_names: bool = False
+    regularize: bool = False
+    regularize_share: float = USUAL_SHARE
+
+    @property
+    def is_outline(self) -> bool:
+        """Whether features are drawn as they were outlined."""
+        return self.geometry is Geometry.OUTLINE
 
     @property
     def leaves_doubt(self) -> bool:
@@ -93,7 +105,31 @@ class FeatureSettings:
             classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
             keeps_names=keeps_names,
+            regularize=options.regularize,
+            regularize_share=options.regularize_share,
         )
+
+
+@dataclass
+class SquaredBuildings:
+    """How many buildings of a layer were squared.
+
+    Attributes:
+        buildings: All features of that class.
+        squared: Those whose outlines were squared.
+    """
+
+    buildings: int = 0
+    squared: int = 0
+
+    @property
+    def left(self) -> int:
+        """Those that were left as they were."""
+        return self.buildings - self.squared
+
+    def facts(self) -> dict[str, int]:
+        """The numbers, as plain JSON values."""
+        return {"buildings": self.buildings, "squared": self.squared, "left": self.left}
 
 
 class Changes(NamedTuple):
@@ -103,10 +139,12 @@ class Changes(NamedTuple):
         layer: The features.
         in_tiles: What changed in each tile by its index, areas in pixels; None for models that
             tell no land cover.
+        squared: How many buildings were squared; None where none were to be.
     """
 
     layer: FeatureLayer
     in_tiles: dict[int, list[ChangeTotal]] | None
+    squared: SquaredBuildings | None = None
 
 
 def changes_of(
@@ -120,8 +158,7 @@ def changes_of(
 
     Cells of one class and direction that share an edge become one feature, also across tiles.
     Where the model tells land cover, specks join what they touch, no class appeared beside where
-    it disappeared, buildings have straight outlines, and features whose class is in doubt are of
-    class "other" (see `naming`).
+    it disappeared, and features whose class is in doubt are of class "other" (see `naming`).
 
     Args:
         results: Results of the tiles in raster order; each is let go before the next is taken, and
@@ -136,12 +173,13 @@ def changes_of(
     """
     layer = FeatureLayer(grid) if layer is None else layer
     totals, tells_land_cover = TileTotals(), False
-    is_outline = settings.geometry is Geometry.OUTLINE
-    for collection in closed_batches(results, REACH_PX if is_outline else 0.0):
+    squared = SquaredBuildings() if settings.regularize else None
+    reach_px = REACH_PX if settings.regularize and settings.is_outline else 0.0
+    for collection in closed_batches(results, reach_px):
         batch = _Batch.of(collection, settings)
-        layer.add(_rows(batch, grid, settings, totals), period)
+        layer.add(_rows(batch, grid, settings, totals, squared), period)
         tells_land_cover |= collection.tells_land_cover
-    return Changes(layer, totals.by_tile() if tells_land_cover else None)
+    return Changes(layer, totals.by_tile() if tells_land_cover else None, squared)
 
 
 def layer_caption(layer: FeatureLayer, not_seen_m2: float | None = None, period: int = -1) -> str:
@@ -169,7 +207,6 @@ class _Batch(NamedTuple):
         kinds: Class and direction of each.
         entries: What each takes over from its cells.
         outline: Unit steps around them.
-        touches: `(features,)` bool, which share an edge with another feature.
     """
 
     collection: Collected
@@ -178,23 +215,19 @@ class _Batch(NamedTuple):
     kinds: list[Kind]
     entries: list[FeatureSummary]
     outline: Steps
-    touches: NDArray[np.bool_]
 
     @classmethod
     def of(cls, collection: Collected, settings: FeatureSettings) -> _Batch:
         """Merges the cells."""
         polygons, kinds, grounds = collection.polygons, collection.kinds, collection.grounds()
         area_px, contacts = shapely.area(polygons), Contacts.of(polygons)
-        if collection.tells_land_cover and settings.geometry is Geometry.OUTLINE:
+        if collection.tells_land_cover and settings.is_outline:
             kinds = settled_kinds(contacts, area_px, kinds, settings.least_px)
         if collection.tells_land_cover and settings.leaves_doubt:
             kinds = named_kinds(contacts, kinds, grounds, settings.pixel_area_m2)
         feature = contacts.feature_numbers(kind_numbers(kinds))
         _, first = np.unique(feature, return_index=True)
         outline = united_steps(contacts.steps, feature)
-        touches = np.zeros(len(first), bool)
-        ends = feature[np.stack((contacts.left, contacts.right))]
-        touches[ends[:, ends[0] != ends[1]]] = True
         return cls(
             collection,
             feature,
@@ -204,21 +237,28 @@ class _Batch(NamedTuple):
                 collection, area_px.tolist(), grounds_together(grounds, feature), feature
             ),
             outline,
-            touches,
         )
 
 
 def _rows(
-    batch: _Batch, grid: GeoBox, settings: FeatureSettings, totals: TileTotals
+    batch: _Batch,
+    grid: GeoBox,
+    settings: FeatureSettings,
+    totals: TileTotals,
+    squared: SquaredBuildings | None,
 ) -> Iterator[FeatureRow]:
     """The features of a batch that are kept."""
-    is_outline = settings.geometry is Geometry.OUTLINE
-    located_polygons = on_ground(_shapes(batch, grid, settings), grid)
+    is_outline = settings.is_outline
+    shapes_px, is_squared = _shapes(batch, grid, settings)
+    located_polygons = on_ground(shapes_px, grid)
     area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
     confidence = np.array([entry.confidence for entry in batch.entries], np.float64).round(4)
     is_doubtful = confidence < settings.min_confidence  # not so where it is NaN: not measured
     keep = ~is_doubtful & _of_wanted_size(batch, area_m2, settings)
     order = np.flatnonzero(keep).tolist()
+    if squared is not None:
+        squared.buildings += sum(batch.kinds[i][0] == BUILDING for i in order)
+        squared.squared += int(np.count_nonzero(is_squared[order]))
     objects = _objects(batch, order) if is_outline else dict.fromkeys(order)
     if batch.collection.tells_land_cover:
         totals.add(batch.collection, batch.of_cell, batch.kinds, objects, is_outline=is_outline)
@@ -306,17 +346,25 @@ def _caption(entry: FeatureSummary, facts: Facts) -> str:
 # --- geometry ------------------------------------------------------------------------------------
 
 
-def _shapes(batch: _Batch, grid: GeoBox, settings: FeatureSettings) -> NDArray[np.object_]:
-    """The polygons as they are drawn, in grid pixels."""
-    if settings.geometry is not Geometry.OUTLINE:
-        return batch.pixels
+def _shapes(
+    batch: _Batch, grid: GeoBox, settings: FeatureSettings
+) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """The polygons as they are drawn, in grid pixels, and which of them were squared."""
+    none_squared = np.zeros(len(batch.pixels), bool)
+    if not settings.is_outline:
+        return batch.pixels, none_squared
     smooth = smoothed_polygons(batch.outline)
-    if not batch.collection.tells_land_cover:
-        return smooth
-    buildings = np.array([name == "building" for name, _ in batch.kinds])
-    return straightened_polygons(
-        batch.pixels, smooth, buildings & ~batch.touches, height_per_width(grid)
+    buildings = np.array(
+        [
+            name == BUILDING and entry.ground is not None
+            for (name, _), entry in zip(batch.kinds, batch.entries, strict=True)
+        ],
+        bool,
     )
+    if not settings.regularize or not buildings.any():
+        return smooth, none_squared
+    axes = ground_axes(batch.pixels, grid)
+    return regularized_outlines(batch.pixels, smooth, buildings, axes, settings.regularize_share)
 
 
 def _of_wanted_size(

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 REVIEW, REVIEW_CLASS = "review", "review_class"
 """Columns of what a reviewer decided, and of the class that they gave."""
 
-REJECTED = "rejected"
-"""The decision on a change that is none."""
+ACCEPTED, REJECTED = "accepted", "rejected"
+"""The decisions: on a change, and on one that is none."""
+
+SOURCE, DRAWN = "source", "hand"
+"""Column that tells where a change came from, and its value for those that were drawn by hand."""
 
 
 def without_rejected(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

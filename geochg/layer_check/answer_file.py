@@ -46,10 +46,10 @@ class AnswerFile:
         """
         if path is None:
             return cls(None)
-        known: dict[str, Label] = {}
+        known_answers: dict[str, Label] = {}
         if path.exists():
-            known = _read(path, fingerprint, resume=resume)
-        answers = cls(path, known)
+            known_answers = _read(path, fingerprint, resume=resume)
+        answers = cls(path, known_answers)
         try:
             answers._stream = path.open("w", encoding="utf-8")
         except OSError as error:
@@ -57,16 +57,16 @@ class AnswerFile:
                 f"cannot write {path}: {error.strerror or error}", "choose another output"
             ) from error
         answers._write({_HEAD: fingerprint})
-        for key, label in known.items():
+        for key, label in known_answers.items():
             answers._write_answer(key, label)
         answers._stream.flush()
         return answers
 
-    def add(self, found: dict[str, Label]) -> None:
+    def add(self, new_answers: dict[str, Label]) -> None:
         """Keeps some answers."""
-        self.answers |= found
+        self.answers |= new_answers
         if self._stream is not None:
-            for key, label in found.items():
+            for key, label in new_answers.items():
                 self._write_answer(key, label)
             self._stream.flush()
 
@@ -100,7 +100,7 @@ def _read(path: Path, fingerprint: str, *, resume: bool) -> dict[str, Label]:
         lines = path.read_text("utf-8").splitlines()
         head = json.loads(lines[0]) if lines else {}
     except (OSError, ValueError) as error:
-        raise _damaged(path) from error
+        raise _damage(path) from error
     if not isinstance(head, dict) or head.get(_HEAD) != fingerprint:
         raise InputError(
             f"{path} holds the answers of another check",
@@ -119,9 +119,9 @@ def _read(path: Path, fingerprint: str, *, resume: bool) -> dict[str, Label]:
         except (ValueError, TypeError, KeyError) as error:
             if number == len(lines):  # a line that was being written
                 break
-            raise _damaged(path) from error
+            raise _damage(path) from error
     return answers
 
 
-def _damaged(path: Path) -> InputError:
+def _damage(path: Path) -> InputError:
     return InputError(f"{path} is damaged", "delete that file, and check anew")

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from geochg.events import Listener, Progress
+from geochg.features.changes import BUILDING
+from geochg.features.smoothing import smoothed_polygons
 from geochg.geometry.coverage import Coverage, coverage_of
+from geochg.geometry.lattice import unit_steps
 from geochg.geometry.morphology import dilated
-from geochg.geometry.placement import height_per_width
+from geochg.geometry.placement import ground_axes, height_per_width
+from geochg.geometry.regularization import regularized_outlines
 from geochg.layer_check.evidence import SEEN, EvidenceReader, SeenTile, class_log_odds
 from geochg.layer_check.findings import Findings, objects_of
 from geochg.layer_check.ground_scores import MOST_LOG_ODDS, GroundScorer
@@ -71,31 +75,31 @@ class EvidenceCheck:
         """
         in_pixels = on_lattice(self.layer, self.pair.grid, 1.0)
         reader = EvidenceReader(self.pair, self.model, self.listener, self.stop_if_cancelled)
-        touched = _touched(reader, in_pixels)
+        touched = _touched_tiles(reader, in_pixels)
         sample = reader.sample(touched) or reader.sample(range(len(reader.layout)))
         if not sample:
             raise nothing_valid(self.pair)
         lattice = _Lattice.of(reader, sample[0].cell_px, self.pair)
-        polygons = _scaled(in_pixels, 1 / lattice.cell_px)
+        polygons = _scaled_polygons(in_pixels, 1 / lattice.cell_px)
         shift = self._shift(polygons, sample, lattice)
-        placed = _moved(polygons, shift) if shift is not None else polygons
-        coverages = self._coverages(placed, lattice.shape)
-        mapped = _mapped(coverages, lattice.shape)
+        shifted_polygons = _shifted_polygons(polygons, shift) if shift is not None else polygons
+        coverages = self._coverages(shifted_polygons, lattice.shape)
+        mapped = _mapped_share(coverages, lattice.shape)
         scorer = GroundScorer.fit(sample, mapped, self.options.class_name)
-        wanted = reader.others(sample)
+        seen_tiles = reader.others(sample)
         if not with_missing:
             # Ground without polygons need not be looked at.
-            wanted = reader.others(sample, touched)
+            seen_tiles = reader.others(sample, touched)
         scores = np.full(lattice.shape, -MOST_LOG_ODDS, np.float16)
         state = np.zeros(lattice.shape, np.uint8)
-        for tile in wanted:
+        for tile in seen_tiles:
             part = tile.window.slices_within(PixelWindow.whole(lattice.shape))
             scores[part], state[part] = scorer.scores(tile), tile.state
-        judgement = LayerJudge(placed, coverages, scores, state, mapped).judge()
+        judgement = LayerJudge(shifted_polygons, coverages, scores, state, mapped).judge()
         missing, likely = objects_of([]), np.zeros(0)
         if with_missing:
-            ground = _Ground(scores, state, mapped, placed, shift)
-            missing, likely = self._missing(ground, judgement, lattice)
+            ground = _Ground(scores, state, mapped, shifted_polygons, shift)
+            missing, likely = self._missing_outlines(ground, judgement, lattice)
         facts = {**_shift_facts(shift, lattice), "right_share": round(judgement.present_share, 3)}
         return Findings(
             judgement.probability, judgement.probability, judgement.reasons, missing, likely, facts
@@ -127,7 +131,7 @@ class EvidenceCheck:
         self.listener(Progress("polygons", len(polygons), len(polygons)))
         return coverages
 
-    def _missing(
+    def _missing_outlines(
         self, ground: _Ground, judgement: Judgement, lattice: _Lattice
     ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
         """Outlines of what is missing in pixels, and how likely each is of the class."""
@@ -145,10 +149,8 @@ class EvidenceCheck:
             (ground.state == SEEN) & ~is_mapped,
             is_mapped,
             lattice.cell_px,
-            height_per_width(self.pair.grid),
             least_cells,
-            least_log_odds=judgement.scale.low + MISSING_PLACE * judgement.scale.gap,
-            straight=self.options.class_name == "building",
+            judgement.scale.low + MISSING_PLACE * judgement.scale.gap,
         )
         pieces = []
         for piece in search.ground():
@@ -158,8 +160,19 @@ class EvidenceCheck:
         cells = np.array([piece.cells for piece in pieces], np.float64)
         likely = missing_probability(scores, cells / max(median, 1.0), judgement.scale)
         is_likely = likely >= MISSING_CERTAINTY
-        outlines = objects_of([piece.polygon for piece in pieces])
-        return outlines[is_likely], likely[is_likely]
+        pixels = objects_of([piece.polygon for piece in pieces])[is_likely]
+        return self._outlines(pixels), likely[is_likely]
+
+    def _outlines(self, pixels: NDArray[np.object_]) -> NDArray[np.object_]:
+        """The outlines as they are drawn, from polygons along pixel edges."""
+        if not len(pixels):
+            return pixels
+        outlines = smoothed_polygons(unit_steps(pixels))
+        if not (self.options.regularize and self.options.class_name == BUILDING):
+            return outlines
+        is_building = np.ones(len(pixels), np.bool_)
+        axes = ground_axes(pixels, self.pair.grid)
+        return regularized_outlines(pixels, outlines, is_building, axes).outlines
 
 
 class _Ground(NamedTuple):
@@ -199,7 +212,7 @@ class _Lattice:
         )
 
 
-def _touched(reader: EvidenceReader, polygons: NDArray[np.object_]) -> list[int]:
+def _touched_tiles(reader: EvidenceReader, polygons: NDArray[np.object_]) -> list[int]:
     """Numbers of the tiles whose cores polygons touch, ascending."""
     import shapely
 
@@ -215,21 +228,25 @@ def _touched(reader: EvidenceReader, polygons: NDArray[np.object_]) -> list[int]
     return [int(number) for number in numbers]
 
 
-def _scaled(polygons: NDArray[np.object_], factor: float) -> NDArray[np.object_]:
+def _scaled_polygons(polygons: NDArray[np.object_], factor: float) -> NDArray[np.object_]:
     import shapely
 
     scaled: NDArray[np.object_] = shapely.transform(polygons, lambda xy: xy * factor)
     return scaled
 
 
-def _moved(polygons: NDArray[np.object_], shift: LayerShift) -> NDArray[np.object_]:
+def _shifted_polygons(polygons: NDArray[np.object_], shift: LayerShift) -> NDArray[np.object_]:
     import shapely
 
-    moved: NDArray[np.object_] = shapely.transform(polygons, lambda xy: xy + np.array(shift))
-    return moved
+    shifted_polygons: NDArray[np.object_] = shapely.transform(
+        polygons, lambda xy: xy + np.array(shift)
+    )
+    return shifted_polygons
 
 
-def _mapped(coverages: Sequence[Coverage | None], shape: tuple[int, int]) -> NDArray[np.uint8]:
+def _mapped_share(
+    coverages: Sequence[Coverage | None], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
     """How much of each cell polygons cover, 255 for all."""
     mapped = np.zeros(shape, np.uint8)
     for coverage in coverages:

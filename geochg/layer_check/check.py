@@ -18,8 +18,8 @@ from geochg.files.sidecars import files_behind
 from geochg.geometry.vector_file import file_of
 from geochg.land_cover import COVERS
 from geochg.layer_check.answer_file import AnswerFile, answer_path
-from geochg.layer_check.by_asking import AskingCheck
 from geochg.layer_check.by_evidence import EvidenceCheck
+from geochg.layer_check.by_questions import QuestionCheck
 from geochg.layer_check.findings import Findings
 from geochg.layer_check.input_layer import (
     BEFORE,
@@ -29,7 +29,7 @@ from geochg.layer_check.input_layer import (
     on_lattice,
     read_input_layer,
 )
-from geochg.layer_check.judgement import Verdict, verdicts
+from geochg.layer_check.judgement import PolygonVerdict, verdicts
 from geochg.layer_check.options import VERDICT_LAYER, CheckOptions
 from geochg.layer_check.verdict_layer import verdict_frame
 from geochg.models.base import ChangeModel
@@ -111,15 +111,17 @@ def check_layer(
     _check_output(output, text, [image, before], options)
     input_layer = read_input_layer(text, columns, allow_remote=options.allow_remote)
     with gdal_settings():
-        placed = [place_image(i, options.reading()) for i in (image, before) if i is not None]
+        placed_images = [
+            place_image(i, options.reading()) for i in (image, before) if i is not None
+        ]
         # What lies elsewhere is refused before a model is loaded.
-        for item in placed:
+        for item in placed_images:
             on_lattice(input_layer, item.grid, 1.0)
     model = model or load_configured_model(options.reading())
     _check_class(model, options.class_name)
     with gdal_settings():
         run = _CheckRun(input_layer, text, options, model, listener, cancel or Flag(), output)
-        return run.finish(placed)
+        return run.finish(placed_images)
 
 
 @dataclass(frozen=True)
@@ -134,19 +136,19 @@ class _CheckRun:
     cancel: Flag
     output: Path | None
 
-    def finish(self, placed: list[PlacedPair]) -> LayerCheck:
+    def finish(self, placed_images: list[PlacedPair]) -> LayerCheck:
         """Judges and writes."""
         for text in self.layer.remarks:
             self.listener(Notice(text, warning=True))
-        pairs = [pair_for(item, self.options.reading(), self.model) for item in placed]
+        pairs = [pair_for(item, self.options.reading(), self.model) for item in placed_images]
         for remark in pairs[0].remarks:
             self.listener(remark.notice())
-        findings, *kept = self._findings(pairs[0], self.output)
+        findings, *answer_files = self._findings(pairs[0], self.output)
         before = None
         if len(pairs) > 1:
             further = self.output and self.output.with_name(f"{self.output.name}.before")
             earlier, *kept_before = self._findings(pairs[1], further, with_missing=False)
-            before, kept = earlier.present, [*kept, *kept_before]
+            before, answer_files = earlier.present, [*answer_files, *kept_before]
         names = verdicts(findings.present, self.options.gone_to, self.options.present_from)
         if before is not None:
             names = _held_against(names, before)
@@ -154,7 +156,7 @@ class _CheckRun:
         frame = verdict_frame(self.layer, names, findings, before, pairs[0].grid)
         metadata = self._metadata(pairs, findings, frame)
         self._write(frame, metadata)
-        for answers in kept:
+        for answers in answer_files:
             answers.remove()
         return LayerCheck(frame, metadata, self.output)
 
@@ -162,17 +164,17 @@ class _CheckRun:
         self, pair: RasterPair, output: Path | None, *, with_missing: bool | None = None
     ) -> tuple[Findings, *tuple[AnswerFile, ...]]:
         """What an image tells, and files of answers that are to go when all is written."""
-        wanted = self.options.missing if with_missing is None else with_missing
+        finds_missing = self.options.missing if with_missing is None else with_missing
         stop = self._stop_if_cancelled
         if _is_asked(self.model):
             path = None if output is None else answer_path(output)
-            asking = AskingCheck(
+            questions = QuestionCheck(
                 *(pair, self.layer, self.layer_text, self.model, self.options),
                 *(path, self.listener, stop),
             )
-            return asking.findings(with_missing=wanted)
+            return questions.findings(with_missing=finds_missing)
         check = EvidenceCheck(pair, self.layer, self.model, self.options, self.listener, stop)
-        return (check.findings(with_missing=wanted),)
+        return (check.findings(with_missing=finds_missing),)
 
     def _tell(self, findings: Findings) -> None:
         untold = {reason: count for reason, count in findings.reasons.items() if count}
@@ -199,7 +201,7 @@ class _CheckRun:
                     "layer": Path(self.layer.label).name,
                     "class": self.options.class_name,
                     "classes": list(self.model.capabilities.classes),
-                    "counts": {str(name): counts[name] for name in Verdict},
+                    "counts": {str(name): counts[name] for name in PolygonVerdict},
                     "untold": findings.reasons,
                     **findings.facts,
                 },
@@ -241,7 +243,7 @@ class _CheckRun:
 def _held_against(names: list[str], before: NDArray[np.float64]) -> list[str]:
     """Verdicts where an earlier image is known: what was not seen there is not called gone."""
     return [
-        Verdict.CANNOT_TELL if name == Verdict.GONE and not likely >= 0.5 else name
+        PolygonVerdict.CANNOT_TELL if name == PolygonVerdict.GONE and not likely >= 0.5 else name
         for name, likely in zip(names, before.tolist(), strict=True)
     ]
 
@@ -261,18 +263,18 @@ def _check_class(model: ChangeModel, class_name: str) -> None:
             f"the model {model.name} tells nothing of one image",
             f"choose builtin, or one that takes any words: {others}",
         )
-    known = [name for name in able.classes if name in COVERS]
-    if class_name not in known:
+    known_classes = [name for name in able.classes if name in COVERS]
+    if class_name not in known_classes:
         raise OptionError(
             f"{model.name} knows no class {class_name!r}",
-            f"its classes: {', '.join(known)}; models that take any words: {others}",
+            f"its classes: {', '.join(known_classes)}; models that take any words: {others}",
         )
 
 
 def _models_that_are_asked() -> list[str]:
     """Names of the models that take any words and answer about one image."""
-    asked = models_of_one_image()
-    return [name for name in models_of_any_words() if name in asked]
+    names_of_asked = models_of_one_image()
+    return [name for name in models_of_any_words() if name in names_of_asked]
 
 
 def _check_output(

@@ -35,10 +35,10 @@ def shown_crop(tile: Tile, polygon: BaseGeometry | None) -> Tile | None:
     if _valid_share(tile, polygon) < LEAST_VALID_SHARE:
         return None
     image = rgb_image(filled(tile.before, tile.valid))
-    shown = image.resize((SIDE_PX, SIDE_PX), Resampling.BICUBIC)
+    shown_image = image.resize((SIDE_PX, SIDE_PX), Resampling.BICUBIC)
     if polygon is not None:
-        _draw_outline(shown, tile, polygon)
-    return Tile.of_image(np.ascontiguousarray(np.asarray(shown).transpose(2, 0, 1)))
+        _draw_outline(shown_image, tile, polygon)
+    return Tile.of_image(np.ascontiguousarray(np.asarray(shown_image).transpose(2, 0, 1)))
 
 
 def _valid_share(tile: Tile, polygon: BaseGeometry | None) -> float:

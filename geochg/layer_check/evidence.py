@@ -118,26 +118,26 @@ class EvidenceReader:
         Raises:
             InputError: If nothing of the image is valid.
         """
-        chosen = [touched[index] for index in evenly(len(touched), SAMPLE_TILES)]
-        return list(self._seen([self.layout[number] for number in chosen], "survey"))
+        numbers = [touched[index] for index in evenly(len(touched), SAMPLE_TILES)]
+        return list(self._seen_tiles([self.layout[number] for number in numbers], "survey"))
 
     def others(
-        self, known: Sequence[SeenTile], wanted: Sequence[int] | None = None
+        self, known_tiles: Sequence[SeenTile], indices: Sequence[int] | None = None
     ) -> Iterator[SeenTile]:
         """What is seen in all tiles, or in some, those that are known before the others.
 
         Args:
-            known: What is seen in a sample.
-            wanted: Numbers of the tiles; None for all.
+            known_tiles: What is seen in a sample.
+            indices: Numbers of the tiles; None for all.
 
         Raises:
             InputError: If nothing of the image is valid.
             RunError: If a part of it cannot be read, or the model fails.
         """
-        numbers = {tile.number for tile in known}
-        indices = range(len(self.layout)) if wanted is None else wanted
+        numbers = {tile.number for tile in known_tiles}
+        indices = range(len(self.layout)) if indices is None else indices
         windows = [self.layout[index] for index in indices if index not in numbers]
-        return chain(known, self._seen(windows, "tiles"))
+        return chain(known_tiles, self._seen_tiles(windows, "tiles"))
 
     @cached_property
     def _plan(self) -> ReadPlan:
@@ -156,7 +156,7 @@ class EvidenceReader:
             raise nothing_valid(self.pair)
         return tiles
 
-    def _seen(self, windows: Sequence[TileWindow], stage: str) -> Iterator[SeenTile]:
+    def _seen_tiles(self, windows: Sequence[TileWindow], stage: str) -> Iterator[SeenTile]:
         """What is seen in tiles that have data."""
         colors = self._colors
         self.listener(Progress(stage, 0, len(windows)))
@@ -167,13 +167,13 @@ class EvidenceReader:
                 if tile.valid.any():
                     pending.append(tile)
                 if len(pending) == _BATCH_TILES or (pending and number == len(windows)):
-                    yield from self._asked(colors, pending)
+                    yield from self._tiles_asked(colors, pending)
                     pending = []
                 self.listener(Progress(stage, number, len(windows)))
         if pending:
-            yield from self._asked(colors, pending)
+            yield from self._tiles_asked(colors, pending)
 
-    def _asked(self, colors: Sequence[Tile], tiles: Sequence[Tile]) -> Iterator[SeenTile]:
+    def _tiles_asked(self, colors: Sequence[Tile], tiles: Sequence[Tile]) -> Iterator[SeenTile]:
         assert isinstance(self.model, CoverLogitsModel)
         with backend_errors(self.model):
             answers = list(self.model.cover_logits(self.pair.facts, colors, tiles))
@@ -194,8 +194,8 @@ def _of_core(tile: Tile, answer: CoverLogits) -> SeenTile:
     """What lies in the core of a tile, of what a model says about the whole of it."""
     cell_px, core, read = answer.cell_px, tile.window.core, tile.window.read
     window = PixelWindow(*(side // cell_px for side in _sides(core)))
-    within = PixelWindow(*(side // cell_px for side in _sides(read)))
-    part = window.slices_within(within)
+    read_cells = PixelWindow(*(side // cell_px for side in _sides(read)))
+    part = window.slices_within(read_cells)
     rows, cols = (side // cell_px for side in tile.valid.shape)
     blocks = tile.valid[: rows * cell_px, : cols * cell_px].reshape(rows, cell_px, cols, cell_px)
     is_valid = blocks.mean(axis=(1, 3))[part] > 0.5

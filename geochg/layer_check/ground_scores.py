@@ -82,20 +82,22 @@ class GroundScorer:
         if sample is None:
             return cls(class_name, block, ())
         fits = [_fit(sample, fold, class_name) for fold in range(FOLDS)]
-        known = [fit for fit in fits if fit is not None]
-        is_of_use = len(known) == FOLDS and sum(fit.gain for fit in known) >= 0
-        return cls(class_name, block, tuple(f.discriminant for f in known) if is_of_use else ())
+        known_fits = [fit for fit in fits if fit is not None]
+        is_of_use = len(known_fits) == FOLDS and sum(fit.gain for fit in known_fits) >= 0
+        return cls(
+            class_name, block, tuple(f.discriminant for f in known_fits) if is_of_use else ()
+        )
 
     def scores(self, tile: SeenTile) -> NDArray[np.float16]:
         """`(rows, columns)` log odds of the class in the core of a tile, cut to +-8."""
         channels = tile.channels.astype(np.float32)
-        own = class_log_odds(channels, self.class_name)
-        total = own.copy()
+        own_odds = class_log_odds(channels, self.class_name)
+        total = own_odds.copy()
         folds = _fold_numbers(tile.window, self.block_cells)
         for fold, discriminant in enumerate(self.discriminants):
             part = folds == fold
             if part.any():
-                total[part] = (own[part] + discriminant.scores(channels[:, part])) / 2
+                total[part] = (own_odds[part] + discriminant.scores(channels[:, part])) / 2
         return np.clip(total, -MOST_LOG_ODDS, MOST_LOG_ODDS).astype(np.float16)
 
 
@@ -118,24 +120,24 @@ class _Sample:
 def _sample(tiles: Sequence[SeenTile], mapped: NDArray[np.uint8], block: int) -> _Sample | None:
     """Cells wholly in polygons, and cells well beside them; None where there are none."""
     is_near = dilated(mapped > 0, 1, square=True)
-    whole = PixelWindow.whole(mapped.shape)
+    lattice = PixelWindow.whole(mapped.shape)
     parts: list[_Sample] = []
     rng = np.random.default_rng(0)
-    most = -(-_MOST_CELLS // max(len(tiles), 1))
+    most_cells = -(-_MOST_CELLS // max(len(tiles), 1))
     for tile in tiles:
-        part = tile.window.slices_within(whole)
+        part = tile.window.slices_within(lattice)
         is_seen = tile.state == SEEN
         folds = _fold_numbers(tile.window, block)
         for mask, side in (
             (is_seen & (mapped[part] == _FULL), True),
             (is_seen & ~is_near[part], False),
         ):
-            chosen = np.flatnonzero(mask)
-            if len(chosen) > most:
-                chosen = rng.choice(chosen, most, replace=False)
-            channels = tile.channels.reshape(len(tile.channels), -1)[:, chosen]
-            inside = np.full(len(chosen), side)
-            parts.append(_Sample(channels.astype(np.float32), inside, folds.ravel()[chosen]))
+            cells = np.flatnonzero(mask)
+            if len(cells) > most_cells:
+                cells = rng.choice(cells, most_cells, replace=False)
+            channels = tile.channels.reshape(len(tile.channels), -1)[:, cells]
+            inside = np.full(len(cells), side)
+            parts.append(_Sample(channels.astype(np.float32), inside, folds.ravel()[cells]))
     if not parts:
         return None
     return _Sample(
@@ -161,14 +163,14 @@ def _fit(sample: _Sample, fold: int, class_name: str) -> _Fit | None:
     groups = [group.astype(np.float64) for group in groups]
     means = [group.mean(axis=1) for group in groups]
     scatter = np.mean([np.cov(group) for group in groups], axis=0)
-    # Channels have units of their own: each is held against its own spread.
+    # Channels have units of their own_odds: each is held against its own_odds spread.
     scatter = (1 - _SHRINKAGE) * scatter + _SHRINKAGE * np.diag(np.diag(scatter) + 1e-6)
     weights = np.linalg.solve(scatter, means[1] - means[0])
     offset = float(-weights @ (means[0] + means[1]) / 2)
     discriminant = _Discriminant(weights.astype(np.float32), offset)
     channels, inside = sample.channels[:, other], sample.inside[other]
-    own = separation(class_log_odds(channels, class_name), inside)
-    return _Fit(discriminant, separation(discriminant.scores(channels), inside) - own)
+    own_odds = separation(class_log_odds(channels, class_name), inside)
+    return _Fit(discriminant, separation(discriminant.scores(channels), inside) - own_odds)
 
 
 def separation(scores: NDArray[np.floating], is_inside: NDArray[np.bool_]) -> float:

@@ -76,10 +76,10 @@ def read_input_layer(
         )
     if frame.empty:
         raise InputError(f"{label} has no features", "give a layer with polygons")
-    taken = [str(name) for name in frame.columns if str(name).lower() in columns]
-    if taken:
+    taken_names = [str(name) for name in frame.columns if str(name).lower() in columns]
+    if taken_names:
         raise InputError(
-            f"{label} has a column {taken[0]!r} already, which a check adds",
+            f"{label} has a column {taken_names[0]!r} already, which a check adds",
             "rename or delete it, or give the layer that was checked before",
         )
     frame = frame.reset_index(drop=True)
@@ -103,7 +103,7 @@ def on_lattice(layer: InputLayer, grid: GeoBox, cell_px: float) -> NDArray[np.ob
 
     bounds = Bounds(*grid.boundingbox.bbox)
     source, target = CRS(layer.frame.crs), crs_of(grid).proj
-    placed = areas_in_crs(layer.shapes, source, target, bounds)
+    placed_shapes = areas_in_crs(layer.shapes, source, target, bounds)
     to_pixels = ~grid.affine
     a, b, c, d, e, f = to_pixels[:6]
 
@@ -111,7 +111,7 @@ def on_lattice(layer: InputLayer, grid: GeoBox, cell_px: float) -> NDArray[np.ob
         x, y = xy.T
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1) / cell_px
 
-    cells: NDArray[np.object_] = shapely.transform(placed, place)
+    cells: NDArray[np.object_] = shapely.transform(placed_shapes, place)
     height_px, width_px = grid.shape
     image = shapely.box(0, 0, width_px / cell_px, height_px / cell_px)
     if not shapely.intersects(image, cells).any():
@@ -126,13 +126,13 @@ def _polygons(frame: GeoDataFrame, label: str) -> tuple[NDArray[np.object_], tup
     """Valid polygons, and what is remarkable about the shapes."""
     import shapely
 
-    given = frame.geometry.to_numpy()
-    kinds = shapely.get_type_id(given)
-    is_missing = shapely.is_missing(given) | shapely.is_empty(given)
+    given_shapes = frame.geometry.to_numpy()
+    kinds = shapely.get_type_id(given_shapes)
+    is_missing = shapely.is_missing(given_shapes) | shapely.is_empty(given_shapes)
     # Of a collection its polygons count.
     wrong = ~is_missing & ~np.isin(kinds, (3, 6, 7))
     if wrong.any():
-        kind = given[int(np.flatnonzero(wrong)[0])].geom_type
+        kind = given_shapes[int(np.flatnonzero(wrong)[0])].geom_type
         count = int(wrong.sum())
         raise InputError(
             f"{label} holds {count:,} of other shapes than polygons, such as a {kind}",
@@ -140,8 +140,8 @@ def _polygons(frame: GeoDataFrame, label: str) -> tuple[NDArray[np.object_], tup
         )
     if is_missing.all():
         raise InputError(f"no feature of {label} has a shape", "give a layer with polygons")
-    shapes = np.full(len(given), shapely.Polygon(), dtype=object)
-    flat = shapely.force_2d(given)
+    shapes = np.full(len(given_shapes), shapely.Polygon(), dtype=object)
+    flat = shapely.force_2d(given_shapes)
     for number in np.flatnonzero(~is_missing).tolist():
         if not in_reach(flat[number]):
             raise InputError(
@@ -149,7 +149,7 @@ def _polygons(frame: GeoDataFrame, label: str) -> tuple[NDArray[np.object_], tup
                 "mend or remove it in QGIS",
             )
         shapes[number] = polygon_part(shapely.make_valid(flat[number]))
-    invalid = int((~shapely.is_valid(given) & ~is_missing).sum())
+    invalid = int((~shapely.is_valid(given_shapes) & ~is_missing).sum())
     remarks = []
     if count := int(is_missing.sum()):
         remarks.append(f"{count:,} features without a shape are kept, and cannot be told")
@@ -171,8 +171,8 @@ def _with_types(frame: GeoDataFrame, text: str) -> GeoDataFrame:
     for column in frame.columns:
         if column == geometry:
             continue
-        if (wanted := _NUMBERS.get(str(types.get(str(column))))) is not None:
-            casts[column] = wanted
+        if (type_name := _NUMBERS.get(str(types.get(str(column))))) is not None:
+            casts[column] = type_name
         elif _is_text(frame[column], is_object_dtype, is_string_dtype):
             casts[column] = "string"
     return frame.astype(casts)

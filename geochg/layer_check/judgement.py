@@ -37,7 +37,7 @@ _MOST_MAPPED = 0.02
 _NEAR, _FAR = 1.2, 4.0
 
 
-class Verdict(StrEnum):
+class PolygonVerdict(StrEnum):
     """What is said of a feature."""
 
     PRESENT = "present"
@@ -84,7 +84,7 @@ class LayerJudge:
 
     def judge(self) -> Judgement:
         """The judgement."""
-        measures, seen_share, hidden_share = self._measured()
+        measures, seen_share, hidden_share = self._measures()
         full_cells = _areas(self.polygons)
         on_image = measures.cells / np.maximum(full_cells, 1e-9)
         is_empty = full_cells == 0
@@ -100,15 +100,15 @@ class LayerJudge:
         for reason, applies in reasons.items():
             counts[reason] = int(np.count_nonzero(applies & ~is_untold))
             is_untold |= applies
-        told = PolygonMeasures(*(values[~is_untold] for values in measures))
+        told_measures = PolygonMeasures(*(values[~is_untold] for values in measures))
         copy_scores = self._copy_scores(np.flatnonzero(~is_untold))
-        scale = ScoreScale.of(told.score, copy_scores)
-        likely, share = present_probability(log_odds(told, scale))
+        scale = ScoreScale.of(told_measures.score, copy_scores)
+        likely, share = present_probability(log_odds(told_measures, scale))
         probability = np.full(len(full_cells), np.nan)
         probability[~is_untold] = likely
         return Judgement(probability, counts, scale, share)
 
-    def _measured(self) -> tuple[PolygonMeasures, NDArray[np.float64], NDArray[np.float64]]:
+    def _measures(self) -> tuple[PolygonMeasures, NDArray[np.float64], NDArray[np.float64]]:
         """The measures, the share that is seen, and the share that is hidden, of each polygon."""
         values = np.zeros((5, len(self.coverages)))
         for number, coverage in enumerate(self.coverages):
@@ -116,18 +116,22 @@ class LayerJudge:
                 continue
             state, weight = self.state[coverage.part], coverage.share
             seen_weight = np.where(state == SEEN, weight, 0)
-            total, seen = float(weight.sum()), float(seen_weight.sum())
-            mean = float((seen_weight * self.scores[coverage.part]).sum()) / seen if seen else 0.0
+            total, seen_cells = float(weight.sum()), float(seen_weight.sum())
+            mean = (
+                float((seen_weight * self.scores[coverage.part]).sum()) / seen_cells
+                if seen_cells
+                else 0.0
+            )
             gain = mean - self._best_beside(coverage, mean)
             hidden = float(weight[state == HIDDEN].sum()) / total
-            values[:, number] = mean, gain, total, seen / total, hidden
+            values[:, number] = mean, gain, total, seen_cells / total, hidden
         return PolygonMeasures(*values[:3]), values[3], values[4]
 
     def _best_beside(self, coverage: Coverage, mean: float) -> float:
         """The best mean score of a polygon shifted by two cells; its own where none is known."""
         best = -np.inf
-        for down, right in _BESIDE:
-            part = _moved_part(coverage.part, down, right, self.scores.shape)
+        for rows_down, right in _BESIDE:
+            part = _moved_part(coverage.part, rows_down, right, self.scores.shape)
             if part is not None:
                 weight = coverage.share
                 best = max(best, float((weight * self.scores[part]).sum() / weight.sum()))
@@ -139,22 +143,22 @@ class LayerJudge:
         step = max(1, len(numbers) * COPIES // _MOST_COPIES)
         means: list[float] = []
         for number in numbers[::step].tolist():
-            coverage, found = self.coverages[number], 0
+            coverage, count = self.coverages[number], 0
             for _ in range(_MOST_TRIES):
-                if coverage is None or found == COPIES:
+                if coverage is None or count == COPIES:
                     break
                 mean = self._copy_score(coverage, rng)
                 if mean is not None:
                     means.append(mean)
-                    found += 1
+                    count += 1
         return np.array(means, np.float64)
 
     def _copy_score(self, coverage: Coverage, rng: np.random.Generator) -> float | None:
         """The mean score of a copy some lengths away; None where that lies on mapped ground."""
         length = max(*coverage.share.shape, 4)
         angle, distance = rng.uniform(0, 2 * np.pi), length * rng.uniform(_NEAR, _FAR)
-        down, right = round(distance * np.sin(angle)), round(distance * np.cos(angle))
-        part = _moved_part(coverage.part, down, right, self.scores.shape)
+        rows_down, right = round(distance * np.sin(angle)), round(distance * np.cos(angle))
+        part = _moved_part(coverage.part, rows_down, right, self.scores.shape)
         if part is None:
             return None
         weight = coverage.share
@@ -175,11 +179,11 @@ def verdicts(probability: NDArray[np.float64], gone_to: float, present_from: flo
         present_from: Probability from which on it is there.
     """
     return [
-        Verdict.CANNOT_TELL
+        PolygonVerdict.CANNOT_TELL
         if np.isnan(value) or gone_to < value < present_from
-        else Verdict.PRESENT
+        else PolygonVerdict.PRESENT
         if value >= present_from
-        else Verdict.GONE
+        else PolygonVerdict.GONE
         for value in probability.tolist()
     ]
 
@@ -192,10 +196,10 @@ def _areas(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
 
 
 def _moved_part(
-    part: tuple[slice, slice], down: int, right: int, shape: tuple[int, ...]
+    part: tuple[slice, slice], rows_down: int, right: int, shape: tuple[int, ...]
 ) -> tuple[slice, slice] | None:
     """Rows and columns moved by some cells; None where they would leave the lattice."""
-    rows = slice(part[0].start + down, part[0].stop + down)
+    rows = slice(part[0].start + rows_down, part[0].stop + rows_down)
     cols = slice(part[1].start + right, part[1].stop + right)
     if rows.start < 0 or cols.start < 0 or rows.stop > shape[0] or cols.stop > shape[1]:
         return None

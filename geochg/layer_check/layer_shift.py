@@ -59,18 +59,18 @@ def measured_shift(
     surfaces: NDArray[np.float64] = np.stack(
         [_nowhere(reach_cells), *_surfaces(polygons, scores, is_seen, reach_cells)]
     )
-    known = ~np.isnan(surfaces).any(axis=(1, 2))
-    surfaces = surfaces[known]
+    is_known = ~np.isnan(surfaces).any(axis=(1, 2))
+    surfaces = surfaces[is_known]
     if len(surfaces) < LEAST_POLYGONS:
         return None
-    whole = _peak(surfaces.mean(axis=0))
+    peak = _peak(surfaces.mean(axis=0))
     halves = [_peak(surfaces[start::_HALF].mean(axis=0)) for start in range(_HALF)]
-    if whole is None or None in halves:
+    if peak is None or None in halves:
         return None
     first, second = (np.array(half) for half in halves)
     if np.abs(first - second).max() > _AGREE_CELLS:
         return None
-    return whole
+    return peak
 
 
 def _surfaces(
@@ -82,14 +82,14 @@ def _surfaces(
     """The mean scores of some of the polygons at each shift."""
     shape = (scores.shape[0], scores.shape[1])
     numbers = np.random.default_rng(0).permutation(len(polygons))
-    known = 0
+    known_count = 0
     for number in numbers.tolist():
         coverage = coverage_of(polygons[number], shape)
         if coverage is not None and coverage.share.size <= _MOST_CELLS:
             surface = _surface(coverage, scores, is_seen, reach)
-            known += int(not np.isnan(surface).any())
+            known_count += int(not np.isnan(surface).any())
             yield surface
-        if known == MOST_POLYGONS:
+        if known_count == MOST_POLYGONS:
             break
 
 

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geochg.features.smoothing import smoothed_polygons
-from geochg.features.straightening import straightened_polygons
-from geochg.geometry.lattice import unit_steps
 from geochg.geometry.morphology import dilated
 from geochg.geometry.pieces import label_pieces
 from geochg.geometry.polygonize import piece_polygons
@@ -46,7 +43,7 @@ class MissingGround(NamedTuple):
     """Ground that no polygon maps.
 
     Attributes:
-        polygon: Its outline, in pixels of the grid.
+        polygon: Its outline along pixel edges, in pixels of the grid.
         score: Mean log odds of the class in its cells.
         cells: Number of its cells.
     """
@@ -65,20 +62,16 @@ class MissingSearch:
         is_open: `(rows, columns)` bool: ground that is seen and not mapped.
         is_mapped: `(rows, columns)` bool: ground that is mapped, and around it.
         cell_px: Side of a cell in pixels.
-        height_per_width: Height of a pixel on the ground by its width.
         least_cells: Least cells of such ground.
         least_log_odds: Log odds from which on a cell may be of the class.
-        straight: Whether its outlines are straight, as buildings are.
     """
 
     scores: NDArray[np.float16]
     is_open: NDArray[np.bool_]
     is_mapped: NDArray[np.bool_]
     cell_px: int
-    height_per_width: float
     least_cells: float
     least_log_odds: float
-    straight: bool
 
     def ground(self) -> Iterator[MissingGround]:
         """What is missing, block by block; each piece begins in the block that tells of it."""
@@ -108,9 +101,9 @@ class MissingSearch:
             begins = (row + window.row_start, col + window.col_start)
             is_own = top <= begins[0] < top + BLOCK_CELLS and left <= begins[1] < left + BLOCK_CELLS
             if is_own and not _is_fringe(piece, is_mapped):
-                yield from self._outlined(piece, scores, window)
+                yield from self._outlined_ground(piece, scores, window)
 
-    def _outlined(
+    def _outlined_ground(
         self, piece: NDArray[np.bool_], scores: NDArray[np.float32], window: PixelWindow
     ) -> Iterator[MissingGround]:
         """A piece with its outline at the pixels of the image."""
@@ -127,12 +120,8 @@ class MissingSearch:
             (box[1].start + window.col_start) * self.cell_px,
         )
         place = PixelWindow(start[0], start[0] + fine.shape[0], start[1], start[1] + fine.shape[1])
-        pixels = piece_polygons((labels == largest).astype(np.int32), place)
-        outlines = smoothed_polygons(unit_steps(pixels))
-        if self.straight:
-            is_building = np.ones(len(pixels), np.bool_)
-            outlines = straightened_polygons(pixels, outlines, is_building, self.height_per_width)
-        yield MissingGround(outlines[0], float(scores[piece].mean()), int(piece.sum()))
+        (polygon,) = piece_polygons((labels == largest).astype(np.int32), place)
+        yield MissingGround(polygon, float(scores[piece].mean()), int(piece.sum()))
 
 
 def missing_probability(

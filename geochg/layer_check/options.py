@@ -59,6 +59,9 @@ class CheckOptions(Options):
         greatest=1e15,
         usual="a third of the median polygon",
     )
+    regularize: bool = option(
+        False, "Square the outlines of missing buildings, as `analyze --regularize` does."
+    )
     most_shift_m: float = option(
         10.0,
         "Largest shift between layer and image that is looked for, in metres; 0 for none.",

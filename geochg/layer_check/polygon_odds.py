@@ -115,8 +115,8 @@ def present_probability(odds: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     usual = np.log(PRESENT_SHARE / (1 - PRESENT_SHARE))
     share, likely = PRESENT_SHARE, probability_of(odds)
     for _ in range(_ROUNDS if len(odds) else 0):
-        ones = PRESENT_SHARE * SHARE_COUNT + float(likely.sum())
-        share = ones / (SHARE_COUNT + len(odds))
+        right_count = PRESENT_SHARE * SHARE_COUNT + float(likely.sum())
+        share = right_count / (SHARE_COUNT + len(odds))
         likely = probability_of(odds - usual + np.log(share / (1 - share)))
     return likely, share
 
@@ -130,8 +130,8 @@ def _spread_of(values: NDArray[np.float64]) -> float:
     """The standard deviation of most values, held near the usual one as far as they are few."""
     if not len(values):
         return USUAL_SPREAD
-    own = _OF_NORMAL * float(np.median(np.abs(values - np.median(values))))
-    total = len(values) * own**2 + USUAL_COUNT * USUAL_SPREAD**2
+    own_spread = _OF_NORMAL * float(np.median(np.abs(values - np.median(values))))
+    total = len(values) * own_spread**2 + USUAL_COUNT * USUAL_SPREAD**2
     return math.sqrt(total / (len(values) + USUAL_COUNT))
 
 

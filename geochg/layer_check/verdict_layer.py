@@ -9,7 +9,7 @@ import numpy as np
 
 from geochg.geometry.placement import crs_of, on_ground
 from geochg.layer_check.input_layer import BEFORE, PROBABILITY, VERDICT, InputLayer
-from geochg.layer_check.judgement import Verdict
+from geochg.layer_check.judgement import PolygonVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,24 +44,32 @@ def verdict_frame(
     import shapely
     from geopandas import GeoDataFrame, GeoSeries
 
-    own = _storable_columns(layer.frame)
-    missing = GeoSeries(on_ground(findings.missing, grid), crs=crs_of(grid).proj).to_crs(own.crs)
+    features = _storable_columns(layer.frame)
+    missing = GeoSeries(on_ground(findings.missing, grid), crs=crs_of(grid).proj).to_crs(
+        features.crs
+    )
     probability = np.concatenate([findings.probability, findings.missing_probability])
-    further = pd.DataFrame(index=range(len(missing)), columns=own.columns.drop(own.geometry.name))
+    further = pd.DataFrame(
+        index=range(len(missing)), columns=features.columns.drop(features.geometry.name)
+    )
     for name in further.columns:
-        is_list = own[name].dtype == object
+        is_list = features[name].dtype == object
         empty: list[Any] = [[] if is_list else None for _ in range(len(missing))]
-        further[name] = pd.Series(empty, dtype=own[name].dtype)
-    rows = GeoDataFrame(further, geometry=np.asarray(missing), crs=own.crs)
-    own = own.set_geometry(shapely.force_2d(own.geometry.to_numpy()), crs=own.crs)
-    if own.geometry.name != "geometry":
-        own = own.rename_geometry("geometry")
-    table = pd.concat([own, rows], ignore_index=True) if len(rows) else own
-    table[VERDICT] = pd.Series([*verdict_names, *[Verdict.MISSING] * len(rows)], dtype="string")
+        further[name] = pd.Series(empty, dtype=features[name].dtype)
+    rows = GeoDataFrame(further, geometry=np.asarray(missing), crs=features.crs)
+    features = features.set_geometry(
+        shapely.force_2d(features.geometry.to_numpy()), crs=features.crs
+    )
+    if features.geometry.name != "geometry":
+        features = features.rename_geometry("geometry")
+    table = pd.concat([features, rows], ignore_index=True) if len(rows) else features
+    table[VERDICT] = pd.Series(
+        [*verdict_names, *[PolygonVerdict.MISSING] * len(rows)], dtype="string"
+    )
     table[PROBABILITY] = pd.Series(np.round(probability, _DECIMALS), dtype="float64")
     if before is not None:
-        known = np.concatenate([before, np.full(len(rows), np.nan)])
-        table[BEFORE] = pd.Series(np.round(known, _DECIMALS), dtype="float64")
+        values = np.concatenate([before, np.full(len(rows), np.nan)])
+        table[BEFORE] = pd.Series(np.round(values, _DECIMALS), dtype="float64")
     return GeoDataFrame(table, geometry="geometry", crs=layer.frame.crs)
 
 
@@ -84,8 +92,8 @@ def _storable_columns(frame: GeoDataFrame) -> GeoDataFrame:
 
 def _as_text_or_lists(column: Series[Any]) -> Series[Any]:
     """Lists stay lists; all else that is no plain value becomes text."""
-    known = column.dropna()
-    if len(known) and all(isinstance(value, list | np.ndarray) for value in known):
+    values = column.dropna()
+    if len(values) and all(isinstance(value, list | np.ndarray) for value in values):
         return column.map(lambda value: list(value) if isinstance(value, list | np.ndarray) else [])
     return column.map(_as_text, na_action="ignore").astype("string")
 

@@ -104,8 +104,9 @@ class OfferedOptions(Generic[OptionsT]):
 MAP_OPTIONS = frozenset(
     """
     model bands resolution crs aoi align match tile_size_px overlap_px refine vote classes
-    sensitivity min_confidence min_area_m2 max_area_m2 geometry nodata keep_collars dates
-    dates_as_given in_turn zones zone_name layer tiles_layer allow_failed_tiles resume
+    sensitivity min_confidence min_area_m2 max_area_m2 geometry regularize regularize_share nodata
+    keep_collars dates dates_as_given in_turn zones zone_name layer tiles_layer
+    allow_failed_tiles resume
     """.split()
 )
 

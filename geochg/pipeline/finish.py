@@ -191,11 +191,14 @@ def finish(
     changes = [_changes(span, layer, number) for number, span in enumerate(spans)]
     facts = metadata(run.pair, run.options, run.model, run.questions, spans[-1].facts())
     facts["caption"] = layer_caption(layer, facts["not_seen_m2"])
+    facts |= squared_facts(changes[-1])
     facts |= token_facts(span.journal for span in spans)
     if unmeasured := run.tell_unmeasured(layer):
         facts["confidence"] = unmeasured
     if len(sources) > 2:
-        facts["series"] = series_facts(sources, _step_facts(spans, layer), together=together)
+        facts["series"] = series_facts(
+            sources, _step_facts(spans, layer, changes), together=together
+        )
     if zones is not None:
         zones = _zones_of_spans(spans, zones)
         facts["zones"] = zones.facts
@@ -256,15 +259,26 @@ def _changes(span: AnsweredSpan, layer: FeatureLayer, number: int) -> Changes:
     changes = changes_of(results, run.pair.grid, settings, layer, number)
     features = sum(total.features for total in layer.totals(number))
     run.tell_dropped(span.tallies, features)
+    if run.options.regularize and run.model.capabilities.location != "mask":
+        text = "--regularize squares outlines, and this model gives none, but cells of a grid"
+        run.listener(Notice(text, warning=True))
     return changes
 
 
-def _step_facts(spans: Sequence[AnsweredSpan], layer: FeatureLayer) -> Iterator[dict[str, Any]]:
+def squared_facts(changes: Changes) -> dict[str, Any]:
+    """What the outputs say of buildings that were squared, where they were to be."""
+    return {} if changes.squared is None else {"regularized": changes.squared.facts()}
+
+
+def _step_facts(
+    spans: Sequence[AnsweredSpan], layer: FeatureLayer, changes: Sequence[Changes]
+) -> Iterator[dict[str, Any]]:
     """The facts of each step of a series."""
     for number, span in enumerate(spans[:-1]):
         facts = span.facts()
         caption = layer_caption(layer, facts["not_seen_m2"], number)
-        yield {**span.period._asdict(), **facts, "caption": caption}
+        squared = squared_facts(changes[number])
+        yield {**span.period._asdict(), **facts, "caption": caption, **squared}
 
 
 def write_outputs(

@@ -47,7 +47,7 @@ SCENES_LAYER = "scenes"
 
 _FOR_PAIRS = (
     *("clue", "clue_model", "refine", "vote", "in_turn", "min_confidence", "match"),
-    *("zones", "zone_name"),
+    *("zones", "zone_name", "regularize", "regularize_share"),
 )
 """Options that say something of pairs only."""
 

@@ -52,10 +52,16 @@ def check(call: Call, listener: Listener) -> Mapping[str, Any]:
 
 def _options(parameters: Mapping[str, Any], folder: RequestFolder) -> CheckOptions:
     """The options; folders of models in them have absolute paths."""
-    given = parameters.get("options", {})
-    if not isinstance(given, Mapping):
+    values = parameters.get("options", {})
+    if not isinstance(values, Mapping):
         raise MessageError(WRONG_PARAMETERS, "parameter 'options' does not fit", "give an object")
-    options = CheckOptions.from_dict(given)
-    named = folder.options(AnalyzeOptions(model=options.model, model_options=options.model_options))
-    changed = {**options.to_dict(), "model": named.model, "model_options": named.model_options}
+    options = CheckOptions.from_dict(values)
+    named_options = folder.options(
+        AnalyzeOptions(model=options.model, model_options=options.model_options)
+    )
+    changed = {
+        **options.to_dict(),
+        "model": named_options.model,
+        "model_options": named_options.model_options,
+    }
     return CheckOptions.from_dict(changed)

@@ -13,11 +13,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from geochg import __version__
+from geochg.accuracy.options import SampleOptions
 from geochg.classes import CLASSES
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.outputs import TABLES, Outputs
 from geochg.tasks.quantities import rounded_value
+from geochg.worker.accuracy import assess_sample, draw_sample
 from geochg.worker.areas import AreaParameters, fetch_pair, scene_collections
 from geochg.worker.calls import Call, Method
 from geochg.worker.dialogues import OpenDialogues
@@ -29,6 +31,7 @@ from geochg.worker.parameters import (
     check_known,
     exchanges_of,
     flag_of,
+    layer_of,
     outputs_of,
     point_of,
     text_of,
@@ -58,6 +61,8 @@ def methods() -> dict[str, Method]:
         "ask": lambda call: ask(call, dialogues),
         "tables": tables,
         "report": report,
+        "draw_sample": lambda call: draw_sample(call, listener_of(call)),
+        "assess_sample": assess_sample,
         "scene_collections": scene_collections,
         "fetch_pair": lambda call: fetch_pair(call, listener_of(call)),
         "analyze_area": lambda call: analyze_area(call, turn),
@@ -80,6 +85,7 @@ def hello(call: Call) -> Mapping[str, Any]:
         "pid": os.getpid(),
         "classes": list(CLASSES),
         "options": [spec.to_dict() for spec in AnalyzeOptions.specs()],
+        "sample_options": [spec.to_dict() for spec in SampleOptions.specs()],
         **_models(),
     }
 
@@ -185,7 +191,7 @@ def ask(call: Call, dialogues: OpenDialogues) -> Mapping[str, Any]:
     """Answers a question about a place, piece by piece."""
     parameters = call.parameters
     pair = PairParameters.of(parameters, "question", "at", "exchanges", "features")
-    features = _layer_of(parameters)
+    features = None if parameters.get("features") is None else layer_of(parameters, "features")
     question, at = text_of(parameters, "question"), point_of(parameters, "at")
     exchanges = exchanges_of(parameters, "exchanges")
     from geochg.pipeline.dialogue import open_dialogue
@@ -212,7 +218,7 @@ def tables(call: Call) -> Mapping[str, Any]:
     known_names = ("features", "zones", "zone_name", "outputs", "overwrite", "allow_remote")
     check_known(parameters, (*known_names, "folder"))
     folder = RequestFolder.of(parameters)
-    layer = _layer_of({**parameters, "features": text_of(parameters, "features")}) or ""
+    layer = layer_of(parameters, "features")
     has_zones = parameters.get("zones") is not None
     zones = folder.area(text_of(parameters, "zones")) if has_zones else ""
     zone_name = text_of(parameters, "zone_name") if parameters.get("zone_name") else ""
@@ -233,7 +239,7 @@ def report(call: Call) -> Mapping[str, Any]:
     known_names = ("features", "output", "before", "after", "title", "rejected", "overwrite")
     check_known(parameters, (*known_names, "folder"))
     folder = RequestFolder.of(parameters)
-    layer = _layer_of({**parameters, "features": text_of(parameters, "features")}) or ""
+    layer = layer_of(parameters, "features")
     output = Path(folder.file(text_of(parameters, "output")))
     images = {
         number: folder.raster(text_of(parameters, name))
@@ -255,14 +261,6 @@ def report(call: Call) -> Mapping[str, Any]:
         step=call.stop_if_cancelled,
     )
     return result.to_dict()
-
-
-def _layer_of(parameters: Mapping[str, Any]) -> str | None:
-    """The change layer that answers come from, with an absolute path; None where none is named."""
-    if parameters.get("features") is None:
-        return None
-    file, mark, layer = text_of(parameters, "features").partition("|")
-    return f"{RequestFolder.of(parameters).file(file)}{mark}{layer}"
 
 
 def _models() -> dict[str, Any]:

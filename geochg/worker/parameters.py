@@ -131,6 +131,16 @@ def text_of(parameters: Mapping[str, Any], name: str) -> str:
     return str(value)
 
 
+def layer_of(parameters: Mapping[str, Any], name: str) -> str:
+    """A vector layer, with an absolute path, and with its name and filter behind it.
+
+    Raises:
+        MessageError: If it is missing or no text, or its path is relative and no folder is named.
+    """
+    file, mark, layer = text_of(parameters, name).partition("|")
+    return f"{RequestFolder.of(parameters).file(file)}{mark}{layer}"
+
+
 def texts_of(parameters: Mapping[str, Any], name: str) -> list[str]:
     """A list of texts, each of which says something.
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from queue import SimpleQueue
 from typing import Any
 
 from qgis.core import (
@@ -33,14 +32,13 @@ from geochg_qgis.algorithms.pair_parameters import (
     documented_parameter,
     pair_parameters,
 )
+from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error, setup_help
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
 from geochg_qgis.layers.image_identity import ImageIdentity, image_source
 from geochg_qgis.layers.layer_source import LayerSource, RasterAccess, layer_source
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.progress import ProgressMeter
-from geochg_qgis.link_messages import translated_error, worker_notice
 from geochg_qgis.run_options import run_options
 
 DEVICE, RESUME, OPTIONS = "DEVICE", "RESUME", "OPTIONS"
@@ -146,10 +144,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             (
                 self.title_and_help()[1],
                 self.input_help(),
-                tr(
-                    "geochg runs in a Python of its own; the geochg panel sets it up. Under "
-                    "qgis_process, the environment variable GEOCHG_PYTHON may name it."
-                ),
+                setup_help(),
             )
         )
 
@@ -195,7 +190,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         try:
             self.read_inputs(parameters, context)
         except LinkError as error:
-            raise _exception(error) from error
+            raise processing_error(error) from error
         return True
 
     def read_inputs(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -252,7 +247,7 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             with self.recording(request):
                 answer = self._ask_worker(request, feedback)
         except LinkError as error:
-            raise _exception(error) from error
+            raise processing_error(error) from error
         if summary := self.summary(answer):
             feedback.pushInfo(summary)
         return self.results(answer, context)
@@ -260,24 +255,12 @@ class PairAlgorithm(QgsProcessingAlgorithm):
     def _ask_worker(
         self, request: dict[str, Any], feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        events: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
-
-        def is_cancelled() -> bool:
-            # The worker's events come on a thread of the client's; feedback is for this one.
-            while not events.empty():
-                report(events.get())
-            return feedback.isCanceled()
-
-        report = _event_reporter(feedback)
+        worker = WorkerRequest(self._connection, feedback)
         allow_remote = request["options"].get("allow_remote") is True
         access = RasterAccess(
-            self._connection, self, is_cancelled, feedback.pushWarning, allow_remote
+            self._connection, self, worker.is_cancelled, feedback.pushWarning, allow_remote
         )
-        inputs = self.inputs(access)
-        client = self._connection.client(is_cancelled)
-        answer = client.ask(self.method, {**inputs, **request}, events.put, is_cancelled)
-        is_cancelled()
-        return answer
+        return worker.answer(self.method, {**self.inputs(access), **request})
 
     def _advanced_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
         yield advanced_parameter(
@@ -368,27 +351,3 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise QgsProcessingException(tr('The other options must be like {"align": "off"}'))
     return options
-
-
-def _event_reporter(feedback: QgsProcessingFeedback) -> Callable[[Mapping[str, Any]], None]:
-    """A function that passes the worker's events on to Processing."""
-    meter = ProgressMeter()
-
-    def report(event: Mapping[str, Any]) -> None:
-        if event.get("kind") == "progress":
-            feedback.setProgress(meter.measure(event).percent)
-        elif event.get("kind") == "notice":
-            push = feedback.pushWarning if event.get("warning") else feedback.pushInfo
-            push(worker_notice(event))
-
-    return report
-
-
-def _exception(error: LinkError) -> QgsProcessingException:
-    """The exception that Processing shows: the error, what to do, and its detail."""
-    shown_error = translated_error(error)
-    parts = (
-        f"{shown_error.message}. {shown_error.hint}" if shown_error.hint else shown_error.message,
-        shown_error.detail,
-    )
-    return QgsProcessingException("\n".join(part for part in parts if part))

@@ -9,7 +9,10 @@ from qgis.PyQt.QtGui import QIcon
 
 from geochg_qgis.algorithms.analyze import AnalyzeAlgorithm
 from geochg_qgis.algorithms.analyze_area import AnalyzeAreaAlgorithm
+from geochg_qgis.algorithms.assess import AssessAlgorithm
 from geochg_qgis.algorithms.info import InfoAlgorithm
+from geochg_qgis.algorithms.sample import SampleAlgorithm
+from geochg_qgis.algorithms.table import TableAlgorithm
 from geochg_qgis.algorithms.tiles import TilesAlgorithm
 from geochg_qgis.connection import Connection
 
@@ -45,5 +48,13 @@ class GeochgProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Adds the algorithms."""
-        for algorithm in (AnalyzeAlgorithm, AnalyzeAreaAlgorithm, InfoAlgorithm, TilesAlgorithm):
+        for algorithm in (
+            AnalyzeAlgorithm,
+            AnalyzeAreaAlgorithm,
+            InfoAlgorithm,
+            TilesAlgorithm,
+            TableAlgorithm,
+            SampleAlgorithm,
+            AssessAlgorithm,
+        ):
             self.addAlgorithm(algorithm(self._connection))

@@ -15,7 +15,7 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
 )
 
-from geochg_qgis.algorithms.pair_parameters import advanced_parameter
+from geochg_qgis.algorithms.pair_parameters import advanced_parameter, documented_parameter
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.zone_source import ZoneSource, zone_source
 from geochg_qgis.link.absolute_paths import absolute_path
@@ -26,14 +26,19 @@ _KEYS = {TABLE: "table", ZONES_TABLE: "zones_table"}
 """The worker's names of the files."""
 
 
-def table_parameters() -> Iterator[QgsProcessingParameterDefinition]:
-    """The zones, the column of their names, and the tables to write."""
+def table_parameters(*, is_advanced: bool = True) -> Iterator[QgsProcessingParameterDefinition]:
+    """The zones, the column of their names, and the tables to write.
+
+    Args:
+        is_advanced: Whether they are among the advanced parameters.
+    """
+    place = advanced_parameter if is_advanced else documented_parameter
     polygons = QgsProcessing.SourceType.TypeVectorPolygon
-    yield advanced_parameter(
+    yield place(
         QgsProcessingParameterVectorLayer(ZONES, tr("Zones"), [polygons], optional=True),
         tr("Polygons in which changes are summed up, such as parcels or districts."),
     )
-    yield advanced_parameter(
+    yield place(
         QgsProcessingParameterField(
             ZONE_NAME, tr("Column that names the zones"), None, ZONES, optional=True
         ),
@@ -51,7 +56,7 @@ def table_parameters() -> Iterator[QgsProcessingParameterDefinition]:
             tr("Numbers and areas by zone, class and direction, as CSV; needs zones."),
         ),
     ):
-        yield advanced_parameter(
+        yield place(
             QgsProcessingParameterFileDestination(
                 name, title, "CSV (*.csv)", optional=True, createByDefault=False
             ),

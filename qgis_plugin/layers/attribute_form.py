@@ -24,6 +24,14 @@ from geochg_qgis.layers.result_fields import (
     REVIEW_CLASS,
     SOURCE,
 )
+from geochg_qgis.layers.sample_fields import (
+    NOTE,
+    NUMBER,
+    REFERENCE_CHANGE,
+    REFERENCE_CHANGES,
+    REFERENCE_CLASS,
+    UNCHANGED,
+)
 
 _HIDDEN = ("fid", "cells", "tiles")
 _NOTHING = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"
@@ -50,6 +58,33 @@ def apply_form(layer: QgsVectorLayer) -> None:
         several_lines = QgsEditorWidgetSetup("TextEdit", {"IsMultiline": True})
         layer.setEditorWidgetSetup(caption, several_lines)
     _hide(layer, _HIDDEN)
+
+
+def apply_sample_form(layer: QgsVectorLayer, classes: Sequence[str]) -> None:
+    """Sets the attribute form and table of a sample.
+
+    Args:
+        layer: The sample.
+        classes: Classes of the change layer that it was drawn of.
+    """
+    for name, alias in (
+        (NUMBER, tr("Number")),
+        (REFERENCE_CLASS, tr("Class of what changed")),
+        (REFERENCE_CHANGE, tr("Change")),
+        (NOTE, tr("Note")),
+    ):
+        column = layer.fields().indexFromName(name)
+        if column >= 0:
+            layer.setFieldAlias(column, alias)
+    names = [*classes, *(name for name in CLASSES if name not in classes)]
+    own_names = _with_own(layer, REFERENCE_CLASS, names)
+    _offer(layer, REFERENCE_CLASS, own_names, class_title, empty_text=tr("Nothing changed"))
+    _offer(layer, REFERENCE_CHANGE, REFERENCE_CHANGES, _change_title, empty_text=tr("To judge"))
+    _hide(layer, _HIDDEN)
+
+
+def _change_title(change: str) -> str:
+    return tr("Unchanged") if change == UNCHANGED else tr(change)
 
 
 def _aliases() -> dict[str, str]:

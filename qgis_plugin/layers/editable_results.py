@@ -19,6 +19,7 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.attribute_form import apply_form
 from geochg_qgis.layers.review_fields import add_review_fields
 from geochg_qgis.layers.run_metadata import run_metadata, write_run_metadata
+from geochg_qgis.layers.sample_layers import SAMPLE, SAMPLE_LAYER
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import result_path
 
@@ -84,6 +85,8 @@ class ResultCopy:
         parts = QgsProviderRegistry.instance().decodeUri(self._provider, self._source)
         file = Path(str(parts.get("path") or layer.name()))
         self._file, self._layer_name = file, str(parts.get("layerName") or "")
+        self._is_sample = bool(layer.customProperty(SAMPLE))
+        self._copy_name = SAMPLE_LAYER if self._is_sample else _COPY_LAYER
         path = result_path(file.stem, [file.parent, *other_folders], ending="_review")
         if path is None:
             raise LinkError(
@@ -107,7 +110,7 @@ class ResultCopy:
         # The slider hides changes, which are none the less part of the result.
         source.setSubsetString("")
         options = QgsVectorFileWriter.SaveVectorOptions()
-        options.driverName, options.layerName = "GPKG", _COPY_LAYER
+        options.driverName, options.layerName = "GPKG", self._copy_name
         # The numbers of a GeoJSON's features are the file's ids there.
         options.layerOptions = ["FID=fid"]
         options.feedback = feedback
@@ -124,13 +127,14 @@ class ResultCopy:
             )
         # So that geochg takes the copy for a result of its own, too.
         if metadata := run_metadata(self._file, self._layer_name):
-            write_run_metadata(self.path, _COPY_LAYER, metadata)
+            write_run_metadata(self.path, self._copy_name, metadata)
         name = self.path.stem.replace("_", " ")
-        layer = QgsVectorLayer(f"{self.path}|layername={_COPY_LAYER}", name, "ogr")
+        layer = QgsVectorLayer(f"{self.path}|layername={self._copy_name}", name, "ogr")
         layer.importNamedStyle(self._style)
         layer.setSubsetString("")
-        add_review_fields(layer)
-        apply_form(layer)
+        if not self._is_sample:
+            add_review_fields(layer)
+            apply_form(layer)
         layer.saveStyleToDatabase("geochg", "", True, "")
         layer.moveToThread(QgsApplication.instance().thread())
         return layer

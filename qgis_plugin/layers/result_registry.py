@@ -1,4 +1,4 @@
-"""Notices when a layer of the project becomes a result, or ceases to be one."""
+"""Notices when a layer of the project becomes a result or a sample, or ceases to be one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from qgis.core import QgsMapLayer, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from geochg_qgis.layers.result_layers import RESULT
+from geochg_qgis.layers.sample_layers import SAMPLE
 from geochg_qgis.main_thread import single_shot_timer
 
 
@@ -18,7 +19,7 @@ class ResultRegistry(QObject):
     with the mark may be loaded or pasted.
 
     Signals:
-        changed: A layer was marked as a result, or its mark was removed.
+        changed: A layer was marked as a result or a sample, or its mark was removed.
     """
 
     changed = pyqtSignal()
@@ -37,7 +38,7 @@ class ResultRegistry(QObject):
                 layer.styleLoaded.connect(self._note_style)
 
     def _note_property(self, name: str) -> None:
-        if name == RESULT:
+        if name in (RESULT, SAMPLE):
             self._timer.start()
 
     def _note_style(self, *_: object) -> None:

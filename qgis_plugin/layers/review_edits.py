@@ -11,6 +11,7 @@ from qgis.core import QgsFeature, QgsGeometry, QgsVectorLayer
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.attribute_form import apply_form
 from geochg_qgis.layers.editable_results import check_editable
+from geochg_qgis.layers.result_fields import REVIEW
 from geochg_qgis.layers.review_fields import add_review_fields
 from geochg_qgis.link.errors import LinkError
 
@@ -44,6 +45,12 @@ class ReviewEdit(NamedTuple):
         """Whether it adds, removes or moves features, rather than writing attributes alone."""
         states = (*self.before.values(), *self.after.values())
         return any(state is None or state.shape is not None for state in states)
+
+    @property
+    def is_review(self) -> bool:
+        """Whether it writes fields of a review, rather than those of a sample."""
+        states = (*self.before.values(), *self.after.values())
+        return any(state is not None and REVIEW in state.values for state in states)
 
     def reversed(self) -> ReviewEdit:
         """The edit that takes this one back."""
@@ -132,7 +139,7 @@ def apply_edit(layer: QgsVectorLayer, edit: ReviewEdit) -> dict[int, int]:
         LinkError: If the layer does not take it.
     """
     check_editable(layer, has_shapes=edit.has_shapes)
-    if add_review_fields(layer):
+    if edit.is_review and add_review_fields(layer):
         apply_form(layer)
     write = _write_into_session if layer.isEditable() else _write_into_file
     new_ids = write(layer, edit)

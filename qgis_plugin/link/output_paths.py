@@ -8,6 +8,11 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
+ASSESSMENT_KINDS = "HTML (*.html);;Markdown (*.md);;JSON (*.json)"
+"""The formats of an assessment, as file dialogs list them."""
+
+ASSESSMENT_SUFFIXES = (".html", ".md", ".json")
+
 JOURNAL = ".journal"
 """Suffix of the journal that the worker keeps of an unfinished run, beside the output."""
 

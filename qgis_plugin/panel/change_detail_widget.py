@@ -36,8 +36,7 @@ class ChangeDetailWidget(QWidget):
         self.caption.setVisible(bool(change.caption))
 
     def clear(self) -> None:
-        """Shows no change."""
-        self.cutouts.clear()
+        """Shows no change; its cutouts are cleared by themselves."""
         for label in (self.facts, self.caption):
             label.clear()
             label.setVisible(False)

@@ -43,10 +43,23 @@ class _Cutout(NamedTuple):
 
 
 class CutoutsWidget(QWidget):
-    """Shows the same square of both dates, with the same stretch and the outline of a change."""
+    """Shows the same square of both dates, with the same stretch and the outline of a change.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Args:
+        parent: Parent widget.
+        name: Object name.
+        least_frame_px: Side of a square that stands around what is smaller than that, in place of
+            an outline which would hide it; 0 for outlines of any size.
+    """
+
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        name: str = "GeochgCutouts",
+        least_frame_px: int = 0,
+    ) -> None:
         super().__init__(parent)
+        self._least_frame_px = least_frame_px
         self._cutout: _Cutout | None = None
         self._stretched: tuple[QgsRasterLayer, QgsRasterLayer] | None = None
         self._stretched_key: tuple[str, ...] = ()
@@ -58,7 +71,7 @@ class CutoutsWidget(QWidget):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setMinimumHeight(_LEAST_PX)
-        self.setObjectName("GeochgCutouts")
+        self.setObjectName(name)
         self.setAccessibleName(tr("The change before and after"))
         self.setToolTip(tr("The place before and after, in the same colours"))
         self.setVisible(False)
@@ -70,8 +83,18 @@ class CutoutsWidget(QWidget):
         crs: QgsCoordinateReferenceSystem,
         before: QgsRasterLayer,
         after: QgsRasterLayer,
+        side: float | None = None,
     ) -> None:
-        """Shows a polygon of a CRS on two images."""
+        """Shows a polygon of a CRS on two images.
+
+        Args:
+            shape: The polygon.
+            crs: Its CRS.
+            before: The earlier image.
+            after: The later image.
+            side: Least side of a cutout in units of the later image's CRS; None for that of
+                `LEAST_SIDE_PX`.
+        """
         transform = QgsCoordinateTransform(crs, after.crs(), QgsProject.instance())
         polygon = QgsGeometry(shape)
         try:
@@ -79,7 +102,7 @@ class CutoutsWidget(QWidget):
         except QgsCsException:
             self.clear()
             return
-        square = context_of(polygon.boundingBox(), least_side(after, after.crs()))
+        square = context_of(polygon.boundingBox(), least_side(after) if side is None else side)
         extent = _moved_into(square, after.extent())
         names = f"{tr('Before')}: {before.name()}", f"{tr('After')}: {after.name()}"
         self._cutout = _Cutout(before, after, polygon, extent, names)
@@ -182,6 +205,13 @@ class CutoutsWidget(QWidget):
             for polygon in polygons
             for ring in polygon
         ]
+        bounds = QRectF()
+        for ring in rings:
+            bounds = bounds.united(ring.boundingRect())
+        if max(bounds.width(), bounds.height()) < self._least_frame_px:
+            frame = QRectF(0, 0, self._least_frame_px, self._least_frame_px)
+            frame.moveCenter(bounds.center())
+            rings = [QPolygonF(frame)]
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for color, width_px in ((CASING_COLOR, 4), (OUTLINE_COLOR, 2)):
             painter.setPen(QPen(color, width_px))
@@ -210,10 +240,8 @@ def _moved_into(square: QgsRectangle, bounds: QgsRectangle) -> QgsRectangle:
     return QgsRectangle.fromCenterAndSize(center, 2 * half_width, 2 * half_height)
 
 
-def least_side(image: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> float:
-    """The least side of a cutout in units of a CRS; 0 where the image has another one."""
-    if image.crs() != crs:
-        return 0.0
+def least_side(image: QgsRasterLayer) -> float:
+    """The least side of a cutout in units of the image's CRS."""
     return LEAST_SIDE_PX * max(image.rasterUnitsPerPixelX(), image.rasterUnitsPerPixelY())
 
 

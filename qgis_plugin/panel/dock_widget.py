@@ -38,6 +38,8 @@ from geochg_qgis.panel.review_copier import ReviewCopier
 from geochg_qgis.panel.run_controller import RunController, result_summary
 from geochg_qgis.panel.run_plan import RunPlan
 from geochg_qgis.panel.run_widget import RunWidget
+from geochg_qgis.panel.sample_controller import SampleController
+from geochg_qgis.panel.sample_list_widget import SampleListWidget
 from geochg_qgis.panel.scenes_dialog import ScenesDialog
 from geochg_qgis.panel.setup_dialog import SetupDialog
 from geochg_qgis.panel.setup_note_widget import SetupNote
@@ -51,7 +53,7 @@ from geochg_qgis.tasks import BackgroundTask, request_task, start_unlisted
 
 _DESCRIBE_MS = 900  # time after the last change of a choice until the pair is described
 
-_CHANGES_TAB = 1
+_CHANGES_TAB, _SAMPLES_TAB = 1, 2
 
 _WIDTH_PX = 460  # width at first, which the list of changes needs
 _LEAST_WIDTH_PX = 346  # width at which captions still have two lines of words
@@ -78,6 +80,10 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs, self.waiting = RunController(connection, self), WaitingRunsWidget(self)
         self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
+        self.samples = SampleListWidget(iface, self.messages.show_error, self)
+        self.sampling = SampleController(
+            iface, connection, self.samples, self.messages, lambda: self.changes.layer, self
+        )
         self.ask = AskWidget(
             iface,
             connection,
@@ -200,6 +206,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.reports.close_down()
         self.interrupted.close_down()
         self.changes.close_down()
+        self.samples.close_down()
+        self.sampling.close_down()
         self.ask.close_down()
         # They belong to the window, which goes on without the panel.
         if self.scenes is not None:
@@ -215,7 +223,8 @@ class GeochgDockWidget(QgsDockWidget):
                 dialog.deleteLater()
         self.area.clear()
         # The map would call a tool that is gone, and ending one may bring back another.
-        for owner in (self.changes.swipe, self.changes.shapes, self.ask, self.area):
+        swipes = self.changes.swipe, self.samples.swipe
+        for owner in (*swipes, self.changes.shapes, self.ask, self.area):
             self._iface.mapCanvas().unsetMapTool(owner.tool)
 
     def _tab_changed(self, _: int) -> None:
@@ -280,7 +289,8 @@ class GeochgDockWidget(QgsDockWidget):
 
     def _show_copy(self, layer: QgsVectorLayer, path: str) -> None:
         self.messages.show_success(tr("The review goes on in {}").format(path))
-        self.changes.show_layer(layer)
+        for widget in (self.changes, self.samples):
+            widget.show_layer(layer)
         self._iface.setActiveLayer(layer)
 
     def _show_report(self, path: str, notes: list[str]) -> None:
@@ -343,6 +353,8 @@ class GeochgDockWidget(QgsDockWidget):
         self.runs.failed.connect(self._show_failure)
         self.runs.ended.connect(self._show_ended)
         self.results.changed.connect(self.changes.refresh)
+        self.results.changed.connect(self.samples.refresh)
+        self.sampling.drawn.connect(lambda: self.tabs.setCurrentIndex(_SAMPLES_TAB))
         self.changes.tables.clicked.connect(lambda _: self.open_tables())
         self.changes.report.clicked.connect(lambda _: self.reports.make(self.changes.layer))
         self.reports.done.connect(self._show_report)
@@ -375,6 +387,7 @@ class GeochgDockWidget(QgsDockWidget):
         page.setLayout(run_page)
         self.tabs.addTab(scroll_area(page), tr("Run"))
         self.tabs.addTab(scroll_area(self.changes), tr("Changes"))
+        self.tabs.addTab(scroll_area(self.samples), tr("Accuracy"))
         self.tabs.addTab(scroll_area(self.ask), tr("Ask"))
         self.setWidget(self.tabs)
         self.setMinimumWidth(_LEAST_WIDTH_PX)

@@ -26,7 +26,7 @@ CLASSES_OPTION = "classes"
 
 _GREATEST = 10**9  # numbers above this do not fit into a field
 _NARROW_PX = 80
-_DECIMALS = {"m²": 0, "px": 0}
+_DECIMALS = {"m²": 0, "px": 0, "m": 2}
 _SHARE_DECIMALS, _OTHER_DECIMALS = 2, 8
 
 

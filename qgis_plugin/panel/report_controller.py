@@ -108,13 +108,24 @@ def report_path(features: str) -> Path:
     Args:
         features: The layer, as `FILE|layername=NAME`.
     """
+    return free_page_path(features, "")
+
+
+def free_page_path(features: str, ending: str) -> Path:
+    """A file for a page beside a layer that is free, or holds a page of geochg's already.
+
+    Args:
+        features: The layer, as `FILE|layername=NAME`.
+        ending: What stands behind the name of the layer's file; empty for a report.
+    """
     file, _, rest = features.partition("|")
     layer = rest.partition("|")[0].partition("=")[2]
     path = Path(file)
-    is_usual = layer in ("", "changes", path.stem)
+    is_usual = layer in ("", "changes", "sample", path.stem)
     stem = path.stem if is_usual else f"{path.stem}_{''.join(filter(str.isalnum, layer))}"
-    endings = ["", "_report", *(f"_report{number}" for number in range(2, 100))]
-    candidates = [path.with_name(f"{stem}{ending}.html") for ending in endings]
+    others = ending or "_report"
+    endings = [ending, others, *(f"{others}{number}" for number in range(2, 100))]
+    candidates = [path.with_name(f"{stem}{suffix}.html") for suffix in endings]
     return next(filter(_may_be_written, candidates), candidates[0])
 
 

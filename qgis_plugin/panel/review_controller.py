@@ -1,4 +1,4 @@
-"""The controller of a review: decides on changes, undoes and redoes."""
+"""The controller of a review or of judging: decides, undoes and redoes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from geochg_qgis.layers.changes import ChangeRecord
+from geochg_qgis.layers.record_reader import FeatureRecord
 from geochg_qgis.layers.result_fields import ACCEPTED, REVIEW, REVIEW_CLASS
 from geochg_qgis.layers.review_edits import (
     EditStack,
@@ -70,17 +71,45 @@ class ReviewController(QObject):
             self._layer.dataProvider().leaveUpdateMode()
         self._layer = None
 
-    def decide(self, changes: Sequence[ChangeRecord], review: str | None) -> None:
+    def decide(self, changes: Sequence[FeatureRecord], review: str | None) -> None:
         """Accepts, rejects, or (None) resets changes."""
         values: dict[str, str | None] = {REVIEW: review}
         if review is None:
             values[REVIEW_CLASS] = None
-        self._decide(changes, values)
+        self.set_values(changes, values)
 
     def relabel(self, changes: Sequence[ChangeRecord], name: str) -> None:
         """Accepts changes as those of another class, which the legend then has."""
         kinds = {(name, change.change) for change in changes}
-        self._decide(changes, {REVIEW: ACCEPTED, REVIEW_CLASS: name}, kinds)
+        self.set_values(changes, {REVIEW: ACCEPTED, REVIEW_CLASS: name}, kinds)
+
+    def set_values(
+        self,
+        records: Sequence[FeatureRecord],
+        values: Mapping[str, str | None],
+        kinds: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Writes a decision, which can be undone.
+
+        Args:
+            records: What is decided on.
+            values: Fields of the decision with their new values; others stay.
+            kinds: Classes with directions that the legend has once it is written.
+        """
+        if not records:
+            return
+        # One state for all that are alike, of which there may be thousands.
+        states = {
+            decision: FeatureState(dict(decision))
+            for decision in {record.decision for record in records}
+        }
+        new_states = {
+            decision: FeatureState({**state.values, **values}) for decision, state in states.items()
+        }
+        decisions = {record.feature: record.decision for record in records}
+        before = {feature: states[decision] for feature, decision in decisions.items()}
+        after = {feature: new_states[decision] for feature, decision in decisions.items()}
+        self.make(ReviewEdit(before, after), kinds)
 
     def make(self, edit: ReviewEdit, kinds: Iterable[tuple[str, str]] = ()) -> None:
         """Makes an edit, which can be undone.
@@ -106,27 +135,6 @@ class ReviewController(QObject):
         """Makes the edit anew that was undone last."""
         if self.stack.can_redo:
             self._apply(self.stack.edit_to_redo(), lambda _: self.stack.note_redone())
-
-    def _decide(
-        self,
-        changes: Sequence[ChangeRecord],
-        values: Mapping[str, str | None],
-        kinds: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        if not changes:
-            return
-        # One state for all changes that are alike, of which there may be thousands.
-        states = {
-            pair: FeatureState(dict(zip((REVIEW, REVIEW_CLASS), (text or None for text in pair))))
-            for pair in {(change.review, change.review_class) for change in changes}
-        }
-        new_states = {
-            pair: FeatureState({**state.values, **values}) for pair, state in states.items()
-        }
-        pairs = {change.feature: (change.review, change.review_class) for change in changes}
-        before = {feature: states[pair] for feature, pair in pairs.items()}
-        after = {feature: new_states[pair] for feature, pair in pairs.items()}
-        self.make(ReviewEdit(before, after), kinds)
 
     def _apply(self, edit: ReviewEdit, note: Callable[[ReviewEdit], object]) -> None:
         if self._layer is None or self.is_busy:

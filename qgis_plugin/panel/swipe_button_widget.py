@@ -27,6 +27,7 @@ class SwipeButton(QToolButton):
         iface: Interface of QGIS.
         show_error: Function that shows an error to the user.
         parent: Parent widget.
+        name: Object name.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class SwipeButton(QToolButton):
         iface: QgisInterface,
         show_error: Callable[[LinkError], object],
         parent: QWidget | None = None,
+        name: str = "GeochgSwipe",
     ) -> None:
         super().__init__(parent)
         self._show_error = show_error
@@ -41,7 +43,7 @@ class SwipeButton(QToolButton):
         self.tool = SwipeTool(iface.mapCanvas())
         self.setText(tr("Sw&ipe"))
         tip = tr("Compare the dates: drag the line over the map; Esc ends it")
-        name_widget(self, "GeochgSwipe", tr("Swipe"), tip)
+        name_widget(self, name, tr("Swipe"), tip)
         self.setCheckable(True)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         # The map tool keeps the button down while it is active.

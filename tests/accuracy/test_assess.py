@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from geochg import AnalyzeOptions, Outputs, analyze
 from geochg.accuracy.assess import assess_sample
-from geochg.accuracy.sample import SampleOptions, draw_sample
+from geochg.accuracy.options import SampleOptions
+from geochg.accuracy.sample import draw_sample
 from geochg.errors import InputError, OptionError
 from geochg.report.of_layer import report_layer
 from geochg.writers.layer_metadata import read_metadata

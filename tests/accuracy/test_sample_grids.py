@@ -7,7 +7,8 @@ import rasterio
 
 from geochg import AnalyzeOptions, Outputs, analyze
 from geochg.accuracy.assess import assess_sample
-from geochg.accuracy.sample import SampleOptions, draw_sample
+from geochg.accuracy.options import SampleOptions
+from geochg.accuracy.sample import draw_sample
 from geochg.writers.layer_metadata import read_metadata
 from geochg.writers.layers import write_features
 

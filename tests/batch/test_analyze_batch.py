@@ -144,6 +144,16 @@ def test_rows_that_cannot_be_run_are_named_and_the_others_go_on(pairs_folder, tm
     assert again.features == 6
 
 
+def test_each_device_has_a_process_of_its_own(pairs_folder, tmp_path):
+    """Of two processes one cannot load the model, as no machine has that many GPUs."""
+    options = package.AnalyzeOptions.from_dict({**OPTIONS, "model": "builtin", "bands": ["1"]})
+    batch = package.BatchOptions(devices=("cpu", "cuda:99"))
+    result = package.analyze_batch(rows_of(pairs_folder, 0, 1), tmp_path / "out", options, batch)
+    assert sorted(scene.status for scene in result.scenes) == ["done", "failed"]
+    (failed,) = result.failed
+    assert "cuda:99" in failed.reason
+
+
 def test_areas_are_summed_up_by_zone_where_there_are_zones(pairs_folder, tmp_path):
     import geopandas
     import shapely

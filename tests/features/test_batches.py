@@ -15,7 +15,7 @@ from geochg.features.cells import CellSettings, tile_result
 from geochg.features.changes import FeatureSettings, changes_of
 from geochg.features.collecting import closed_batches
 from geochg.features.layer import FeatureLayer, FeatureRow
-from geochg.features.straightening import REACH_PX
+from geochg.geometry.regularization import REACH_PX
 from geochg.options import Geometry
 from geochg.records import Caption, Change, Channel, Counts, GridCell, Locations
 
@@ -49,7 +49,7 @@ def built_scene(seed):
 
 def changes(results, settings, batch_cells, monkeypatch):
     monkeypatch.setattr(collecting, "BATCH_CELLS", batch_cells)
-    layer, in_tiles = changes_of(iter(results), make_grid((192, 192)), settings)
+    layer, in_tiles, _ = changes_of(iter(results), make_grid((192, 192)), settings)
     return pd.DataFrame(layer.frame()), in_tiles
 
 
@@ -68,7 +68,7 @@ def assert_same(found, expected):
 def test_batches_of_outlines_give_the_features_of_all(
     make_scene, batch_cells, geometry, monkeypatch
 ):
-    settings = FeatureSettings(geometry, least_px=12, pixel_area_m2=100.0)
+    settings = FeatureSettings(geometry, least_px=12, pixel_area_m2=100.0, regularize=True)
     for seed in range(3):
         results = scene_results(make_scene(seed), 32, settings=CellSettings(geometry, least_px=12))
         expected = changes(results, settings, 10**6, monkeypatch)

@@ -283,7 +283,7 @@ def test_buildings_that_run_into_each_other_are_counted_once_each(core_px):
     put(scene, np.s_[80:130, 20:44], RAZED, "building", "bare")
     results = scene_results(scene, core_px)
     settings = coarse_settings(classes=("building",))
-    layer, in_tiles = changes_of(results, grid_of(scene), settings)
+    layer, in_tiles, _ = changes_of(results, grid_of(scene), settings)
     assert layer.frame()["count"].tolist() == [2, 1]
     tiles = tile_features(results, grid_of(scene), in_tiles=in_tiles)
     assert tiles["count_building"].sum() == 3
@@ -329,7 +329,7 @@ def turned(angle, height, width, size=96):
 def test_a_turned_building_gets_four_straight_sides(angle, core_px):
     scene = blank_scene(96, 96)
     put(scene, turned(angle, 20, 34), BUILT, "low plants", "building")
-    (polygon,) = features(scene, core_px).geometry
+    (polygon,) = features(scene, core_px, regularize=True).geometry
     assert len(polygon.exterior.coords) == 5
     assert polygon.area == pytest.approx(20 * 34 / 4, rel=0.03)
     truth = shapely.affinity.rotate(shapely.box(-17, -10, 17, 10), angle, use_radians=True)
@@ -342,7 +342,7 @@ def test_a_building_with_a_wing_gets_right_angles(angle):
     scene = blank_scene(96, 96)
     wing = np.roll(turned(angle, 50, 18), (round(8 * np.cos(angle)), 0), axis=(0, 1))
     put(scene, turned(angle, 20, 60) | wing, BUILT, "low plants", "building")
-    (polygon,) = features(scene).geometry
+    (polygon,) = features(scene, regularize=True).geometry
     corners = np.array(polygon.exterior.coords)
     steps = np.diff(corners, axis=0)
     angles = np.arctan2(steps[:, 1], steps[:, 0]) % (np.pi / 2)
@@ -357,7 +357,7 @@ def test_straightened_buildings_do_not_overlap_their_neighbours():
         scene.channel[row, col] = CHANNELS.index(BUILT)
         scene.channel[row, col - 1] = CHANNELS.index(BUILT)
         scene.channel[(row + 24).clip(0, 95), col] = CHANNELS.index(RAZED)
-        found = features(scene, 40, least_px=8)
+        found = features(scene, 40, least_px=8, regularize=True)
         assert found.is_valid.all()
         tree = shapely.STRtree(found.geometry.to_numpy())
         one, other = tree.query(found.geometry.to_numpy(), predicate="intersects")
@@ -413,7 +413,7 @@ def test_captions_of_tiles_and_of_the_pair():
     put(scene, np.s_[10:30, 60:80], BUILT, "low plants", "building")
     put(scene, np.s_[60:90, 60:90], FLOODED, "low plants", "water")
     results = scene_results(scene, 48)
-    layer, in_tiles = changes_of(results, grid_of(scene), coarse_settings())
+    layer, in_tiles, _ = changes_of(results, grid_of(scene), coarse_settings())
     assert layer_caption(layer) == (
         "In the area analysed, water appeared on about 230 m²,"
         " and buildings appeared on about 200 m²."
@@ -438,7 +438,7 @@ def test_boxes_of_outlines_have_counts_land_cover_and_captions_without_an_area(c
     put(scene, np.s_[70:90, 70:90], FLOODED, "bare", "water")
     cells = CellSettings(Geometry.CELLS)
     results = scene_results(scene, core_px, margin_px=0, settings=cells)
-    layer, in_tiles = changes_of(results, grid_of(scene), coarse_settings(Geometry.CELLS))
+    layer, in_tiles, _ = changes_of(results, grid_of(scene), coarse_settings(Geometry.CELLS))
     frame = layer.frame()
     assert frame["class"].tolist() == ["building", "water"]
     assert frame["count"].tolist() == [2, pd.NA]

@@ -109,6 +109,46 @@ def test_options_that_leave_features_are_not_named(pair):
     assert not any("is left" in event.message for event in events if isinstance(event, Notice))
 
 
+def test_buildings_are_squared_where_that_is_asked_for_and_counted(pair, tmp_path, capsys):
+    plain = geochg.analyze(*pair, options())
+    assert "regularized" not in plain.metadata
+    features = {}
+    for tile_size_px in (64, 128):
+        outputs = Outputs(tmp_path / f"c{tile_size_px}.geojson")
+        run_options = options(regularize=True, tile_size_px=tile_size_px)
+        result = geochg.analyze(*pair, run_options, outputs=outputs)
+        features[tile_size_px] = result.features
+        facts = result.metadata["regularized"]
+        count = int((result.features["class"] == "building").sum())
+        assert facts["buildings"] == count == facts["squared"] + facts["left"]
+        assert facts["squared"] > 0
+        written_facts = json.loads(outputs.features.read_text("utf-8"))["geochg"]
+        assert written_facts["regularized"] == facts
+        assert written_facts["options"]["regularize"] is True
+    shapes = [
+        set(frame.geometry.normalize().set_precision(1e-3).to_wkt()) for frame in features.values()
+    ]
+    assert shapes[0] == shapes[1]
+    settings = ["--model", "marker", "--model-option", "land_cover=true", "--align", "off"]
+    flags = [*settings, "--keep-collars", "--regularize", "-o", str(tmp_path / "told.gpkg")]
+    with pytest.raises(SystemExit, match="0"):
+        main(["analyze", *map(str, pair), *flags])
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "  2 of 2 buildings were squared, 0 left as they were"
+    )
+
+
+def test_cells_of_a_grid_cannot_be_squared(pair):
+    with pytest.raises(OptionError, match="no outlines that can be squared"):
+        options(regularize=True, geometry="cells")
+    events = []
+    grid = options(regularize=True, model_options={"location": "grid"})
+    facts = geochg.analyze(*pair, grid, listener=events.append).metadata
+    assert facts["regularized"]["squared"] == 0 < facts["regularized"]["left"]
+    notices = [event.message for event in events if isinstance(event, Notice) and event.warning]
+    assert any("this model gives none" in message for message in notices)
+
+
 def test_what_was_not_seen_is_told_and_is_not_unchanged(pair, tmp_path):
     outputs = written(tmp_path, ".gpkg")
     facts = geochg.analyze(*pair, options(), outputs=outputs).metadata

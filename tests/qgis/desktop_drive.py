@@ -27,6 +27,7 @@ from qgis.core import QgsApplication, QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.utils import iface, plugins
+from sample_steps import judge_a_sample
 
 from geochg_qgis.layers.result_layers import results_in_project
 
@@ -83,6 +84,8 @@ def steps():
 
     dock.options.fields["tile_size_px"].widget.setValue(256)
     dock.options.output.setFilePath("")
+    # A sample needs it, where clouds hid ground.
+    dock.options.heatmap.setChecked(True)
     heart.begin("run")
 
     def add(_):
@@ -142,10 +145,13 @@ def steps():
     REPORT["changes_sure"] = dock.changes.model.rowCount()
     dock.changes.confidence.slider.setValue(0)
     dock.changes.layer.removeSelection()
+    dock.options.heatmap.setChecked(False)
+    yield from judge_a_sample(dock, 100)
+    dock.samples.layer.removeSelection()
     iface.mapCanvas().setExtent(dock.pair.layers()[0].extent())
     iface.mapCanvas().refresh()
 
-    dock.tabs.setCurrentIndex(2)
+    dock.tabs.setCurrentIndex(3)
     yield pause(1)
     click(dock.ask.pick)
     middle = QPoint(canvas.width() // 2, canvas.height() // 2)

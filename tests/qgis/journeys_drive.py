@@ -153,7 +153,7 @@ def form_and_labels(dock):
 
 
 def ask_in_german(dock):
-    dock.tabs.setCurrentIndex(2)
+    dock.tabs.setCurrentIndex(3)
     dock.options.model.setEditText("builtin")
     iface.mapCanvas().setExtent(QgsRectangle(dock.pair.layers()[0].extent()))
     iface.mapCanvas().refresh()

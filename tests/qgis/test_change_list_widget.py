@@ -57,11 +57,11 @@ def test_they_are_read_sorted_and_sought_without_holding_up_the_window(changes, 
     timer.setTimerType(Qt.TimerType.PreciseTimer)
     timer.setInterval(2)
     timer.timeout.connect(lambda: waits_ms.append(clock.restart()))
-    changes.model.set_changes([])
+    changes.model.set_records([])
     clock.start()
     timer.start()
-    with qtbot.waitSignal(changes._reader.done, timeout=20_000):
-        changes._read_changes()
+    with qtbot.waitSignal(changes.reader.done, timeout=20_000):
+        changes.read_records()
     changes.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
     qtbot.wait(20)
     changes.filter.setText("caption 12")
@@ -96,7 +96,7 @@ def test_a_review_of_all_is_quick_and_keeps_the_selection(changes, layer, qtbot)
         changes.buttons["accept"].click()
     assert time.perf_counter() - start < WRITTEN_S * slowness(sys.executable)
     assert len(changes.selected_features()) == MANY
-    qtbot.waitUntil(lambda: not changes._reader.is_reading, timeout=10_000)
+    qtbot.waitUntil(lambda: not changes.reader.is_reading, timeout=10_000)
     marks = {changes.model.index(row, STATE).data() for row in range(MANY)}
     assert marks == {"✓"}
     assert {each["review"] for each in layer.getFeatures()} == {"accepted"}

@@ -3,7 +3,7 @@
 import pytest
 from qgis.core import QgsFeature, QgsVectorLayer
 
-from geochg_qgis.layers import changes
+from geochg_qgis.layers import changes, record_reader
 from geochg_qgis.layers.changes import ChangeReader
 
 COUNT = 5
@@ -31,9 +31,9 @@ def read(layer, qtbot, monkeypatch):
         reader, told = ChangeReader(), []
         reader.done.connect(lambda records: told.append(len(records)))
         reader.read(layer)
-        qtbot.wait(2 * changes._AGAIN_MS)
+        qtbot.wait(2 * record_reader._AGAIN_MS)
         qtbot.waitUntil(lambda: not reader._again_timer.isActive())
-        qtbot.wait(2 * changes._AGAIN_MS)
+        qtbot.wait(2 * record_reader._AGAIN_MS)
         return told
 
     return read
@@ -57,5 +57,5 @@ def test_a_layer_that_is_gone_is_not_read_again(read, layer, qtbot, monkeypatch)
     monkeypatch.setattr(changes, "_changes", lambda *_: iter(()))
     reader.read(layer)
     reader.stop()
-    qtbot.wait(2 * changes._AGAIN_MS)
+    qtbot.wait(2 * record_reader._AGAIN_MS)
     assert told == [0]

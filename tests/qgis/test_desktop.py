@@ -71,6 +71,11 @@ def test_the_result_is_on_the_map_and_in_the_list(report):
     assert 0 < report["changes_sure"] < report["changes"]
 
 
+def test_a_sample_is_drawn_and_judged_by_keys(report):
+    assert report["judged"] == [3, "3 of 100 judged"]
+    assert report["judgements"] == [["", "unchanged"], ["", "unchanged"], ["building", "appeared"]]
+
+
 def test_questions_are_answered(report):
     assert [question for question, _ in report["talk"]] == [
         "What changed here?",

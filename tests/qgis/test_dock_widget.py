@@ -379,7 +379,7 @@ def test_the_places_follow_the_crs_of_the_project(dock, pair, qgis_iface):
     start_at(dock.ask, 55.22, 25.03)
     start_at(dock.ask, 55.23, 25.04)
     assert markers.markers == []
-    dock.tabs.setCurrentIndex(2)
+    dock.tabs.setCurrentIndex(3)
     assert [(mark.center().x(), mark.center().y()) for mark in markers.markers] == [
         (55.22, 25.03), (55.23, 25.04),
     ]  # fmt: skip

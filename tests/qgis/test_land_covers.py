@@ -45,9 +45,9 @@ def test_the_list_says_what_the_ground_was_and_is(layer):
     changes = changes_of(layer, [feature.id() for feature in layer.getFeatures()])
     model = ChangeTableModel()
     table = ChangeTableWidget(model)
-    model.set_changes([ChangeRecord(*change[:7]) for change in changes])
+    model.set_records([ChangeRecord(*change[:7]) for change in changes])
     assert table.isColumnHidden(COVER)
-    model.set_changes(changes)
+    model.set_records(changes)
     assert not table.isColumnHidden(COVER)
     shown = {model.index(row, COVER).data() for row in range(model.rowCount())}
     assert shown == {"low plants\n→ building", "bare\n→ building", "building\n→ ?", ""}

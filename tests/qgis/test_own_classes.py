@@ -57,7 +57,7 @@ def test_the_list_has_the_users_colors(layer):
 
     model = ChangeTableModel()
     model.set_layer(layer)
-    model.set_changes(changes_of(layer, [feature.id() for feature in layer.getFeatures()]))
+    model.set_records(changes_of(layer, [feature.id() for feature in layer.getFeatures()]))
     colors = {
         model.index(row, CLASS).data().split()[0]: model.index(row, CLASS).data(DECORATION).name()
         for row in range(model.rowCount())

@@ -209,7 +209,10 @@ def test_every_algorithm_has_help_and_so_has_each_of_its_parameters(provider):
     assert sorted(each.name() for each in algorithms) == [
         "analyze",
         "analyze_area",
+        "assess",
         "info",
+        "sample",
+        "table",
         "tiles",
     ]
     for algorithm in algorithms:

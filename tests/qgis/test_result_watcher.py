@@ -214,8 +214,8 @@ def test_written_by_another_program_they_are_read_again(changes, layer, qtbot, p
 def test_reading_is_no_reason_to_read_again(changes, layer, qtbot):
     qtbot.wait(1500)
     read = []
-    changes._reader.done.connect(lambda _: read.append(1))
-    changes._read_changes()
+    changes.reader.done.connect(lambda _: read.append(1))
+    changes.read_records()
     qtbot.wait(2000)
     assert len(read) == 1
 

@@ -51,6 +51,8 @@ def dialogs_of(dock):
         dock.open_scenes(),
         window.findChild(QDialog, "GeochgText"),
         dock.open_tables(),
+        dock.sampling.open_draw(),
+        dock.sampling.open_assess(),
     ]
 
 
@@ -131,7 +133,8 @@ def test_mnemonics_are_unique_and_leave_qgis_its_menus(dock):
         assert len(check_mnemonics(page, MENU_BAR, options)) >= 4
     for dialog in dialogs_of(dock):
         dialog.show()
-        assert len(check_mnemonics(dialog, set())) >= 1
+        options = [field.option.label for field in getattr(dialog, "fields", ())]
+        assert len(check_mnemonics(dialog, set(), options)) >= 1
 
 
 def test_german_mnemonics_are_unique(german, dock):
@@ -179,7 +182,7 @@ def test_tab_goes_from_top_to_bottom_in_each_tab(dock):
     dock.resize(460, 1400)
     unfold(dock)
     dock.options.model_choice.set_adapter("/adapter")
-    for tab, (page, least) in enumerate(zip(pages_of(dock), (25, 12, 5), strict=True)):
+    for tab, (page, least) in enumerate(zip(pages_of(dock), (25, 12, 10, 5), strict=True)):
         dock.tabs.setCurrentIndex(tab)
         dock.show()
         QgsApplication.processEvents()
@@ -193,7 +196,7 @@ def test_tab_goes_from_top_to_bottom_in_each_tab(dock):
 
 
 def test_tab_goes_from_top_to_bottom_in_dialogs(dock):
-    for dialog, least in zip(dialogs_of(dock), (18, 4, 11, 4, 9, 2, 5), strict=True):
+    for dialog, least in zip(dialogs_of(dock), (18, 4, 11, 4, 9, 2, 5, 10, 3), strict=True):
         dialog.show()
         QgsApplication.processEvents()
         check_order(dialog, least)

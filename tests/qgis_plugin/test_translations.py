@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from geochg.accuracy.options import SampleOptions
+from geochg.options import AnalyzeOptions
+
 FOLDER = Path(sys.modules["geochg_qgis"].__file__).parent
 SHOWN_VALUES = {
     "building", "road", "vegetation", "water", "bare", "other",
@@ -38,9 +41,10 @@ def values(text):
 
 def told_by_the_worker():
     """Texts of the options that the plugin came with; new ones need no translation."""
-    for option in json.loads((FOLDER / "options.json").read_text(encoding="utf-8")):
-        label = option["label"]
-        yield from (label[:1].upper() + label[1:], option["usual"], option["help"])
+    for file in ("options.json", "sample_options.json"):
+        for option in json.loads((FOLDER / file).read_text(encoding="utf-8")):
+            label = option["label"]
+            yield from (label[:1].upper() + label[1:], option["usual"], option["help"])
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "i18n").glob("*.json")), ids=lambda p: p.stem)
@@ -63,9 +67,12 @@ def test_translations_are_complete(path):
     assert all(words.values())
 
 
-def test_the_options_that_the_plugin_comes_with_are_those_of_geochg():
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [("options.json", AnalyzeOptions), ("sample_options.json", SampleOptions)],
+    ids=lambda value: str(value)[:20],
+)
+def test_the_options_that_the_plugin_comes_with_are_those_of_geochg(file, kind):
     """Written anew by `make plugin-options`."""
-    from geochg.options import AnalyzeOptions
-
-    packaged = json.loads((FOLDER / "options.json").read_text(encoding="utf-8"))
-    assert packaged == json.loads(json.dumps([spec.to_dict() for spec in AnalyzeOptions.specs()]))
+    packaged = json.loads((FOLDER / file).read_text(encoding="utf-8"))
+    assert packaged == json.loads(json.dumps([spec.to_dict() for spec in kind.specs()]))

@@ -250,6 +250,33 @@ def test_a_report_is_written_with_paths_from_the_folder(worker, pair, tmp_path):
     assert "relative path" in worker.refused("report", **request)["message"]
 
 
+def test_a_sample_is_drawn_and_assessed_with_paths_from_the_folder(worker, pair, tmp_path):
+    layer = str(tmp_path / "c.gpkg")
+    worker.ask("analyze", **pair, options=SMALL, outputs={"features": layer})
+    names = {"folder": str(tmp_path), "features": "c.gpkg|layername=changes"}
+    sampling = {"units": 40, "seed": 3}
+    drawn = worker.ask("draw_sample", **names, output="s.gpkg", sampling=sampling)
+    assert drawn["sample"] == str(tmp_path / "s.gpkg")
+    assert sum(row["units"] for row in drawn["geochg"]["strata"]) == 40
+    assert any(event["params"]["kind"] == "progress" for event in worker.events)
+    asked = {**names, "sample": "s.gpkg"}
+    assert "has no judgement" in worker.refused("assess_sample", **asked)["message"]
+    table = tmp_path / "v.csv"
+    rows = [f"{unit},,unchanged" for unit in range(1, 41)]
+    table.write_text("\n".join(["id,reference_class,reference_change", *rows]))
+    asked |= {"verdicts": "v.csv", "output": "a.html"}
+    told = worker.ask("assess_sample", **asked)
+    assert told["assessment"] == str(tmp_path / "a.html")
+    assert 0 < told["overall"]["low"] <= told["overall"]["value"] < 1
+    assert "Accuracy" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    for wrong in ({"sampling": 7}, {"sampling": {"nosuch": 1}}, {"output": "s.csv"}):
+        request = {**names, "output": "t.gpkg", **wrong}
+        assert worker.refused("draw_sample", **request)["message"]
+    assert (
+        "relative path" in worker.refused("assess_sample", **{**asked, "folder": None})["message"]
+    )
+
+
 def test_ask_streams_and_takes_what_was_said_before(worker, pair):
     place = {"at": [15.01, 45.14], "options": SMALL}
     first = worker.ask("ask", **pair, **place, question="What changed?")

@@ -2,7 +2,8 @@
 
 ```
 A/, B/                     tiles: PNG, or GeoTIFF where the pair has a place
-label/, direction/         their masks: index into `captions.truth.CLASS_NAMES` and `DIRECTIONS`
+label/, direction/         their masks: index into `captions.truth.CLASS_NAMES` and `DIRECTIONS`;
+                           in label/ `UNKNOWN_LABEL` where nobody knows
 train.json, val.json, test.json           instruction rows in the format of ChangeChat-105k
 train_captions.json, ...                  five captions a tile
 build.json                 options, version, sources, and what was kept and left out
@@ -31,7 +32,7 @@ from geochg.datasets.builder.scene import MaskedScene, MaskedTile
 from geochg.datasets.builder.splits import SceneTile, tiles_by_split
 from geochg.datasets.captions.facts import mask_facts
 from geochg.datasets.captions.rows import Row, caption_row, instruction_row, instruction_rows
-from geochg.datasets.captions.truth import MaskTruth
+from geochg.datasets.captions.truth import UNKNOWN_LABEL, MaskTruth
 from geochg.datasets.example import ExampleTurn
 from geochg.errors import InputError
 from geochg.events import Listener, Progress, ignore
@@ -45,12 +46,13 @@ FACTS_FILE = "build.json"
 
 @dataclass
 class _SplitRows:
-    """The rows of one split, and the numbers of its tiles."""
+    """The rows of one split, and the numbers of its tiles: all, changed, known in parts."""
 
     instructions: list[Row] = field(default_factory=list)
     captions: list[Row] = field(default_factory=list)
     tiles: int = 0
     changed: int = 0
+    partial: int = 0
 
 
 def build_dataset(
@@ -73,9 +75,11 @@ def build_dataset(
         What is written to `build.json`.
 
     Raises:
-        InputError: If a pair or mask cannot be used, or a split that was asked for stays empty.
+        InputError: If a pair or mask cannot be used, a review only rejects, or a split that was
+            asked for stays empty.
         RunError: If a tile cannot be read, or the captioner fails.
     """
+    _refuse_rejections_alone(scenes)
     scenes = _uniquely_named(scenes)
     splits = tiles_by_split(scenes, options)
     with make_folder_aside(folder) as partial:
@@ -150,27 +154,39 @@ class _DatasetWriter:
         seed = _number(f"{self.options.seed}/{name}")
         classes = np.where(tile.valid, masked_tile.classes, 0).astype(np.uint8)
         directions = np.where(tile.valid, masked_tile.directions, 0).astype(np.uint8)
-        truth = MaskTruth(seed, classes, directions, scene.known)
+        is_known = tile.valid if masked_tile.known is None else tile.valid & masked_tile.known
+        is_whole = bool(is_known[tile.valid].all())
+        truth = MaskTruth(seed, classes, directions, scene.known, is_whole)
+        if not is_whole and not truth.changed and not (is_known.any() and masked_tile.is_settled):
+            self.left_out["undecided"] += 1
+            return
         draw = np.random.default_rng((seed, 22)).random()
         if not truth.changed and draw >= self.options.keep_unchanged:
             self.left_out["unchanged"] += 1
             return
         self.rows[split].tiles += 1
         self.rows[split].changed += truth.changed
+        self.rows[split].partial += not truth.whole
         file = f"{name}{'.png' if scene.grid is None else '.tif'}"
-        self._write_images(file, scene, masked_tile, truth)
+        label = np.where(is_known | ~tile.valid, classes, UNKNOWN_LABEL).astype(np.uint8)
+        self._write_images(file, scene, masked_tile, label, directions)
         self.waiting.append(
             _WrittenTile(split, scene, masked_tile, truth, (f"A/{file}", f"B/{file}"))
         )
 
     def _write_images(
-        self, file: str, scene: MaskedScene, masked_tile: MaskedTile, truth: MaskTruth
+        self,
+        file: str,
+        scene: MaskedScene,
+        masked_tile: MaskedTile,
+        label: NDArray[np.uint8],
+        directions: NDArray[np.uint8],
     ) -> None:
         layers = {
             "A": masked_tile.tile.before,
             "B": masked_tile.tile.after,
-            "label": truth.classes[None],
-            "direction": truth.directions[None],
+            "label": label[None],
+            "direction": directions[None],
         }
         for name, pixels in layers.items():
             if scene.grid is None:
@@ -181,11 +197,15 @@ class _DatasetWriter:
     def _add_rows_of_waiting(self) -> None:
         turns: list[list[ExampleTurn]] = [[] for _ in self.waiting]
         if self.captioner is not None:
+            # What is known in parts is nothing to ask about.
+            asked_tiles = [number for number, t in enumerate(self.waiting) if t.truth.whole]
             subjects = [
                 Subject(t.masked.tile, t.scene.facts, t.truth, mask_facts(t.truth))
-                for t in self.waiting
+                for t in (self.waiting[number] for number in asked_tiles)
             ]
-            turns = self.captioner.turns(subjects, self.options.questions)
+            turns_of_asked = self.captioner.turns(subjects, self.options.questions)
+            for number, of_tile in zip(asked_tiles, turns_of_asked, strict=True):
+                turns[number] = of_tile
         for tile, tile_turns in zip(self.waiting, turns, strict=True):
             self._add_rows(tile, tile_turns)
         self.waiting.clear()
@@ -205,7 +225,8 @@ class _DatasetWriter:
         self.ids += len(rows)
         of_split = self.rows[tile.split]
         of_split.instructions += [row | origin for row in rows]
-        of_split.captions.append(caption_row(tile.truth, tile.images) | origin)
+        if tile.truth.whole:
+            of_split.captions.append(caption_row(tile.truth, tile.images) | origin)
 
     def summary(self, splits: dict[str, list[SceneTile]]) -> dict[str, Any]:
         from geochg import __version__
@@ -213,6 +234,11 @@ class _DatasetWriter:
         sizes = (self.options.tile_size_px, self.options.overlap_px)
         near = sum(len(scene.windows(*sizes)) for scene in self.scenes)
         near -= sum(map(len, splits.values()))
+        untold = sum(scene.count_untold(*sizes) for scene in self.scenes)
+        left_out_counts = {"too near to another split": near, **dict(sorted(self.left_out.items()))}
+        if untold:
+            left_out_counts["nothing decided"] = untold
+        verdicts = {s.name: dict(s.verdicts) for s in self.scenes if s.verdicts}
         captioner = self.captioner and {
             "model": self.captioner.model.identity.id,
             "dropped": dict(sorted(self.captioner.dropped.items())),
@@ -226,12 +252,24 @@ class _DatasetWriter:
                     "tiles": split_rows.tiles,
                     "changed": split_rows.changed,
                     "rows": len(split_rows.instructions),
+                    **({"known_in_parts": split_rows.partial} if split_rows.partial else {}),
                 }
                 for split, split_rows in self.rows.items()
             },
-            "left_out": {"too near to another split": near, **dict(sorted(self.left_out.items()))},
+            "left_out": left_out_counts,
             "captioner": captioner,
+            **({"verdicts": verdicts} if verdicts else {}),
         }
+
+
+def _refuse_rejections_alone(scenes: Sequence[MaskedScene]) -> None:
+    """Refuses pairs of which a review says nothing but that they have not changed."""
+    if scenes and not any(scene.verdicts.get("accepted", not scene.verdicts) for scene in scenes):
+        count = sum(scene.verdicts.get("rejected", 0) for scene in scenes)
+        raise InputError(
+            f"all verdicts are rejections ({count:,}): there is no change to learn from",
+            "accept or draw some, or add other pairs",
+        )
 
 
 def _uniquely_named(scenes: Sequence[MaskedScene]) -> list[MaskedScene]:

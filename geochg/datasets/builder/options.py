@@ -60,6 +60,11 @@ class BuildOptions(Options):
         least=0,
         greatest=1,
     )
+    all_reviewed: bool = option(
+        False,
+        "Of reviewed layers: you went through the whole area. What you neither accepted nor drew "
+        "counts as unchanged, changes that nobody decided on too.",
+    )
     keep_unchanged: float = option(
         1.0, "Share of the tiles without change that is kept.", least=0, greatest=1
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geochg.datasets.builder.scene import MaskedScene, MaskedTile, class_indexes, coded_classes
-from geochg.datasets.captions.truth import DIRECTIONS
+from geochg.datasets.captions.truth import DIRECTIONS, UNKNOWN_LABEL
 from geochg.datasets.frames import check_sizes, open_picture, picture, picture_size, upright_pixels
 from geochg.datasets.picture_paths import pictures_by_side
 from geochg.datasets.splits import split_of_name
@@ -46,7 +46,8 @@ class PictureScene(MaskedScene):
         if not windows:
             return
         before, after = picture(self.before), picture(self.after)
-        classes = class_indexes(_values(self.label), self.coding or {}, str(self.label))
+        values, is_known = _known_values(self.label, self.coding or {})
+        classes = class_indexes(values, self.coding or {}, str(self.label))
         directions = np.zeros_like(classes)
         if self.direction is not None:
             directions = _directions(self.direction)
@@ -62,7 +63,9 @@ class PictureScene(MaskedScene):
             rows, cols = slice(read.row_start, read.row_stop), slice(read.col_start, read.col_stop)
             valid = np.ones((read.height_px, read.width_px), bool)
             tile = Tile(window, (before[:, rows, cols], after[:, rows, cols]), valid)
-            yield MaskedTile(tile, classes[rows, cols], directions[rows, cols])
+            yield MaskedTile(
+                tile, classes[rows, cols], directions[rows, cols], is_known[rows, cols]
+            )
 
 
 def picture_scenes(folder: Path, coding: Mapping[str, int]) -> list[PictureScene]:
@@ -112,6 +115,17 @@ def _of_split(folder: Path, split: str, coding: Mapping[str, int]) -> list[Pictu
         )
         for name in names
     ]
+
+
+def _known_values(
+    path: Path, coding: Mapping[str, int]
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """`(height, width)` values of a mask, 0 where `build` wrote that nobody knows, and the rest."""
+    values = _values(path)
+    if str(UNKNOWN_LABEL) in coding:
+        return values, np.ones(values.shape, bool)
+    is_known = values != UNKNOWN_LABEL
+    return np.where(is_known, values, 0), is_known
 
 
 def _values(path: Path) -> NDArray[np.generic]:

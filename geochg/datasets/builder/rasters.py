@@ -11,16 +11,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from geochg.classes import CHANGE_CLASSES
+from geochg.datasets.builder.pair_tiles import pair_tiles
 from geochg.datasets.builder.pictures import safe_name
+from geochg.datasets.builder.reviewed_scene import ReviewedScene, reviewed_scene
 from geochg.datasets.builder.scene import MaskedScene, MaskedTile, class_indexes, coded_classes
+from geochg.datasets.builder.verdicts import (
+    VerdictMap,
+    has_verdicts,
+    judged_changes,
+    layer_label,
+    map_of_verdicts,
+)
 from geochg.datasets.captions.truth import DIRECTIONS
-from geochg.errors import InputError, RunError
+from geochg.errors import InputError
 from geochg.files.remote_files import refuse_remote
 from geochg.geometry.vector_file import file_of, is_vector_name, read_areas
 from geochg.options import AlignMode, AnalyzeOptions
-from geochg.records import Change, PixelWindow, TileFailure, TileWindow
+from geochg.records import Change, PixelWindow, TileWindow
 
 if TYPE_CHECKING:
+    import geopandas as gpd
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
@@ -28,8 +38,6 @@ if TYPE_CHECKING:
 
 CLASS_FIELD, CHANGE_FIELD = "class", "change"
 """Fields of polygons that hold class and direction, as in the layers that `analyze` writes."""
-
-READERS = 2
 
 _SEGMENTS = 8
 """Parts of a shape's edges: labels are small, and there may be very many."""
@@ -66,21 +74,13 @@ class RasterScene(MaskedScene):
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:
         """The tiles of some windows, in order, both dates stretched as `analyze` does."""
         from geochg.tiling.gdal import gdal_settings
-        from geochg.tiling.preparation import prepare
-        from geochg.tiling.read import read_ahead
 
         if not windows or self.pair is None:
             return
         grid, coding = self.pair.grid, self.coding or {}
         mask = _labels(self.mask, grid, coding, allow_remote=self.allow_remote)
         with gdal_settings(), mask as known_mask:
-            plan = prepare(self.pair, self.align, pixels="display").plan(self.pair)
-            for tile in read_ahead(plan, windows, READERS):
-                if isinstance(tile, TileFailure):
-                    raise RunError(
-                        f"cannot read tile {tile.window.name} of {self.name}: {tile.reason}",
-                        "the file may be damaged",
-                    )
+            for tile in pair_tiles(self.pair, windows, self.align, self.name):
                 classes, directions, labelled = known_mask.labels(tile.window.read)
                 labelled_tile = replace(tile, valid=tile.valid & labelled)
                 yield MaskedTile(labelled_tile, classes, directions)
@@ -95,8 +95,21 @@ def raster_scene(
     *,
     dates_as_given: bool = False,
     allow_remote: bool = False,
-) -> RasterScene:
+    all_reviewed: bool = False,
+) -> RasterScene | ReviewedScene:
     """Opens a pair and looks at its mask; reads no pixels.
+
+    Polygons with verdicts in them are those of a review, and mean what `verdicts` says.
+
+    Args:
+        before: The earlier raster.
+        after: The later raster.
+        mask: A raster or a vector file.
+        coding: Class indexes by value, as `options.class_coding` gives them.
+        align: What to do about a residual shift.
+        dates_as_given: Whether the order is that of the arguments, whatever the files say.
+        allow_remote: Whether files on this machine may name sources elsewhere.
+        all_reviewed: Whether what was neither accepted nor drawn in a review is unchanged.
 
     Raises:
         InputError: If a raster or the mask cannot be used, or the two do not go together.
@@ -107,23 +120,44 @@ def raster_scene(
     with gdal_settings():
         options = AnalyzeOptions(dates_as_given=dates_as_given, allow_remote=allow_remote)
         pair = open_pair(before, after, options, "rgb")
+        name = safe_name(f"{Path(before).stem}-{Path(after).stem}")
+        remarks = [remark.text for remark in pair.remarks]
+        if is_vector_name(mask):
+            refuse_remote(file_of(mask), allow=allow_remote)
+            frame, note = read_areas(mask)
+            if has_verdicts(frame):
+                verdict_map = _verdict_map(mask, frame, pair, coding, all_reviewed=all_reviewed)
+                remarks += [note] if note else []
+                return reviewed_scene(pair, verdict_map, name, align=align, notes=remarks)
         with _labels(mask, pair.grid, coding, allow_remote=allow_remote) as known_mask:
-            notes = [remark.text for remark in pair.remarks]
-            notes += [known_mask.note] if known_mask.note else []
+            remarks += [known_mask.note] if known_mask.note else []
     height_px, width_px = pair.grid.shape
     return RasterScene(
-        name=safe_name(f"{Path(before).stem}-{Path(after).stem}"),
+        name=name,
         shape_px=(height_px, width_px),
         known=coded_classes(coding),
         facts=pair.facts,
         grid=pair.grid,
-        notes=tuple(notes),
+        notes=tuple(remarks),
         pair=pair,
         mask=mask,
         coding=coding,
         align=align,
         allow_remote=allow_remote,
     )
+
+
+def _verdict_map(
+    layer: str,
+    frame: gpd.GeoDataFrame,
+    pair: RasterPair,
+    coding: Mapping[str, int],
+    *,
+    all_reviewed: bool,
+) -> VerdictMap:
+    label = layer_label(layer)
+    changes = judged_changes(frame, pair.grid, label, coding)
+    return map_of_verdicts([changes], label, all_reviewed=all_reviewed)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +28,17 @@ class MaskedTile:
             mask have data.
         classes: `(height, width)` uint8 index into `CLASS_NAMES`.
         directions: `(height, width)` uint8 index into `DIRECTIONS`.
+        known: `(height, width)` bool, where it is known whether something changed; None for
+            everywhere.
+        is_settled: Whether all that was found in it was decided on; then it has not changed where
+            nothing else is known of it, as far as can be told.
     """
 
     tile: Tile
     classes: NDArray[np.uint8]
     directions: NDArray[np.uint8]
+    known: NDArray[np.bool_] | None = None
+    is_settled: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class MaskedScene(ABC):
         facts: Facts that hold for every tile.
         grid: Grid on the ground; None for pictures without a place.
         split: Split that it belongs to as a whole; empty where that is to be drawn.
+        verdicts: Number of changes by what was decided on them; empty where nobody reviewed any.
         notes: Sentences that its user should know.
     """
 
@@ -56,6 +63,7 @@ class MaskedScene(ABC):
     grid: GeoBox | None = None
     split: str = ""
     notes: tuple[str, ...] = ()
+    verdicts: Mapping[str, int] = field(default_factory=dict)
 
     def windows(self, tile_size_px: int, overlap_px: int) -> list[TileWindow]:
         """The tiles of the scene, cut as by `analyze`; those of a smaller picture end with it."""
@@ -63,6 +71,18 @@ class MaskedScene(ABC):
         layout = Layout(height_px, width_px, tile_size_px, overlap_px)
         full_window = PixelWindow(0, height_px, 0, width_px)
         return [replace(tile, read=tile.read.cut_to(full_window) or tile.read) for tile in layout]
+
+    def shows_change(self, window: TileWindow) -> bool:
+        """Whether a tile is known to have changed before it is read; False where that is unknown.
+
+        Args:
+            window: The tile.
+        """
+        return False
+
+    def count_untold(self, tile_size_px: int, overlap_px: int) -> int:
+        """Number of tiles that `windows` leaves out, as nothing is known of what changed there."""
+        return 0
 
     @abstractmethod
     def tiles(self, windows: Sequence[TileWindow]) -> Iterator[MaskedTile]:

@@ -37,7 +37,7 @@ class SceneTile(NamedTuple):
 
 
 _Block = tuple[int, int, int]
-"""Scene, row and column of a block of tiles that stay together."""
+"""First scene on its grid, row and column of a block of tiles that stay together."""
 
 
 def tiles_by_split(
@@ -68,16 +68,24 @@ def _blocks(scenes: Sequence[MaskedScene], options: BuildOptions) -> dict[_Block
     blocks: dict[_Block, list[SceneTile]] = {}
     side = options.block_tiles
     for number, scene in enumerate(scenes):
+        # Scenes on one grid, such as two runs on one place, are split alike: else each would cost
+        # the other the tiles that fall into another split there.
+        owner = number
+        if scene.grid is not None:
+            owner = next(n for n, other in enumerate(scenes) if other.grid == scene.grid)
         for window in scene.windows(options.tile_size_px, options.overlap_px):
             block = (0, 0) if scene.grid is None else (window.row // side, window.col // side)
-            blocks.setdefault((number, *block), []).append(SceneTile(number, window))
+            blocks.setdefault((owner, *block), []).append(SceneTile(number, window))
     return blocks
 
 
 def _drawn_splits(
     scenes: Sequence[MaskedScene], blocks: dict[_Block, list[SceneTile]], options: BuildOptions
 ) -> dict[_Block, str]:
-    """The split of each block: the one that lacks most, in a random order of blocks."""
+    """The split of each block: the one that lacks most, in a random order of blocks.
+
+    Blocks that a review tells to have changed come first and by themselves: they may be few.
+    """
     splits = {block: scenes[block[0]].split for block in blocks}
     free = [block for block, split in splits.items() if not split]
     shares = {s: share for s, share in zip(SPLITS, options.shares, strict=True) if share > 0}
@@ -87,15 +95,23 @@ def _drawn_splits(
             "give more pairs, smaller tiles or blocks, or a share of 0",
         )
     rng = np.random.default_rng((options.seed, 21))
-    total = sum(len(blocks[block]) for block in free)
-    lacking = {split: share * total for split, share in shares.items()}
-    for turn, number in enumerate(rng.permutation(len(free)).tolist()):
-        block = free[number]
-        # The first blocks see to it that no split stays empty.
-        first = list(shares)[turn] if turn < len(shares) else None
-        split = first or max(lacking, key=lambda name: lacking[name])
-        splits[block] = split
-        lacking[split] -= len(blocks[block])
+    groups: dict[bool, list[_Block]] = {True: [], False: []}
+    for block in free:
+        changed = any(scenes[tile.scene].shows_change(tile.window) for tile in blocks[block])
+        groups[changed].append(block)
+    # The first blocks see to it that no split stays empty.
+    empty_splits = list(shares)
+    for group in filter(None, groups.values()):
+        total = sum(len(blocks[block]) for block in group)
+        lacking = {split: share * total for split, share in shares.items()}
+        for number in rng.permutation(len(group)).tolist():
+            block = group[number]
+            if empty_splits:
+                split = empty_splits.pop(0)
+            else:
+                split = max(lacking, key=lambda name: lacking[name])
+            splits[block] = split
+            lacking[split] -= len(blocks[block])
     return splits
 
 

@@ -52,8 +52,11 @@ def answerable(truth: MaskTruth) -> tuple[Task, ...]:
     """The tasks that what is known of a pair can answer.
 
     The prompts for counts and locations ask for roads and buildings; where a mask could show
-    neither, these are left out.
+    neither, these are left out. Of a pair that is known in parts no more can be said than whether
+    something changed.
     """
+    if not truth.whole:
+        return (Task.PRESENCE,)
     if any(name in truth.known for name in ASKED):
         return tuple(Task)
     return tuple(task for task in Task if task not in _ABOUT_ASKED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,12 @@ CLASS_NAMES = tuple(MASK_CLASSES[code] for code in range(len(MASK_CLASSES)))
 DIRECTIONS = (None, Change.APPEARED, Change.DISAPPEARED, Change.ALTERED)
 """Direction by the index that masks hold; 0 where it is not known, or nothing changed."""
 
+UNKNOWN_LABEL = 254
+"""Value of a mask of classes where nobody knows whether something changed.
+
+No class and no value of LEVIR-MCI's masks is called so: whoever does not know it refuses it.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class MaskTruth:
@@ -30,12 +37,15 @@ class MaskTruth:
         classes: `(height, width)` uint8 index into `CLASS_NAMES`; 0 where nothing changed.
         directions: `(height, width)` uint8 index into `DIRECTIONS`.
         known: Classes whose changes the masks would show; of others nothing is known.
+        whole: Whether the masks tell all of the pair; if not, only whether something changed can
+            be said of it.
     """
 
     seed: int
     classes: NDArray[np.uint8]
     directions: NDArray[np.uint8]
     known: tuple[str, ...]
+    whole: bool = True
 
     @cached_property
     def counts(self) -> Mapping[tuple[str, Change | None], int]:
@@ -52,6 +62,12 @@ class MaskTruth:
     def changed(self) -> bool:
         """Whether anything changed."""
         return bool(self.classes.any())
+
+
+def split_unknown(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The values of a mask of classes, 0 where it is unknown, and where it is known."""
+    is_known = values != UNKNOWN_LABEL
+    return np.where(is_known, values, values.dtype.type(0)), is_known
 
 
 def count_contours(mask: NDArray[np.bool_], least_px: int = 1) -> int:

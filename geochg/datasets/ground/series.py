@@ -22,6 +22,7 @@ from geochg.datasets.ground.labelled import (
     read_raster,
     stretched_bands,
 )
+from geochg.datasets.ground.reviewed import reviewed_tiles
 from geochg.models.deltavlm.scene import whitening_matrix
 
 _SURE_SHARE = 0.85
@@ -38,6 +39,7 @@ def all_grounds(root: Path) -> list[LabelledGround]:
     """Every ground that a folder of imagery holds."""
     grounds = [*map_tiles(root), *farmland_years(root), *floods(root), *cities(root)]
     grounds += [*seasons(root), *savanna(root), *clouded_scenes(root), *infrared_chips(root)]
+    grounds += reviewed_tiles(root)
     for folder in MASKED_FOLDERS:
         grounds += folder.grounds(root)
     return grounds

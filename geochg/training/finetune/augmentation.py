@@ -1,9 +1,9 @@
 """Random crops and rotations of a sample's pictures, with answers that stay true.
 
 Presence and locations are read off the masks again after these moved with the pictures. A sample
-is left as it is where its answer cannot be moved: without masks, or with masks that do not bear
-the answer out; where objects are counted; and where words speak of a location or of something that
-is no longer in the picture.
+is left as it is where its answer cannot be moved: without masks, with masks that tell parts of it
+only or do not bear the answer out; where objects are counted; and where words speak of a location
+or of something that is no longer in the picture.
 
 Neither kornia (0.9.0) nor albumentations (2.0.8) is used: `benchmarks/augmentation_libraries.py`.
 Both move a pair and its masks in step and by a seed, but not the answers, which is most of what is
@@ -74,12 +74,13 @@ def augmented_sample(
         rng.uniform(-augmentation.rotate_deg, augmentation.rotate_deg),
         *rng.uniform(-1, 1, 2),
     )
-    if augmentation.is_off or sample.masks is None:
+    # Of a part of what is known in parts, nothing may be known.
+    if augmentation.is_off or sample.masks is None or sample.masks.known is not None:
         return sample
     frame = _frame_within(sample.shape_px, share, math.radians(angle_deg), (row, col))
     full_masks = sample.masks
     masks = ChangeMasks(
-        *(_framed(m, frame, 0) for m in (full_masks.classes, full_masks.directions))
+        _framed(full_masks.classes, frame, 0), _framed(full_masks.directions, frame, 0)
     )
     answers = _moved_answers(sample, full_masks, masks)
     if answers is None:

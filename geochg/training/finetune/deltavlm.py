@@ -179,6 +179,8 @@ def _target_layers(
         return before, after, change
     inside = np.s_[: own_shape[0], : own_shape[1]]
     change[inside] = masks.classes > 0
+    if masks.known is not None:
+        change[inside][~masks.known] = UNKNOWN_CHANGE
     for class_name, cover in COVERS_OF_CLASS.items():
         of_class = masks.classes == CLASS_NAMES.index(class_name)
         others = ANY & ~cover

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
+from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS, split_unknown
 from geochg.datasets.examples import Example, load_pair
 from geochg.datasets.frames import open_picture, upright_picture
 from geochg.errors import InputError
@@ -39,10 +39,13 @@ class ChangeMasks:
         classes: `(height, width)` uint8, index into `truth.CLASS_NAMES`, 0 for no change.
         directions: `(height, width)` uint8, index into `truth.DIRECTIONS`, 0 for no change,
             `UNKNOWN` where nobody noted it.
+        known: `(height, width)` bool, where it is known whether something changed; None for
+            everywhere.
     """
 
     classes: NDArray[np.uint8]
     directions: NDArray[np.uint8]
+    known: NDArray[np.bool_] | None = None
 
     @property
     def changed(self) -> bool:
@@ -151,8 +154,10 @@ def load_masks(example: Example, shape: tuple[int, ...]) -> ChangeMasks | None:
     file = _mask_file(example.before, CLASS_FOLDER)
     if file is None:
         return None
-    classes = _classes(read_mask(file, shape), file)
-    return ChangeMasks(classes, _directions(classes, example.before, shape))
+    values, is_known = split_unknown(read_mask(file, shape))
+    classes = _classes(values, file)
+    directions = _directions(classes, example.before, shape)
+    return ChangeMasks(classes, directions, None if is_known.all() else is_known)
 
 
 def has_masks(example: Example) -> bool:

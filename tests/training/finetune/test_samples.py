@@ -13,7 +13,7 @@ from PIL import Image
 from tuning_rows import write_rows
 from vlm_factory import MAKERS, save_vlm
 
-from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
+from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS, UNKNOWN_LABEL
 from geochg.datasets.example import Example, ExampleTurn
 from geochg.datasets.examples import read_examples
 from geochg.datasets.ground.covers import ANY, NOTHING, UNKNOWN_CHANGE, Cover
@@ -297,6 +297,27 @@ def test_other_changes_are_no_class_of_the_head_and_not_nothing_either():
     for date in ("cover_before", "cover_after"):
         assert (inputs[date][0][8:] == NOTHING).all()
     assert inputs["teaches_change"].tolist() == [True]
+
+
+def test_pixels_of_which_nobody_knows_take_no_part(tmp_path):
+    rows = write_rows(tmp_path / "world")
+    label = tmp_path / "world" / "label" / "0.png"
+    values = np.asarray(Image.open(label)).copy()
+    values[32:] = UNKNOWN_LABEL
+    Image.fromarray(values).save(label)
+    examples = read_examples(rows)
+    found = load_sample(examples[0], masks=True)
+    assert found.masks.changed
+    assert not found.masks.known[32:].any()
+    assert load_sample(examples[-1], masks=True).masks.known is None
+    model = TrainableDeltaVLM(TINY, deltavlm_factory.processor(TINY.config), None, 999, 1.0)
+    model.wants_masks = model.learns_from_masks()
+    change = model.inputs([found])["change"][0]
+    assert (change[32:] == UNKNOWN_CHANGE).all()
+    assert set(change[:32].unique().tolist()) == {0, 1}
+    # A frame within it may hold nothing that is known, so its answer cannot follow.
+    rng = np.random.default_rng(0)
+    assert augmented_sample(found, Augmentation(crop=0.5, rotate_deg=20), rng) is found
 
 
 @pytest.mark.parametrize(

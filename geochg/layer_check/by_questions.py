@@ -82,7 +82,7 @@ class _Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AskingCheck:
+class QuestionCheck:
     """A layer and an image, of which a model is asked.
 
     Attributes:
@@ -134,13 +134,13 @@ class AskingCheck:
             for label, untold in zip(labels, is_untold, strict=True)
             if not untold
         )
-        missing, likely = self._missing(cells, answers)
+        missing, likely = self._missing_cells(cells, answers)
         facts = {
             "shift_m": None,
             "shift": None,
             "questions": {"polygon": self._polygon_questions.presence, "cell": PRESENCE_PROMPT},
         }
-        probability = np.array([_measured(label) for label in labels], np.float64)
+        probability = np.array([_probability_of(label) for label in labels], np.float64)
         present = np.array([_present(label) for label in labels], np.float64)
         return Findings(present, probability, reasons, missing, likely, facts), answers
 
@@ -162,8 +162,8 @@ class AskingCheck:
     def _place_of(self, number: int, polygon: BaseGeometry) -> _Place:
         """The crop around a polygon, a square."""
         left, top, right, bottom = polygon.bounds
-        wanted = max(right - left, bottom - top) * (CONTEXT if self._is_worded else _TIGHT)
-        side = math.ceil(min(max(wanted, _LEAST_CROP_PX), _MOST_CROP_PX))
+        open_places = max(right - left, bottom - top) * (CONTEXT if self._is_worded else _TIGHT)
+        side = math.ceil(min(max(open_places, _LEAST_CROP_PX), _MOST_CROP_PX))
         row, col = (
             math.floor((low + high - side) / 2) for low, high in ((top, bottom), (left, right))
         )
@@ -176,10 +176,10 @@ class AskingCheck:
 
         tree = shapely.STRtree(polygons)
         height_px, width_px = self.pair.grid.shape
-        whole = PixelWindow(0, height_px, 0, width_px)
+        image_window = PixelWindow(0, height_px, 0, width_px)
         for tile in Layout(height_px, width_px, _GRID_PX, 0):
             for number, cell in enumerate(GRID_CELLS):
-                window = grid_box(tile.core, cell).cut_to(whole)
+                window = grid_box(tile.core, cell).cut_to(image_window)
                 if window is None:
                     continue
                 if len(tree.query(_box(window), predicate="intersects")) == 0:
@@ -211,22 +211,22 @@ class AskingCheck:
         self, places: Sequence[_Place], answers: AnswerFile, questions: SceneQuestions, stage: str
     ) -> None:
         """Asks about the places that have no answer yet, and keeps batch by batch."""
-        wanted = [place for place in places if place.key not in answers.answers]
-        done = len(places) - len(wanted)
-        self.listener(Progress(stage, done, len(places)))
+        open_places = [place for place in places if place.key not in answers.answers]
+        finished = len(places) - len(open_places)
+        self.listener(Progress(stage, finished, len(places)))
         size = self.model.capabilities.tiles_at_once(SIDE_PX)
         pending: list[tuple[str, Tile]] = []
-        with closing(self._crops(wanted)) as crops:
-            for number, (place, tile) in enumerate(zip(wanted, crops, strict=True), 1):
+        with closing(self._crops(open_places)) as crops:
+            for number, (place, tile) in enumerate(zip(open_places, crops, strict=True), 1):
                 self.stop_if_cancelled()
                 if tile is not None:
                     pending.append((place.key, tile))
                 else:
                     answers.add({place.key: Label(None)})
-                if len(pending) == size or (pending and number == len(wanted)):
+                if len(pending) == size or (pending and number == len(open_places)):
                     answers.add(self._answers(pending, questions))
                     pending = []
-                self.listener(Progress(stage, done + number, len(places)))
+                self.listener(Progress(stage, finished + number, len(places)))
         if pending:
             answers.add(self._answers(pending, questions))
 
@@ -237,7 +237,7 @@ class AskingCheck:
         tiles = [tile for _, tile in pending]
         with backend_errors(self.model):
             replies = self.model.describe(tiles, questions)
-        found = {}
+        new_answers = {}
         for (key, _), reply in zip(pending, replies, strict=True):
             if isinstance(reply, TileFailure):
                 if reply.is_permanent:
@@ -248,8 +248,8 @@ class AskingCheck:
                 continue
             (answer,) = reply
             assert isinstance(answer, SceneAnswers)
-            found[key] = answer.labels[self.options.class_name]
-        return found
+            new_answers[key] = answer.labels[self.options.class_name]
+        return new_answers
 
     def _crops(self, places: Sequence[_Place]) -> Generator[Tile | None, None, None]:
         """What is shown of each place; None where too little of it has data."""
@@ -274,29 +274,35 @@ class AskingCheck:
 
     # --- what comes of it -------------------------------------------------------------------------
 
-    def _missing(
+    def _missing_cells(
         self, cells: Sequence[_Place], answers: AnswerFile
     ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
         """Cells that show the class, joined where they touch, and the mean of what was measured."""
         import shapely
 
-        shown = [
+        cell_labels = [
             (_box(place.window), answers.answers.get(place.key, Label(None))) for place in cells
         ]
-        kept = [
-            (box, label) for box, label in shown if _present(label) >= self.options.present_from
+        shown_cells = [
+            (box, label)
+            for box, label in cell_labels
+            if _present(label) >= self.options.present_from
         ]
-        if not kept:
+        if not shown_cells:
             return objects_of([]), np.zeros(0)
-        boxes = objects_of([box for box, _ in kept])
+        boxes = objects_of([box for box, _ in shown_cells])
         joined = list(shapely.get_parts(shapely.union_all(boxes)))
         tree = shapely.STRtree(joined)
         owner, part = tree.query(shapely.centroid(boxes), predicate="within")
-        values = np.array([_measured(label) for _, label in kept])
+        values = np.array([_probability_of(label) for _, label in shown_cells])
         likely = np.full(len(joined), np.nan)
         for number in range(len(joined)):
-            own = values[owner[part == number]]
-            likely[number] = own.mean() if len(own) and not np.isnan(own).any() else np.nan
+            cell_values = values[owner[part == number]]
+            likely[number] = (
+                cell_values.mean()
+                if len(cell_values) and not np.isnan(cell_values).any()
+                else np.nan
+            )
         return objects_of(joined), likely
 
     def _fingerprint(self) -> str:
@@ -323,7 +329,7 @@ def _box(window: PixelWindow) -> BaseGeometry:
     return shapely.box(window.col_start, window.row_start, window.col_stop, window.row_stop)
 
 
-def _measured(label: Label) -> float:
+def _probability_of(label: Label) -> float:
     return math.nan if label.probability is None else label.probability
 
 
