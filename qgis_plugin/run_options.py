@@ -171,6 +171,7 @@ def _labels() -> dict[str, str]:
         "near_m": tr("Near changes within"),
         "with_map": tr("Tell what the map says"),
         "dates_as_given": tr("Take the dates in the order given"),
+        "learned": tr("Learned from a review"),
         "match": tr("Match the values of the dates"),
         "min_area_m2": tr("Least area"),
         "max_area_m2": tr("Greatest area"),

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TOOLS = {"dev", "docs"}
 """Extras for those who change geochg: nothing that it does asks for them."""
-OTHER_NAMES = {"cv2": "opencv_python_headless", "odc.stac": "odc_stac"}
+OTHER_NAMES = {"cv2": "opencv_python_headless", "odc.stac": "odc_stac", "sklearn": "scikit_learn"}
 """Packages that are imported by another name than they are installed by."""
 BEFORE, AFTER = (str(ROOT / "examples" / f"ponds_{year}.tif") for year in (2012, 2014))
 PAIR = (BEFORE, AFTER)

@@ -20,6 +20,7 @@ BASE = {
     "chi_squared",
     "class_list",
     "classes",
+    "dense_features",
     "label_lists",
     "land_cover",
     "noun_forms",
@@ -31,6 +32,7 @@ BASE = {
     "safety",
     "scenes",
     "tasks",
+    "tile_sizes",
     "windows",
 }
 MIDDLE = {"tiling", "models", "features", "writers"}
@@ -38,7 +40,8 @@ ALLOWED = {
     "windows": set(),
     "asked_class": set(),
     "pair_facts": set(),
-    "records": {"asked_class", "pair_facts", "scenes", "windows"},
+    "dense_features": set(),
+    "records": {"asked_class", "dense_features", "pair_facts", "scenes", "windows"},
     "scenes": {"asked_class"},
     "safety": {"records"},
     "errors": {"safety"},
@@ -46,9 +49,11 @@ ALLOWED = {
     "extras": {"errors"},
     "files": {"errors", "safety"},
     "option_choices": {"errors", "safety"},
+    "tile_sizes": {"errors"},
     "option_fields": {"errors", "files", "safety"},
     "options": {
-        *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety")
+        *("class_list", "errors", "label_lists", "option_choices", "option_fields", "safety"),
+        "tile_sizes",
     },
     "chi_squared": set(),
     "classes": set(),
@@ -60,7 +65,8 @@ ALLOWED = {
     "tasks": BASE,
     **dict.fromkeys(MIDDLE, BASE),
     "report": BASE | {"tiling", "features", "writers"},
-    "pipeline": BASE | MIDDLE | {"report"},
+    "learning": BASE | {"features", "models"},
+    "pipeline": BASE | MIDDLE | {"report", "learning"},
     "layer_check": BASE | MIDDLE | {"pipeline"},
     "accuracy": BASE | MIDDLE | {"pipeline"},
     "stac": BASE | MIDDLE | {"pipeline"},

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, Options, check_tiles, option
+from geochg.options import Options, option
 from geochg.records import Task
+from geochg.tile_sizes import MOST_TILE_PX, check_tiles
 
 
 class FitMetric(StrEnum):

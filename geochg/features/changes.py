@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 import shapely
 
+from geochg.features.candidates import separate_candidates
 from geochg.features.captions import ChangeTotal, feature_caption, pair_caption
 from geochg.features.collecting import (
     Collected,
@@ -18,6 +19,7 @@ from geochg.features.collecting import (
     feature_summaries,
 )
 from geochg.features.facts import Facts, adjoining_cover, is_long
+from geochg.features.judging import ChangeFacts, Judge, judged_changes
 from geochg.features.layer import FeatureLayer, FeatureRow
 from geochg.features.merging import Contacts
 from geochg.features.naming import grounds_together, named_kinds
@@ -64,6 +66,7 @@ class FeatureSettings:
         classes: Classes that were asked for; empty for all.
         pixel_area_m2: Ground area of a pixel; not a number where it is not known.
         keeps_names: Whether the model's classes stand, whatever its land cover bears out.
+        judge: A head that says which changes become features; None where none was learned.
         regularize: Whether outlines of buildings are squared; not so where `geometry` is `cells`.
         regularize_share: Share of a building's area that squaring may add, and take.
     """
@@ -76,6 +79,7 @@ class FeatureSettings:
     classes: tuple[str, ...] = ()
     pixel_area_m2: float = math.nan
     keeps_names: bool = False
+    judge: Judge | None = None
     regularize: bool = False
     regularize_share: float = USUAL_SHARE
 
@@ -93,7 +97,12 @@ class FeatureSettings:
 
     @classmethod
     def of(
-        cls, options: AnalyzeOptions, pixel_area_m2: float, *, keeps_names: bool = False
+        cls,
+        options: AnalyzeOptions,
+        pixel_area_m2: float,
+        *,
+        keeps_names: bool = False,
+        judge: Judge | None = None,
     ) -> Self:
         """What a run's options say of its features, at the ground area of a pixel."""
         return cls(
@@ -105,6 +114,7 @@ class FeatureSettings:
             classes=options.wanted_classes,
             pixel_area_m2=pixel_area_m2,
             keeps_names=keeps_names,
+            judge=judge,
             regularize=options.regularize,
             regularize_share=options.regularize_share,
         )
@@ -176,8 +186,9 @@ def changes_of(
     squared = SquaredBuildings() if settings.regularize else None
     reach_px = REACH_PX if settings.regularize and settings.is_outline else 0.0
     for collection in closed_batches(results, reach_px):
-        batch = _Batch.of(collection, settings)
-        layer.add(_rows(batch, grid, settings, totals, squared), period)
+        for part in separate_candidates(collection):
+            batch = _Batch.of(part, settings)
+            layer.add(_rows(batch, grid, settings, totals, squared), period)
         tells_land_cover |= collection.tells_land_cover
     return Changes(layer, totals.by_tile() if tells_land_cover else None, squared)
 
@@ -252,10 +263,16 @@ def _rows(
     shapes_px, is_squared = _shapes(batch, grid, settings)
     located_polygons = on_ground(shapes_px, grid)
     area_m2 = geodesic_areas(located_polygons, crs_of(grid).proj)
-    confidence = np.array([entry.confidence for entry in batch.entries], np.float64).round(4)
+    own_confidence = np.array([entry.confidence for entry in batch.entries], np.float64).round(4)
+    keep, confidence = _of_wanted_size(batch, area_m2, settings), own_confidence
+    if settings.judge is not None:
+        facts = ChangeFacts(located_polygons, area_m2, batch.kinds, own_confidence)
+        keep, confidence, kinds = judged_changes(
+            settings.judge, facts, keep, batch.collection.cells, batch.of_cell
+        )
+        batch = batch._replace(kinds=kinds)
     is_doubtful = confidence < settings.min_confidence  # not so where it is NaN: not measured
-    keep = ~is_doubtful & _of_wanted_size(batch, area_m2, settings)
-    order = np.flatnonzero(keep).tolist()
+    order = np.flatnonzero(keep & ~is_doubtful).tolist()
     if squared is not None:
         squared.buildings += sum(batch.kinds[i][0] == BUILDING for i in order)
         squared.squared += int(np.count_nonzero(is_squared[order]))
@@ -266,9 +283,11 @@ def _rows(
     known_m2 = area_m2 if is_outline else None
     first_px = first_pixels(batch.pixels).tolist()
     kept_polygons = located_polygons[order]
-    facts = _facts(batch, kept_polygons, known_m2, objects, places(kept_polygons, grid))
+    feature_facts = _facts(batch, kept_polygons, known_m2, objects, places(kept_polygons, grid))
     shapes = shapely.to_wkb(kept_polygons).tolist()
-    for i, fact, area, shape in zip(order, facts, area_m2[order].tolist(), shapes, strict=True):
+    areas, own_confidences = area_m2[order].tolist(), own_confidence[order].tolist()
+    rows = zip(order, feature_facts, areas, shapes, own_confidences, strict=True)
+    for i, fact, area, shape, model_confidence in rows:
         entry = batch.entries[i]
         yield FeatureRow(
             first_px[i][0],
@@ -285,6 +304,7 @@ def _rows(
             " ".join(entry.tiles),
             " ".join(entry.cells),
             shape,
+            None if settings.judge is None or np.isnan(model_confidence) else model_confidence,
         )
 
 

@@ -21,6 +21,8 @@ FRAME_ROWS = 2_000
 
 _OF_SERIES = ("step", "first_seen", "last_seen")
 """Columns of series only."""
+_OF_HEADS = ("model_confidence",)
+"""Columns of layers to which a head was applied only."""
 _BOUNDS = ("low", "high")
 """Least and greatest y of a feature of a series; missing for pairs."""
 COLUMN_TYPES = {
@@ -36,6 +38,7 @@ COLUMN_TYPES = {
     "last_seen": "string",
     "confidence": "float64",
     "change_confidence": "float64",
+    "model_confidence": "float64",
     "caption": "string",
     "count": "Int64",
     "area_m2": "float64",
@@ -47,7 +50,7 @@ COLUMN_TYPES = {
 _LISTS = ("tiles", "cells")
 _TOLD = (
     *("class", "change", "before_class", "after_class", "confidence", "change_confidence"),
-    *("caption", "count", "area_m2", "tiles", "cells"),
+    *("caption", "count", "area_m2", "tiles", "cells", "geometry", "model_confidence"),
 )
 """Columns that fields of `FeatureRow` go into, in their order."""
 _ORDER = "period, row_px, col_px, class_name, change"
@@ -85,6 +88,7 @@ class FeatureRow(NamedTuple):
         tiles: Names of its tiles, with blanks between them.
         cells: Names of its cells, likewise.
         shape: Its polygon in the grid's CRS, as WKB.
+        model_confidence: As `confidence`, of the model where that is of a head.
     """
 
     row_px: int
@@ -101,6 +105,7 @@ class FeatureRow(NamedTuple):
     tiles: str
     cells: str
     shape: bytes
+    model_confidence: float | None = None
 
 
 class KindTotal(NamedTuple):
@@ -122,10 +127,18 @@ class FeatureLayer:
         grid: The common grid, which gives the CRS.
         periods: The periods in which features changed: one for a pair; of a series its steps, and
             then the whole.
+        is_judged: Whether a head judges the features.
     """
 
-    def __init__(self, grid: GeoBox, periods: Sequence[ChangePeriod] = (ChangePeriod(),)) -> None:
+    def __init__(
+        self,
+        grid: GeoBox,
+        periods: Sequence[ChangePeriod] = (ChangePeriod(),),
+        *,
+        is_judged: bool = False,
+    ) -> None:
         self.periods = tuple(periods)
+        self._is_judged = is_judged
         self._grid = grid
         self._totals: dict[tuple[int, str, str], KindTotal] = {}
         self.unmeasured = 0
@@ -191,7 +204,8 @@ class FeatureLayer:
         of a series `step` (Int64, from 1; missing for the whole), `first_seen` and `last_seen`
         (see `seen_dates.SeenDates`), `confidence` (0-1, weighted by
         area, 4 decimals, missing where the model gives no probability), `change_confidence`
-        (likewise of the direction), `caption` (about the feature where it was outlined or shares
+        (likewise of the direction), where a head judged `model_confidence` (the model's beside
+        that of the head), `caption` (about the feature where it was outlined or shares
         its tile, else the model's about the tile), `count` (Int64; of outlined features the
         separate buildings, or the stretches of road; else the model's count where the feature is
         the only one of its class in its only tile), `area_m2` (geodesic, 1 decimal, of tiny ones 3
@@ -228,7 +242,7 @@ class FeatureLayer:
                 name: [getattr(period, name) for period in periods] for name in ChangePeriod._fields
             },
         }
-        polygons = shapely.from_wkb(np.array(fields[-1], dtype=object))
+        polygons = shapely.from_wkb(np.array(values["geometry"], dtype=object))
         if len(self.periods) > 1:
             kinds = list(zip(values["class"], values["change"], strict=True))
             values |= self._seen_dates(PeriodFeatures(numbers, kinds, polygons))
@@ -237,7 +251,8 @@ class FeatureLayer:
                 [text.split() for text in values[name]] if name in _LISTS else values[name], dtype
             )
             for name, dtype in COLUMN_TYPES.items()
-            if name not in _OF_SERIES or len(self.periods) > 1
+            if (name not in _OF_SERIES or len(self.periods) > 1)
+            and (name not in _OF_HEADS or self._is_judged)
         }
         return layer_frame(columns, polygons, self._grid)
 

@@ -64,6 +64,10 @@ class Cell:
         objects: Separate objects in it; None where they are not counted in tiles.
         change_probability: Probability of `change` among the directions, 0-1; None where it was
             not measured.
+        descriptor: What the tile shows of it, as `features.descriptors` packs it; empty where it
+            was not described.
+        is_candidate: Whether it was found below the usual threshold, and is a change only if a head
+            is sure of it.
     """
 
     class_name: str
@@ -75,6 +79,8 @@ class Cell:
     ground: Ground | None = None
     objects: int | None = None
     change_probability: float | None = None
+    descriptor: bytes = b""
+    is_candidate: bool = False
 
 
 class Vote(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from geochg.records import PixelWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
 
 
 def labelled_pieces(
@@ -57,3 +59,24 @@ def piece_polygons(labels: NDArray[np.int32], window: PixelWindow) -> NDArray[np
     vertices = np.array([vertex for _, ring in rings for vertex in ring])
     ring_of_vertex = np.repeat(np.arange(len(rings)), [len(ring) for _, ring in rings])
     return polygons_of(vertices, ring_of_vertex, np.array([i for i, _ in rings]))
+
+
+def piece_labels(polygons: Sequence[BaseGeometry], window: PixelWindow) -> NDArray[np.int32]:
+    """The pixels of a window whose centres lie in polygons; where two overlap, the later one's.
+
+    Args:
+        polygons: In grid pixels.
+        window: The window.
+
+    Returns:
+        `(height, width)` number of the polygon from 1, 0 where none is.
+    """
+    from rasterio.features import rasterize
+    from rasterio.transform import Affine
+
+    shape = (window.height_px, window.width_px)
+    shapes = [(polygon, n) for n, polygon in enumerate(polygons, 1) if not polygon.is_empty]
+    if not shapes:
+        return np.zeros(shape, np.int32)
+    transform = Affine.translation(window.col_start, window.row_start)
+    return np.asarray(rasterize(shapes, shape, transform=transform, dtype="int32"), np.int32)

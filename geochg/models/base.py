@@ -81,6 +81,7 @@ class Capabilities:
             of features follow, so that it need not be asked about them.
         keeps_names: Whether classes of its outlines stand as they are; else changes whose class
             their land cover does not bear out are of class `other`, see `features.naming`.
+        gives_features: Whether its outlines come with dense features where they are asked for.
         batch_tiles: Tiles it is best asked about in one call when they are of 256 px; of larger
             tiles it is given fewer, so that the pixels stay as many.
     """
@@ -104,6 +105,7 @@ class Capabilities:
     asked_by_class: frozenset[Task] = frozenset()
     tells_land_cover: bool = False
     keeps_names: bool = False
+    gives_features: bool = False
     batch_tiles: int = 16
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from geochg.errors import OptionError
@@ -135,7 +136,10 @@ def mapped_questions(model: ChangeModel, options: AnalyzeOptions) -> list[Questi
         for task in MAPPED_TASKS
         if task in able.tasks and (not able.tells_land_cover or task is Task.LOCATE)
     ]
-    return [ask(task, options.prompts.get(task), classes) for task in known_tasks]
+    questions = [ask(task, options.prompts.get(task), classes) for task in known_tasks]
+    if not options.learned:
+        return questions
+    return [replace(question, with_features=True) for question in questions]
 
 
 def _check_prompts(prompts: Mapping[str, str], model: ChangeModel, *, has_clue: bool) -> None:

@@ -20,6 +20,7 @@ from geochg.geometry.placement import table_column
 from geochg.pipeline.journal import Journal, Tallies
 from geochg.pipeline.journal_file import journal_path
 from geochg.pipeline.journal_kinds import CHANGES, CHANGES_OF_OUTLINES, RecordKind, ResultT
+from geochg.pipeline.judging import judged_facts
 from geochg.pipeline.outputs import Outputs
 from geochg.pipeline.provenance import fingerprint, metadata, series_facts, span_facts
 from geochg.pipeline.run import Run, kept_preparation
@@ -120,9 +121,10 @@ def begin_journal(run: Run, between: Sequence[RasterSource] = (), parts: int = 1
         parts: Number of spans that are answered about.
 
     Raises:
-        InputError: If there is one that cannot be gone on with.
+        InputError: If there is one that cannot be gone on with, or a head that does not fit.
         OptionError: If there is one of another run.
     """
+    _ = run.judge  # one that does not fit is refused before anything is kept
     able = run.model.capabilities
     classes = {*CLASSES, *able.classes, *run.options.wanted_classes}
     kind = CHANGES_OF_OUTLINES if able.location == "mask" else CHANGES
@@ -187,12 +189,13 @@ def finish(
         span.run.tell_gaps(span.tallies)
     run = spans[-1].run
     run.listener(Progress("write", 0, 1))
-    layer = FeatureLayer(run.pair.grid, [span.period for span in spans])
+    layer = _new_layer(spans)
     changes = [_changes(span, layer, number) for number, span in enumerate(spans)]
     facts = metadata(run.pair, run.options, run.model, run.questions, spans[-1].facts())
     facts["caption"] = layer_caption(layer, facts["not_seen_m2"])
     facts |= squared_facts(changes[-1])
     facts |= token_facts(span.journal for span in spans)
+    facts |= judged_facts(span.run.judge for span in spans)
     if unmeasured := run.tell_unmeasured(layer):
         facts["confidence"] = unmeasured
     if len(sources) > 2:
@@ -247,12 +250,19 @@ def _zones_of_spans(spans: Sequence[AnsweredSpan], zones: Zones) -> Zones:
     return zones
 
 
+def _new_layer(spans: Sequence[AnsweredSpan]) -> FeatureLayer:
+    """A layer for the features of all spans."""
+    run, periods = spans[-1].run, [span.period for span in spans]
+    return FeatureLayer(run.pair.grid, periods, is_judged=run.judge is not None)
+
+
 def _changes(span: AnsweredSpan, layer: FeatureLayer, number: int) -> Changes:
     run = span.run
     settings = FeatureSettings.of(
         run.options,
         run.pair.facts.pixel_area_m2,
         keeps_names=run.model.capabilities.keeps_names,
+        judge=run.judge,
     )
     results = run.until_cancelled(span.journal.results())
     results = voted_results(results) if run.options.vote else results

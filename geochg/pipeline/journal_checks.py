@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import shapely
 
+from geochg.features.descriptors import is_packed_descriptor
 from geochg.features.tile_results import Cell, TileResult, Vote
 from geochg.records import GRID_CELLS, LAND_COVER, Change, PixelWindow, Task
 from geochg.tiling.layout import Layout
@@ -149,6 +150,9 @@ def _check_cell(cell: Cell, core: PixelWindow, classes: Collection[str]) -> None
     is_ground = are_amounts and (lengths <= {0} or lengths == {len(LAND_COVER) + 1})
     require(is_ground, "the ground under a shape is not a list of amounts")
     require(cell.objects is None or is_count(cell.objects), _NO_COUNT)
+    is_described = not cell.descriptor or is_packed_descriptor(cell.descriptor)
+    require(is_described, "what is told of a shape is no sums of pixels")
+    require(isinstance(cell.is_candidate, bool), "it does not say whether a shape is a candidate")
     check_polygon(cell.polygon, core)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ def record_of(result: TileResult) -> str:
             "ground": cell.ground,
             "objects": cell.objects,
             "change_probability": cell.change_probability,
+            **_described(cell),
         }
         for cell in result.cells
     ]
@@ -57,6 +59,14 @@ def record_of(result: TileResult) -> str:
         "votes": None if votes is None else [_vote_values(vote) for vote in votes],
     }
     return json.dumps(record)
+
+
+def _described(cell: Cell) -> dict[str, Any]:
+    """What a record holds of cells that are shown to a head."""
+    if not cell.descriptor:
+        return {}
+    descriptor = base64.b64encode(cell.descriptor).decode("ascii")
+    return {"descriptor": descriptor, "is_candidate": cell.is_candidate}
 
 
 def _vote_values(vote: Vote) -> list[Any]:
@@ -137,6 +147,8 @@ def _cells(records: list[Mapping[str, Any]]) -> tuple[Cell, ...]:
             ground=None if values["ground"] is None else Ground(*map(tuple, values["ground"])),
             objects=values["objects"],
             change_probability=values["change_probability"],
+            descriptor=base64.b64decode(values.get("descriptor", ""), validate=True),
+            is_candidate=values.get("is_candidate", False),
         )
         for values, polygon in zip(records, polygons, strict=True)
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from geochg import __version__
 from geochg.files.sidecars import file_states, files_behind
 from geochg.geometry.vector_file import file_of
+from geochg.learning.card import Card
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.journal import Tallies
@@ -51,6 +53,7 @@ def fingerprint(
         "the model": asdict(model.identity),
         "the area of interest": file_states(area_files),
         "whether there is a heatmap": heatmap,
+        "what was learned": Card.read(Path(options.learned)).head_sha256 if options.learned else "",
         "the classes": options.class_list.to_dict() if options.class_list else None,
         **{f"option {name}": value for name, value in _shaping_options(options, model).items()},
     }

@@ -16,14 +16,16 @@ from geochg.features.cells import CellSettings, missing_answer, tile_result
 from geochg.features.changes import FILTERS
 from geochg.features.layer import FeatureLayer
 from geochg.geometry.hysteresis import least_size_px
+from geochg.learning.head import HeadJudge
 from geochg.models.base import ChangeModel, backend_errors
 from geochg.models.devices import processors
 from geochg.models.loading import mapped_questions
 from geochg.options import AlignMode, AnalyzeOptions
 from geochg.pipeline.batching import answered_ahead, has_core, tiles_to_ask
 from geochg.pipeline.journal import Journal, Tallies
+from geochg.pipeline.judging import described_result, judge_of
 from geochg.pipeline.outputs import Outputs
-from geochg.pipeline.survey import SurveyTiles
+from geochg.pipeline.survey import SurveyTiles, tile_numbers
 from geochg.pipeline.tokens import spent_between, with_spent
 from geochg.records import Question, Tile, TileAnswers, TileFailure, TileWindow
 from geochg.safety.untrusted_text import without_secrets
@@ -93,6 +95,11 @@ class Run:
         """The questions about each tile."""
         return mapped_questions(self.model, self.options)
 
+    @cached_property
+    def judge(self) -> HeadJudge | None:
+        """The head that judges its changes; None where none was learned."""
+        return judge_of(self.options, self.model)
+
     def answer_tiles(self, journal: Journal[Any]) -> list[TileFailure]:
         """Reads and answers the tiles the journal does not hold, and returns those that failed."""
         done_indices = self._finished_tiles(journal)
@@ -132,7 +139,7 @@ class Run:
         suitable = self.model.capabilities.tiles_at_once(self.options.tile_size_px)
         batch_tiles = self.options.batch_size or suitable
         with (
-            closing(self._read_tiles(plan, wanted_windows)) as tiles,
+            closing(self.read_windows(plan, wanted_windows)) as tiles,
             closing(answered_ahead(tiles, batch_tiles, self._counted_answers)) as answered_batches,
         ):
             for batch, answers in answered_batches:
@@ -255,8 +262,8 @@ class Run:
                 self.model.survey(self.pair.facts, [])
             return
         record = journal.measurement("survey")
-        known_numbers = None if record is None else _tile_numbers(record, journal, len(self.layout))
-        read = partial(self._read_tiles, plan)
+        known_numbers = None if record is None else tile_numbers(record, journal, len(self.layout))
+        read = partial(self.read_windows, plan)
         limit = self.model.capabilities.survey_tiles
         survey = SurveyTiles(self.pair, self.layout, read, self.listener, known_numbers, limit)
         with backend_errors(self.model):
@@ -264,7 +271,7 @@ class Run:
         if record is None:
             journal.keep_measured("survey", {"tiles": survey.used})
 
-    def _read_tiles(
+    def read_windows(
         self, plan: ReadPlan, windows: Iterable[TileWindow]
     ) -> Generator[Tile | TileFailure, None, None]:
         """Tiles read ahead, until cancelled."""
@@ -300,8 +307,12 @@ class Run:
         """What the journal keeps of a tile, or that it failed."""
         if isinstance(answers, TileFailure):
             return answers
-        failure = missing_answer(tile, answers)
-        return failure or tile_result(tile, answers, self._cell_settings)
+        if failure := missing_answer(tile, answers):
+            return failure
+        result = tile_result(tile, answers, self._cell_settings)
+        if self.judge is None:
+            return result
+        return described_result(tile, answers, result, self._cell_settings, self.judge)
 
     def _counted_answers(self, tiles: Sequence[Tile]) -> list[TileAnswers]:
         """The answers about a batch, whose tokens are noted; called on the model's thread."""
@@ -382,11 +393,3 @@ def kept_preparation(journal: Journal[Any]) -> Preparation | None:
         return None if values is None else Preparation.from_dict(values)
     except ValueError as error:
         raise journal.damage(str(error)) from error
-
-
-def _tile_numbers(record: Mapping[str, Any], journal: Journal[Any], total: int) -> list[int]:
-    """The tiles that a model surveyed."""
-    tiles = record.get("tiles")
-    if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):
-        raise journal.damage("it does not say which tiles were surveyed")
-    return tiles

@@ -71,8 +71,8 @@ def is_shown_together(count: int, capabilities: Capabilities, options: AnalyzeOp
     Raises:
         OptionError: If it takes more than two dates, but not as many.
     """
-    # Clues and closer looks are about one pair.
-    is_wrapped = options.refine or options.clue or options.clue_model
+    # Clues, closer looks and heads are about one pair.
+    is_wrapped = options.refine or options.clue or options.clue_model or options.learned
     if count == 2 or options.in_turn or is_wrapped or capabilities.most_dates <= 2:
         return False
     if count > capabilities.most_dates:

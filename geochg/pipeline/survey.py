@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
+from typing import Any
 
 from geochg.errors import RunError
 from geochg.events import Listener, Progress
 from geochg.pipeline.batching import has_core
+from geochg.pipeline.journal import Journal
 from geochg.records import Tile, TileFailure, TileWindow
 from geochg.tiling.layout import Layout, evenly
 from geochg.tiling.pair import RasterPair, nothing_valid
@@ -90,3 +92,15 @@ def _spread_tiles(pair: RasterPair, layout: Layout, limit: int) -> list[TileWind
         return layout.spread_tiles(limit)
     inside = [window for window in layout if pair.area.touches(window.core)]
     return [inside[index] for index in evenly(len(inside), limit)]
+
+
+def tile_numbers(record: Mapping[str, Any], journal: Journal[Any], total: int) -> list[int]:
+    """The numbers of the tiles that a model surveyed, as a journal kept them.
+
+    Raises:
+        InputError: If the journal is damaged.
+    """
+    tiles = record.get("tiles")
+    if not isinstance(tiles, list) or not all(type(n) is int and 0 <= n < total for n in tiles):
+        raise journal.damage("it does not say which tiles were surveyed")
+    return tiles

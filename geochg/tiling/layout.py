@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import overload
 
-from geochg.options import check_tiles
 from geochg.records import PixelWindow, TileWindow
+from geochg.tile_sizes import check_tiles
 
 MOST_TILES = 10**8
 """Most tiles of a run."""

@@ -131,15 +131,15 @@ def test_no_other_machine_is_asked_because_a_layer_names_it(tmp_path, path, monk
     text = json.loads(layer.read_text())
     text["geochg"]["sources"]["after"]["path"] = path
     layer.write_text(json.dumps(text))
-    from geochg.report import of_layer
+    from geochg.report import layer_images
 
-    opened, read_source = [], of_layer.read_source
+    opened, read_source = [], layer_images.read_source
 
     def noted(name, *options):
         opened.append(name)
         return read_source(name, *options)
 
-    monkeypatch.setattr(of_layer, "read_source", noted)
+    monkeypatch.setattr(layer_images, "read_source", noted)
     made, _ = page_of(layer)
     assert made.pictures == 0
     assert len(made.notes) == 2

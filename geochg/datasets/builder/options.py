@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from geochg.datasets.captions.truth import CLASS_NAMES
 from geochg.errors import OptionError
-from geochg.options import MOST_TILE_PX, AlignMode, Options, check_tiles, option
+from geochg.options import AlignMode, Options, option
+from geochg.tile_sizes import MOST_TILE_PX, check_tiles
 
 LEVIR_MCI = ("128=road", "255=building")
 """How the masks of LEVIR-MCI are coded."""

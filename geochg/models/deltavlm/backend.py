@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from geochg.errors import RunError
-from geochg.geometry.hysteresis import presence_of
 from geochg.models.adapters import adapter_folder, adapter_id, apply_adapter, read_sentence
 from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
 from geochg.models.deltavlm.date_cover import cover_logits, date_covers
-from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene, joined_outputs
+from geochg.models.deltavlm.dense_features import EncodedTile, features_maker
+from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene
+from geochg.models.deltavlm.input_checks import resolution_of, tile_failure
 from geochg.models.deltavlm.loading import (
     check_folder,
     export_fingerprint,
@@ -38,14 +36,18 @@ from geochg.models.deltavlm.runtime.onnx_language import (
     is_greedy,
 )
 from geochg.models.deltavlm.runtime.onnx_vision import FILES, OnnxVision
-from geochg.models.deltavlm.runtime.vision_output import VisionOutput, VisionRunner
+from geochg.models.deltavlm.runtime.vision_output import (
+    VisionOutput,
+    VisionRunner,
+    joined_outputs,
+)
+from geochg.models.deltavlm.tile_map import TileMap, text_answer
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
 from geochg.models.model_files import fingerprint
 from geochg.models.pretrained import FirstUse
 from geochg.records import (
     Answer,
-    Dialogue,
     Exchange,
     Outlines,
     PairFacts,
@@ -54,7 +56,6 @@ from geochg.records import (
     Task,
     Tile,
     TileAnswers,
-    TileFailure,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         survey_tiles=SCENE_TILES,
         survey_is_optional=True,
         tells_land_cover=True,
+        gives_features=True,
         asked_in_words=frozenset(Task) - {Task.PRESENCE, Task.LOCATE},
     )
 
@@ -159,7 +161,8 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         if options.adapter:
             adapter_folder(options.adapter)
         identity = ModelIdentity(model_id, fingerprint(folder, files), adapter_id(options.adapter))
-        device = torch_device(device) if device == "auto" else device
+        if device == "auto":
+            device = torch_device(device)
         if not options.adapter and can_run(folder, FILES, device):
             made_from = export_fingerprint(folder, files)
             load_language = partial(_open_language, folder, made_from, options)
@@ -189,9 +192,9 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def survey(self, facts: PairFacts, sample: Iterable[Tile]) -> None:
         """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
-        self._resolution_m = _resolution_m(facts)
+        self._resolution_m = resolution_of(facts)
         self._infrared = facts.bands.index("nir") if "nir" in facts.bands else None
-        tiles = [tile for tile in sample if _failure(tile) is None and tile.valid.any()]
+        tiles = [tile for tile in sample if tile_failure(tile) is None and tile.valid.any()]
         self.scene = None
         if self.detector is not None and tiles:
             with self._first_use.guard("survey"):
@@ -216,7 +219,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
         Without a survey each tile is a scene of its own, as in a set of unrelated pairs.
         """
-        failures = [_failure(tile) for tile in tiles]
+        failures = [tile_failure(tile) for tile in tiles]
         good = [tile for tile, failure in zip(tiles, failures, strict=True) if failure is None]
         answers = iter(self._answers(good, questions) if good else [])
         return [next(answers) if failure is None else failure for failure in failures]
@@ -225,7 +228,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         self, tile: Tile, facts: PairFacts, exchanges: Sequence[Exchange], question: str
     ) -> Iterator[str]:
         """Answers in the language model's words; see `ChangeModel.converse`."""
-        if failure := _failure(tile):
+        if failure := tile_failure(tile):
             raise RunError(f"no answer: {failure.reason}", "ask about another place")
         prompts = TileDialogue(0, Question(Task.QUESTION, question), tile.clue).prompts
         questions = [*(exchange.question for exchange in exchanges), *prompts]
@@ -240,40 +243,64 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return joined_outputs([output for output, _ in self._outputs(tiles, needs_text=True)])
 
     def _outputs(
-        self, tiles: Sequence[Tile], *, needs_text: bool
+        self, tiles: Sequence[Tile], *, needs_text: bool, with_features: bool = False
     ) -> list[tuple[VisionOutput, list[Outlines | None]]]:
         """For the tiles of each scene the vision output, and the outlines made of it.
 
         Args:
             tiles: The tiles.
             needs_text: Whether the language model is asked, which reads the tokens of each tile.
+            with_features: Whether the outlines have their dense features.
         """
         if self.detector is None:
             with self._first_use.guard("tokens"):
                 return [(self.vision.tokens(tiles), [None] * len(tiles))]
-        if tiles and self.scene is not None:
-            return [self._outlines(self.detector, tiles, self.scene, needs_text)]
+        if not tiles:
+            return []
+        if self.scene is not None:
+            return [self._outlines(self.detector, tiles, self.scene, needs_text, with_features)]
         with self._first_use.guard("survey"):
             scenes = [
                 self.detector.survey([tile], self._resolution_m, self._infrared) for tile in tiles
             ]
         return [
-            self._outlines(self.detector, [tile], scene, needs_text)
+            self._outlines(self.detector, [tile], scene, needs_text, with_features)
             for tile, scene in zip(tiles, scenes, strict=True)
         ]
 
     def _outlines(
-        self, detector: Detector, tiles: Sequence[Tile], scene: Scene, needs_text: bool
+        self,
+        detector: Detector,
+        tiles: Sequence[Tile],
+        scene: Scene,
+        needs_text: bool,
+        with_features: bool,
     ) -> tuple[VisionOutput, list[Outlines | None]]:
         with self._first_use.guard("map"):
             maker = OutlineMaker(detector.head, scene, self.options.threshold)
-            output = detector.detect(tiles, scene, maker.is_quiet, needs_tokens=needs_text)
+            output = detector.detect(
+                tiles,
+                scene,
+                maker.is_quiet,
+                needs_tokens=needs_text,
+                keeps_encodings=with_features,
+            )
             predictions = maker.small_predictions(output, tiles)
             outlines: list[Outlines | None] = [
                 maker.outlines(prediction, tile)
                 for prediction, tile in zip(predictions, tiles, strict=True)
             ]
-        return output, outlines
+        if not with_features:
+            return output, outlines
+        encoded_tiles = [
+            None if dates is None else EncodedTile(prediction, dates)
+            for prediction, dates in zip(predictions, output.encodings, strict=True)
+        ]
+        return replace(output, encodings=()), [
+            replace(tile_outlines, features=features_maker(detector, maker, tile, encoded))
+            for tile_outlines, tile, encoded in zip(outlines, tiles, encoded_tiles, strict=True)
+            if tile_outlines is not None
+        ]
 
     @property
     def has_words(self) -> bool:
@@ -282,13 +309,16 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
 
     def _answers(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         in_words = any(q.task not in (Task.PRESENCE, Task.LOCATE) for q in questions)
-        unchanged = {} if in_words else self._unchanged_outlines(tiles)
+        with_features = any(question.with_features for question in questions)
+        unchanged = {} if in_words else self._unchanged_outlines(tiles, with_features)
         others = [tile for index, tile in enumerate(tiles) if index not in unchanged]
-        outputs = self._outputs(others, needs_text=self.has_words and in_words)
+        outputs = self._outputs(
+            others, needs_text=self.has_words and in_words, with_features=with_features
+        )
         predicted = iter([outlines for _, part in outputs for outlines in part])
         outlines = [unchanged.get(i) or next(predicted) for i in range(len(tiles))]
         maps = [
-            None if tile_outlines is None else _TileMap(tile_outlines, tile)
+            None if tile_outlines is None else TileMap(tile_outlines, tile)
             for tile, tile_outlines in zip(tiles, outlines, strict=True)
         ]
         rows: list[list[Answer | TileDialogue]] = [
@@ -307,27 +337,32 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return [
             answers_or_failure(
                 tile,
-                [_text_answer(a, tile_map) if isinstance(a, TileDialogue) else a for a in row],
+                [text_answer(a, tile_map) if isinstance(a, TileDialogue) else a for a in row],
             )
             for row, tile_map, tile in zip(rows, maps, tiles, strict=True)
         ]
 
-    def _unchanged_outlines(self, tiles: Sequence[Tile]) -> dict[int, Outlines]:
+    def _unchanged_outlines(
+        self, tiles: Sequence[Tile], with_features: bool
+    ) -> dict[int, Outlines]:
         """The outlines of the tiles that both dates show alike, by their index.
 
         Where a threshold was given it alone decides what changed.
         """
         if self.detector is None or self.scene is None or self.options.threshold is not None:
             return {}
-        maker = OutlineMaker(self.detector.head, self.scene)
+        detector, maker = self.detector, OutlineMaker(self.detector.head, self.scene)
         return {
-            index: maker.unchanged_outlines(tile)
+            index: replace(
+                maker.unchanged_outlines(tile),
+                features=features_maker(detector, maker, tile) if with_features else None,
+            )
             for index, tile in enumerate(tiles)
             if needs_no_network(tile, self.scene)
         }
 
     def _map_answer(
-        self, tile: Tile, tile_map: _TileMap | None, question: Question
+        self, tile: Tile, tile_map: TileMap | None, question: Question
     ) -> Answer | None:
         """The answer that needs no language model; None where it is needed."""
         if tile_map is None or self.detector is None:
@@ -349,50 +384,13 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class _TileMap:
-    """The outlines of a tile, and its presence, which is made when a question needs it."""
-
-    outlines: Outlines
-    tile: Tile
-
-    @cached_property
-    def presence(self) -> Presence:
-        """Whether the tile changed, as its outlines say."""
-        return presence_of(self.outlines, self.tile.valid)
-
-
-def _text_answer(dialogue: TileDialogue, tile_map: _TileMap | None) -> Answer:
-    """The language model's answer; a dialogue's presence has the map's probability."""
-    answer = dialogue.answer()
-    if tile_map is not None and isinstance(answer, Dialogue):
-        probability = tile_map.presence.probability
-        return replace(answer, presence=replace(answer.presence, probability=probability))
-    return answer
-
-
-def _resolution_m(facts: PairFacts) -> float | None:
-    """Side of a pixel on the ground; None for images without georeference."""
-    area_m2 = facts.pixel_area_m2
-    return math.sqrt(area_m2) if math.isfinite(area_m2) and area_m2 > 0 else None
-
-
-def _failure(tile: Tile) -> TileFailure | None:
-    """Why a tile cannot be answered; None when it can."""
-    if all(np.issubdtype(date.dtype, np.integer) for date in (tile.before, tile.after)):
-        return None
-    bad = ~(np.isfinite(tile.before).all(axis=0) & np.isfinite(tile.after).all(axis=0))
-    bad_px = int(np.count_nonzero(bad & tile.valid))
-    reason = f"{bad_px} valid pixels are not finite numbers"
-    return TileFailure(tile.window, reason) if bad_px else None
-
-
 def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:
     """The language model of a folder whose vision encoder ONNX Runtime runs."""
     settings = options.generation()
-    is_exported = can_run(folder, (QUESTION, LANGUAGE), "cpu")
-    if is_exported and is_greedy(generation_settings(folder) | settings):
+    greedy = is_greedy(generation_settings(folder) | settings)
+    if greedy and can_run(folder, (QUESTION, LANGUAGE), "cpu"):
         return OnnxLanguage.open(folder, made_from, settings)
+
     import torch
 
     from geochg.models.deltavlm.runtime.torch_language import TorchLanguage

@@ -163,6 +163,7 @@ class Detector:
         is_quiet: Callable[[DenseArrays], bool] | None = None,
         *,
         needs_tokens: bool = True,
+        keeps_encodings: bool = False,
     ) -> VisionOutput:
         """The output of vision encoder and dense head for tiles of one size.
 
@@ -174,6 +175,7 @@ class Detector:
                 both sizes.
             needs_tokens: Whether text is asked for, so that all tiles are encoded in full size;
                 else `before` and `after` are `(tiles, 0)`.
+            keeps_encodings: Whether `VisionOutput.encodings` are wanted.
         """
         parts = list(
             workers().map(
@@ -189,7 +191,8 @@ class Detector:
         before, after = (
             np.concatenate([part[2][date] for part in parts])[:count] for date in (0, 1)
         )
-        return VisionOutput(before, after, full, half)
+        encodings = [part[3] for part in parts][:count] if keeps_encodings else ()
+        return VisionOutput(before, after, full, half, encodings)
 
     def _prediction(
         self,
@@ -198,22 +201,27 @@ class Detector:
         is_quiet: Callable[[DenseArrays], bool] | None,
         *,
         needs_tokens: bool,
-    ) -> tuple[DenseArrays, DenseArrays, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    ) -> tuple[
+        DenseArrays,
+        DenseArrays,
+        tuple[NDArray[np.float32], NDArray[np.float32]],
+        tuple[EncodedDates, EncodedDates] | None,
+    ]:
         # The answer for one tile must not decide on others.
         assert is_quiet is None or len(tiles) == 1, "a batch is one tile where is_quiet is given"
         full_vector, half_vector = scene.vectors
         half = self._dense(self._encodings(tiles, scene, half=True), half_vector)
         quiet = is_quiet is not None and is_quiet(half)
-        tokens = (np.zeros((len(tiles), 0), np.float32),) * 2
+        tokens, encodings = (np.zeros((len(tiles), 0), np.float32),) * 2, None
         if needs_tokens or not quiet:
-            before, after = self._encodings(tiles, scene, half=False)
+            encodings = before, after = self._encodings(tiles, scene, half=False)
             tokens = (before.tokens, after.tokens) if needs_tokens else tokens
         if quiet:
             _, padded = view_sides(tiles[0].valid.shape, scene.zoom, half=False)
             full = _enlarged_view(half, *(side // self.head.stride_px for side in padded))
         else:
             full = self._dense((before, after), full_vector)
-        return full, half, tokens
+        return full, half, tokens, encodings
 
     def _dense(
         self, dates: tuple[EncodedDates, EncodedDates], vector: NDArray[np.float32]
@@ -312,27 +320,6 @@ def _enlarged_view(half: DenseArrays, rows: int, cols: int) -> DenseArrays:
     high, wide = (round(side / HALF) for side in half.color_logits.shape[-2:])
     # What lies beyond the tile was padded; a half-size view may be padded further.
     return DenseArrays(*(resample(maps, high, wide)[..., :rows, :cols] for maps in half))
-
-
-def joined_outputs(outputs: Sequence[VisionOutput]) -> VisionOutput:
-    """The outputs of tiles one by one, as the output of all at once."""
-    if len(outputs) == 1:
-        return outputs[0]
-
-    def view(dense: Sequence[DenseArrays | None]) -> DenseArrays | None:
-        dense_arrays = [arrays for arrays in dense if arrays is not None]
-        return (
-            DenseArrays(*map(np.concatenate, zip(*dense_arrays, strict=True)))
-            if dense_arrays
-            else None
-        )
-
-    return VisionOutput(
-        np.concatenate([output.before for output in outputs]),
-        np.concatenate([output.after for output in outputs]),
-        view([output.dense for output in outputs]),
-        view([output.half for output in outputs]),
-    )
 
 
 def zoom_at(resolution_m: float | None) -> float:

@@ -23,6 +23,7 @@ def without_head(capabilities: Capabilities) -> Capabilities:
         clues=True,
         surveys=False,
         tells_land_cover=False,
+        gives_features=False,
         asked_in_words=frozenset(Task),
     )
 

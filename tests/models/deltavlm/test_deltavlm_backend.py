@@ -16,7 +16,7 @@ from transformers import LlamaConfig
 from geochg.errors import CancelledRunError, ModelError, OptionError
 from geochg.events import Progress
 from geochg.models.chat.dialogue import NO_COUNTS
-from geochg.models.deltavlm import backend
+from geochg.models.deltavlm import tile_map
 from geochg.models.deltavlm.backend import DeltaVLMModel
 from geochg.models.deltavlm.calibration import Calibration
 from geochg.models.deltavlm.options import DeltaVLMOptions
@@ -502,7 +502,7 @@ def test_presence_is_made_only_where_it_is_asked(folder, monkeypatch):
     model = load(folder)
     model.survey(FACTS, [tile()])
     made = []
-    monkeypatch.setattr(backend, "presence_of", lambda *given: made.append(1) or Presence(True, 1))
+    monkeypatch.setattr(tile_map, "presence_of", lambda *given: made.append(1) or Presence(True, 1))
     model.answer([tile()], [ask(Task.LOCATE)])
     assert not made
     model.answer([tile()], [ask(Task.PRESENCE), ask(Task.LOCATE), ask(Task.COUNT)])

@@ -5,10 +5,11 @@ import pytest
 from deltavlm_factory import processor, tile, tiny_config, tiny_model
 
 from geochg.models.deltavlm import detector as detector_module
-from geochg.models.deltavlm.detector import ColorRange, Detector, joined_outputs, zoom_at
+from geochg.models.deltavlm.detector import ColorRange, Detector, zoom_at
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime import vision_output
 from geochg.models.deltavlm.runtime.torch_vision import TorchVision
+from geochg.models.deltavlm.runtime.vision_output import joined_outputs
 from geochg.models.deltavlm.views import view_sides
 from geochg.models.deltavlm.vision import NO_INFRARED
 from geochg.records import Tile

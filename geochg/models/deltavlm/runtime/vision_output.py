@@ -117,12 +117,15 @@ class VisionOutput:
         after: As `before`.
         dense: The dense prediction, arrays or tensors; None without a head.
         half: The dense prediction for a view of half the size; None without a head.
+        encodings: Of each tile both dates, encoded in full size; None for tiles that were not, and
+            empty where nobody asked for them.
     """
 
     before: Any
     after: Any
     dense: DenseArrays | None
     half: DenseArrays | None = None
+    encodings: Sequence[tuple[EncodedDates, EncodedDates] | None] = ()
 
 
 class VisionRunner(Protocol):
@@ -170,6 +173,28 @@ class VisionRunner(Protocol):
 
     def tokens(self, tiles: Sequence[Tile]) -> VisionOutput:
         """Only the visual tokens, for a model without a dense head."""
+
+
+def joined_outputs(outputs: Sequence[VisionOutput]) -> VisionOutput:
+    """The outputs of tiles one by one, as the output of all at once."""
+    if len(outputs) == 1:
+        return outputs[0]
+
+    def view(dense: Sequence[DenseArrays | None]) -> DenseArrays | None:
+        dense_arrays = [arrays for arrays in dense if arrays is not None]
+        return (
+            DenseArrays(*map(np.concatenate, zip(*dense_arrays, strict=True)))
+            if dense_arrays
+            else None
+        )
+
+    return VisionOutput(
+        np.concatenate([output.before for output in outputs]),
+        np.concatenate([output.after for output in outputs]),
+        view([output.dense for output in outputs]),
+        view([output.half for output in outputs]),
+        [encodings for output in outputs for encodings in output.encodings],
+    )
 
 
 _Item = TypeVar("_Item")

@@ -1,0 +1,1 @@
+"""Heads that learn from a review what counts as a change."""
