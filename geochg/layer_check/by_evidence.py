@@ -21,7 +21,7 @@ from geochg.layer_check.evidence import SEEN, EvidenceReader, SeenTile, class_lo
 from geochg.layer_check.findings import Findings, objects_of
 from geochg.layer_check.ground_scores import MOST_LOG_ODDS, GroundScorer
 from geochg.layer_check.input_layer import InputLayer, on_lattice
-from geochg.layer_check.judgement import Judgement, LayerJudge
+from geochg.layer_check.judgement import LayerJudge, LayerJudgement
 from geochg.layer_check.layer_shift import LayerShift, measured_shift
 from geochg.layer_check.missing_ground import (
     MISSING_CERTAINTY,
@@ -132,7 +132,7 @@ class EvidenceCheck:
         return coverages
 
     def _missing_outlines(
-        self, ground: _Ground, judgement: Judgement, lattice: _Lattice
+        self, ground: _Ground, judgement: LayerJudgement, lattice: _Lattice
     ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
         """Outlines of what is missing in pixels, and how likely each is of the class."""
         import shapely

@@ -47,7 +47,7 @@ class PolygonVerdict(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class LayerJudgement:
     """The judgement of a layer by one image.
 
     Attributes:
@@ -82,7 +82,7 @@ class LayerJudge:
     state: NDArray[np.uint8]
     mapped: NDArray[np.uint8]
 
-    def judge(self) -> Judgement:
+    def judge(self) -> LayerJudgement:
         """The judgement."""
         measures, seen_share, hidden_share = self._measures()
         full_cells = _areas(self.polygons)
@@ -106,7 +106,7 @@ class LayerJudge:
         likely, share = present_probability(log_odds(told_measures, scale))
         probability = np.full(len(full_cells), np.nan)
         probability[~is_untold] = likely
-        return Judgement(probability, counts, scale, share)
+        return LayerJudgement(probability, counts, scale, share)
 
     def _measures(self) -> tuple[PolygonMeasures, NDArray[np.float64], NDArray[np.float64]]:
         """The measures, the share that is seen, and the share that is hidden, of each polygon."""
