@@ -12,6 +12,7 @@ COMMANDS = {
     "analyze": "Map what changed between two rasters.",
     "batch": "Map what changed in many pairs, on this machine or a cluster.",
     "series": "Find the places that left their usual course in many dates, and when.",
+    "check": "Hold a layer against an image: which polygons are there, gone or missing.",
     "describe": "Map what a single raster shows: labels, counts and captions, tile by tile.",
     "ask": "Talk about what changed, in the whole pair or at one place, or about one raster.",
     "scenes": "Find satellite scenes of a place and a time, and fetch them.",

@@ -27,6 +27,7 @@ _STAGES = {
     "tiles": "asking about tiles",
     "dates": "reading dates",
     "places": "watching places",
+    "polygons": "judging polygons",
     "write": "writing",
     "clouds": "looking for clouds",
     "scenes": "fetching scenes",

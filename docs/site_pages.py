@@ -50,6 +50,7 @@ GUIDES = (
     ("Series", "series.md"),
     ("Learning from a review", "learning.md"),
     ("Accuracy", "accuracy.md"),
+    ("A layer against an image", "check.md"),
     ("Models", "models.md"),
     ("Scoring a model", "evaluate.md"),
     ("Fine-tuning", "training.md"),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from geochg.batch.batch_options import BatchOptions as BatchOptions
     from geochg.batch.run import BatchResult as BatchResult
     from geochg.batch.run import analyze_batch as analyze_batch
+    from geochg.layer_check.check import LayerCheck as LayerCheck
+    from geochg.layer_check.check import check_layer as check_layer
+    from geochg.layer_check.options import CheckOptions as CheckOptions
     from geochg.models.base import ChangeModel as ChangeModel
     from geochg.models.loading import load_configured_model as load_configured_model
     from geochg.models.registry import load_model as load_model
@@ -59,8 +62,10 @@ _HOMES = {
     "BatchOptions": "batch.batch_options",
     "BatchResult": "batch.run",
     "ChangeModel": "models.base",
+    "CheckOptions": "layer_check.options",
     "ChangeResult": "pipeline.analyze",
     "FetchOptions": "stac.options",
+    "LayerCheck": "layer_check.check",
     "LabelledScene": "pipeline.scenes",
     "Outputs": "pipeline.outputs",
     "PairDialogue": "pipeline.dialogue",
@@ -78,6 +83,7 @@ _HOMES = {
     "analyze_batch": "batch.run",
     "analyze_series": "pipeline.analyze",
     "ask": "tasks",
+    "check_layer": "layer_check.check",
     "describe": "pipeline.scenes",
     "load_configured_model": "models.loading",
     "load_model": "models.registry",
@@ -97,8 +103,10 @@ __all__ = [
     "BatchResult",
     "ChangeModel",
     "ChangeResult",
+    "CheckOptions",
     "FetchOptions",
     "LabelledScene",
+    "LayerCheck",
     "Outputs",
     "PairDialogue",
     "Question",
@@ -116,6 +124,7 @@ __all__ = [
     "analyze_batch",
     "analyze_series",
     "ask",
+    "check_layer",
     "describe",
     "errors",
     "events",

@@ -67,11 +67,13 @@ ALLOWED = {
     "report": BASE | {"tiling", "features", "writers"},
     "learning": BASE | {"features", "models"},
     "pipeline": BASE | MIDDLE | {"report", "learning"},
+    "layer_check": BASE | MIDDLE | {"pipeline"},
     "accuracy": BASE | MIDDLE | {"pipeline"},
     "stac": BASE | MIDDLE | {"pipeline"},
     "timeseries": BASE | MIDDLE | {"pipeline", "report", "stac"},
     "batch": BASE | MIDDLE | {"pipeline", "report", "stac"},
-    "worker": BASE | {"accuracy", "models", "pipeline", "report", "stac", "timeseries"},
+    "worker": BASE
+    | {"accuracy", "layer_check", "models", "pipeline", "report", "stac", "timeseries"},
     # Of the worker it has the streams.
     "mcp_server": BASE | {"models", "pipeline", "report", "stac", "timeseries", "worker"},
     # Reviewed layers and their images are found as reports and tables find them.

@@ -23,6 +23,7 @@ from geochg.worker.accuracy import assess_sample, draw_sample
 from geochg.worker.areas import AreaParameters, fetch_pair, scene_collections
 from geochg.worker.calls import Call, Method
 from geochg.worker.dialogues import OpenDialogues
+from geochg.worker.layer_checks import check, check_options
 from geochg.worker.parameters import (
     PairParameters,
     SeriesParameters,
@@ -65,6 +66,8 @@ def methods() -> dict[str, Method]:
         "scene_collections": scene_collections,
         "fetch_pair": lambda call: fetch_pair(call, listener_of(call)),
         "analyze_area": lambda call: analyze_area(call, turn),
+        "check_options": check_options,
+        "check": lambda call: check_in_turn(call, turn),
     }
 
 
@@ -165,6 +168,12 @@ def analyze_area(call: Call, turn: Lock) -> Mapping[str, Any]:
         )
     scenes = {"before": changes.before.to_dict(), "after": changes.after.to_dict()}
     return {**_result_values(changes.result), "scenes": scenes}
+
+
+def check_in_turn(call: Call, turn: Lock) -> Mapping[str, Any]:
+    """Holds a layer against an image; one run at a time, as of `analyze`."""
+    with _taken(turn, call):
+        return check(call, listener_of(call))
 
 
 @contextmanager

@@ -80,7 +80,7 @@ class SeriesParameters(NamedTuple):
             raise _wrong("images", "a list of rasters")
         folder = RequestFolder.of(parameters)
         return cls(
-            [_raster_of(image, "images", folder) for image in images],
+            [raster_of(image, "images", folder) for image in images],
             _options(parameters, folder),
         )
 
@@ -209,12 +209,16 @@ def _options(parameters: Mapping[str, Any], folder: RequestFolder) -> AnalyzeOpt
 
 
 def _raster(parameters: Mapping[str, Any], name: str, folder: RequestFolder) -> str:
-    """A raster by the name of its parameter; see `_raster_of`."""
-    return _raster_of(parameters.get(name), name, folder)
+    """A raster by the name of its parameter; see `raster_of`."""
+    return raster_of(parameters.get(name), name, folder)
 
 
-def _raster_of(value: object, name: str, folder: RequestFolder) -> str:
-    """A raster: its name, or an object of its path and the CRS it is to be taken in."""
+def raster_of(value: object, name: str, folder: RequestFolder) -> str:
+    """A raster: its name, or an object of its path and the CRS it is to be taken in.
+
+    Raises:
+        MessageError: If it is neither.
+    """
     if _is_text(value):
         return folder.raster(str(value))
     if not isinstance(value, Mapping) or set(value) != {"path", "crs"}:

@@ -35,9 +35,28 @@ _TEXT_MARK = "\ufdd0"
 
 
 def write_features(
-    frame: GeoDataFrame, path: Path, metadata: Mapping[str, Any], *, layer: str = "changes"
+    frame: GeoDataFrame,
+    path: Path,
+    metadata: Mapping[str, Any],
+    *,
+    layer: str = "changes",
+    in_order: bool = False,
 ) -> None:
-    """Writes a layer of one table, see `write_frames`."""
+    """Writes a layer of one table, see `write_frames`.
+
+    Args:
+        frame: The table.
+        path: Where to write.
+        metadata: Plain JSON values.
+        layer: The layer's name, in formats that have one.
+        in_order: Whether FlatGeobuf goes without its spatial index, which sorts the features.
+    """
+    if in_order and path.suffix.lower() == ".fgb":
+        content = _named_layer(
+            "FlatGeobuf", _printable(frame), metadata, layer, layer_options={"SPATIAL_INDEX": "NO"}
+        )
+        path.write_bytes(content)
+        return
     write_frames([frame], path, metadata, layer=layer)
 
 
@@ -156,12 +175,14 @@ def _named_layer(
     metadata: Mapping[str, Any],
     layer: str,
     geometry_type: str = "",
+    layer_options: Mapping[str, str] | None = None,
 ) -> bytes:
     """A layer whose format names it and has but one type of shapes.
 
     The type is that of its own shapes where none is given.
     """
-    return _with_gdal(frame, driver, layer, metadata, geometry_type or _geometry_type(frame))
+    geometry_type = geometry_type or _geometry_type(frame)
+    return _with_gdal(frame, driver, layer, metadata, geometry_type, layer_options)
 
 
 def _write_geoparquet(

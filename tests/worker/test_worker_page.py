@@ -5,6 +5,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import pytest
+import rasterio
 from shapely import box
 from worker_process import Worker
 
@@ -55,6 +56,14 @@ def write_changes(path):
     write_features(frame.astype({"class": "string", "change": "string"}), path, metadata)
 
 
+def write_buildings(image, path):
+    """A layer of one polygon in the middle of an image."""
+    with rasterio.open(image) as source:
+        x, y = source.lnglat()
+    polygon = box(x, y, x + 0.002, y + 0.002)
+    gpd.GeoDataFrame(geometry=[polygon], crs=4326).to_file(path)
+
+
 @pytest.mark.parametrize(("line", "wanted"), shown(), ids=lambda value: str(value)[30:60])
 def test_the_page_shows_what_happens(worker, tmp_path, line, wanted):
     names = {
@@ -67,6 +76,8 @@ def test_the_page_shows_what_happens(worker, tmp_path, line, wanted):
         line = line.replace(f'"{name}', f'"{path.as_posix()}')
     if "changes.gpkg" in line and '"analyze"' not in line:
         write_changes(tmp_path / "changes.gpkg")
+    if '"check"' in line:
+        write_buildings(names["AFTER"], tmp_path / "buildings.gpkg")
     worker.write(line.encode() + b"\n")
     received = [worker.next()]
     while "id" not in received[-1]:

@@ -14,7 +14,7 @@ from geochg.models.base import Capabilities, ChangeModel, ModelIdentity
 from geochg.models.chat.dialogue import TileDialogue, answers_or_failure, unchanged_answer
 from geochg.models.deltavlm import folder_capabilities
 from geochg.models.deltavlm.alike_dates import needs_no_network
-from geochg.models.deltavlm.date_cover import date_covers
+from geochg.models.deltavlm.date_cover import cover_logits, date_covers
 from geochg.models.deltavlm.dense_features import EncodedTile, features_maker
 from geochg.models.deltavlm.detector import SCENE_TILES, Detector, Scene
 from geochg.models.deltavlm.input_checks import resolution_of, tile_failure
@@ -27,14 +27,8 @@ from geochg.models.deltavlm.loading import (
 from geochg.models.deltavlm.options import DeltaVLMOptions, Precision
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.language import LanguageRunner, run_dialogues, turn_prompt
+from geochg.models.deltavlm.runtime.language_choice import open_language
 from geochg.models.deltavlm.runtime.onnx_file import can_run
-from geochg.models.deltavlm.runtime.onnx_language import (
-    LANGUAGE,
-    QUESTION,
-    OnnxLanguage,
-    generation_settings,
-    is_greedy,
-)
 from geochg.models.deltavlm.runtime.onnx_vision import FILES, OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
@@ -61,7 +55,7 @@ from geochg.records import (
 )
 
 if TYPE_CHECKING:
-    from geochg.models.date_cover import DateCover
+    from geochg.models.date_cover import CoverLogits, DateCover
     from geochg.models.deltavlm.modeling import DeltaVLMForConditionalGeneration
     from geochg.models.deltavlm.processing import DeltaVLMProcessor
 
@@ -167,7 +161,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             device = torch_device(device)
         if not options.adapter and can_run(folder, FILES, device):
             made_from = export_fingerprint(folder, files)
-            load_language = partial(_open_language, folder, made_from, options)
+            load_language = partial(open_language, folder, made_from, options)
             vision = OnnxVision.open(folder, made_from, options.precision, device)
             if vision.precision == Precision.INT8:
                 identity = replace(identity, precision=vision.precision.value)
@@ -213,6 +207,13 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """Gives features of whole tiles; see `TileFeatureModel.tile_features`."""
         with self._first_use.guard("features"):
             return tile_features(self.detector, tiles, self._resolution_m)
+
+    def cover_logits(
+        self, facts: PairFacts, sample: Sequence[Tile], tiles: Iterable[Tile]
+    ) -> Iterator[CoverLogits]:
+        """Tells how likely each land cover is; see `CoverLogitsModel.cover_logits`."""
+        if self.detector is not None:
+            yield from cover_logits(self.detector, facts, sample, tiles)
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.
@@ -382,17 +383,3 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     ) -> Answer | None:
         """The answer about a tile that changed; None to ask the language model."""
         return None
-
-
-def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:
-    """The language model of a folder whose vision encoder ONNX Runtime runs."""
-    settings = options.generation()
-    greedy = is_greedy(generation_settings(folder) | settings)
-    if greedy and can_run(folder, (QUESTION, LANGUAGE), "cpu"):
-        return OnnxLanguage.open(folder, made_from, settings)
-
-    import torch
-
-    from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
-
-    return TorchLanguage(*open_model(folder, torch.float32, "cpu"), dict(settings))
