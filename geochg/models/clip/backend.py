@@ -198,7 +198,7 @@ class ClipModel(ChangeModel[ClipOptions]):
         pooled feature.
         """
         dates = [filled(date, tile.valid) for tile in tiles for date in (tile.before, tile.after)]
-        images = self.encoder.encoded(dates)
+        images = self.encoder.encodings(dates)
         return [
             TileFeatures(
                 (before.probabilities, after.probabilities),

@@ -66,10 +66,10 @@ class Encoder:
         """
         if not dates:
             return np.empty((0, len(self.texts)))
-        return np.stack([image.probabilities for image in self.encoded(dates)])
+        return np.stack([image.probabilities for image in self.encodings(dates)])
 
     @torch.inference_mode()
-    def encoded(self, dates: Sequence[NDArray[np.uint8]]) -> list[EncodedImage]:
+    def encodings(self, dates: Sequence[NDArray[np.uint8]]) -> list[EncodedImage]:
         """Each image encoded, and the probability that it shows each class.
 
         Args:
@@ -79,9 +79,9 @@ class Encoder:
             RunError: If there is no memory for one image.
         """
         with memory_errors("one image", "use another --device, or a smaller model"):
-            return self._batches.map(self._encoded, dates)
+            return self._batches.map(self._image_encodings, dates)
 
-    def _encoded(self, dates: Sequence[NDArray[np.uint8]]) -> list[EncodedImage]:
+    def _image_encodings(self, dates: Sequence[NDArray[np.uint8]]) -> list[EncodedImage]:
         # The axes are named, because an image 3 px high could be taken for three bands.
         prepared = self.processor(
             images=[np.ascontiguousarray(rgb(date).transpose(1, 2, 0)) for date in dates],

@@ -58,7 +58,7 @@ def ensemble_attributes(trees: Sequence[TreeNodes], base_value: float = 0.0) -> 
         attributes["nodes_treeids"] += [number] * count
         attributes["nodes_nodeids"] += range(count)
         attributes["nodes_featureids"] += np.where(leaf, 0, tree.feature).tolist()
-        attributes["nodes_values"] += _rounded_down(np.where(leaf, 0, tree.threshold)).tolist()
+        attributes["nodes_values"] += _float32_below(np.where(leaf, 0, tree.threshold)).tolist()
         attributes["nodes_modes"] += np.where(leaf, "LEAF", "BRANCH_LEQ").tolist()
         attributes["nodes_truenodeids"] += np.where(leaf, 0, tree.left).tolist()
         attributes["nodes_falsenodeids"] += np.where(leaf, 0, tree.right).tolist()
@@ -156,7 +156,7 @@ def trees_graph(fitted: FittedTrees, columns: int) -> bytes:
     return content
 
 
-def _rounded_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def _float32_below(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """The largest float32 that is no larger: float32 features then go the same ways."""
     rounded = values.astype(np.float32)
     return np.where(rounded > values, np.nextafter(rounded, np.float32(-np.inf)), rounded)

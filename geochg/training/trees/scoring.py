@@ -58,9 +58,9 @@ def cross_validated_scores(tiles: LabelledTiles, fitted: FittedTrees) -> Scores:
         method, score = key.split("\n")
         interval = intervals.get(key)
         scores.setdefault(method, {})[score] = {
-            "value": rounded(value),
-            "low": rounded(interval and interval.low),
-            "high": rounded(interval and interval.high),
+            "value": four_digits(value),
+            "low": four_digits(interval and interval.low),
+            "high": four_digits(interval and interval.high),
         }
     return scores
 
@@ -91,7 +91,7 @@ def balanced_accuracy(truth: NDArray[np.bool_], calls: NDArray[np.bool_]) -> flo
     return float((calls[truth].mean() + (~calls[~truth]).mean()) / 2)
 
 
-def rounded(value: float | None) -> float | None:
+def four_digits(value: float | None) -> float | None:
     """To 4 digits behind the point."""
     return None if value is None else round(float(value), 4)
 

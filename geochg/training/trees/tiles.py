@@ -93,7 +93,7 @@ def labelled_tiles(
     listener(Progress("features", len(pairs), len(pairs)))
     if not rows:
         raise RunError("the model gives no finite features of any tile", "choose another model")
-    tiles = _joined(rows, places)
+    tiles = _joined_tiles(rows, places)
     check_enough(tiles)
     return tiles, features
 
@@ -171,7 +171,7 @@ def _batches(tiles: Iterator[tuple[Tile, Prediction]]) -> Iterator[list[tuple[Ti
         yield batch
 
 
-def _joined(rows: Sequence[_Row], places: PairPlaces) -> LabelledTiles:
+def _joined_tiles(rows: Sequence[_Row], places: PairPlaces) -> LabelledTiles:
     _, place = np.unique([row.place for row in rows], return_inverse=True)
     return LabelledTiles(
         np.stack([row.vector for row in rows]),

@@ -16,7 +16,12 @@ from geochg.models.trees.features import FeatureSource, check_has_features
 from geochg.training.trees.fitting import NAMES, FittedTrees, fit_trees
 from geochg.training.trees.graph import trees_graph
 from geochg.training.trees.options import TreeTrainingOptions
-from geochg.training.trees.scoring import cross_validated_scores, in_words, rounded, usual_threshold
+from geochg.training.trees.scoring import (
+    cross_validated_scores,
+    four_digits,
+    in_words,
+    usual_threshold,
+)
 from geochg.training.trees.tiles import LabelledTiles, labelled_tiles
 
 PACKAGES = ("sklearn", "onnx")
@@ -86,7 +91,7 @@ def _card(
         divided_by=tiles.divided_by,
         scores=cross_validated_scores(tiles, fitted),
         threshold=0.5 if threshold is None else threshold,
-        zero_shot_threshold=rounded(usual_threshold(tiles.changed, tiles.zero_shot)),
+        zero_shot_threshold=four_digits(usual_threshold(tiles.changed, tiles.zero_shot)),
     )
 
 
