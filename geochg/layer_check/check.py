@@ -20,6 +20,7 @@ from geochg.land_cover import COVERS
 from geochg.layer_check.answer_file import AnswerFile, answer_path
 from geochg.layer_check.by_evidence import EvidenceCheck
 from geochg.layer_check.by_questions import QuestionCheck
+from geochg.layer_check.column_checks import check_columns
 from geochg.layer_check.findings import Findings
 from geochg.layer_check.input_layer import (
     BEFORE,
@@ -110,13 +111,15 @@ def check_layer(
     columns = (VERDICT, PROBABILITY, *((BEFORE,) if before is not None else ()))
     _check_output(output, text, [image, before], options)
     input_layer = read_input_layer(text, columns, allow_remote=options.allow_remote)
+    if output is not None:
+        check_columns(input_layer.frame, input_layer.label, output.suffix)
     with gdal_settings():
         placed_images = [
             place_image(i, options.reading()) for i in (image, before) if i is not None
         ]
         # What lies elsewhere is refused before a model is loaded.
-        for item in placed_images:
-            on_lattice(input_layer, item.grid, 1.0)
+        for item, name in zip(placed_images, ("image", "earlier image"), strict=False):
+            on_lattice(input_layer, item.grid, 1.0, name)
     model = model or load_configured_model(options.reading())
     _check_class(model, options.class_name)
     with gdal_settings():

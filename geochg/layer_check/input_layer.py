@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 VERDICT, PROBABILITY, BEFORE = "verdict", "probability", "before_probability"
 """Columns that a check adds."""
 
+_SHAPES = "geometry"
+"""Column of the shapes in tables."""
+
 _PARQUET = (".parquet", ".geoparquet")
 _NUMBERS = {
     **{f"int{bits}": f"Int{bits}" for bits in (8, 16, 32, 64)},
@@ -82,18 +85,26 @@ def read_input_layer(
             f"{label} has a column {taken_names[0]!r} already, which a check adds",
             "rename or delete it, or give the layer that was checked before",
         )
+    if _has_text_for_shapes(frame, text):
+        raise InputError(
+            f"{label} has a column 'geometry' beside its shapes, which stand under that name",
+            "rename or delete it",
+        )
     frame = frame.reset_index(drop=True)
     shapes, remarks = _polygons(frame, label)
     return InputLayer(frame, shapes, label, remarks)
 
 
-def on_lattice(layer: InputLayer, grid: GeoBox, cell_px: float) -> NDArray[np.object_]:
+def on_lattice(
+    layer: InputLayer, grid: GeoBox, cell_px: float, image_name: str = "image"
+) -> NDArray[np.object_]:
     """The polygons in cells of a lattice over a grid; empty where they lie far off it.
 
     Args:
         layer: The layer.
         grid: The grid of the image.
         cell_px: Side of a cell in pixels.
+        image_name: What messages call the image.
 
     Raises:
         InputError: If no polygon lies on the image.
@@ -116,7 +127,7 @@ def on_lattice(layer: InputLayer, grid: GeoBox, cell_px: float) -> NDArray[np.ob
     image = shapely.box(0, 0, width_px / cell_px, height_px / cell_px)
     if not shapely.intersects(image, cells).any():
         raise InputError(
-            f"no polygon of {layer.label} lies on the image",
+            f"no polygon of {layer.label} lies on the {image_name}",
             "give a layer and an image of one place, or check that their CRSs are the right ones",
         )
     return cells
@@ -158,14 +169,24 @@ def _polygons(frame: GeoDataFrame, label: str) -> tuple[NDArray[np.object_], tup
     return shapes, tuple(remarks)
 
 
+def _has_text_for_shapes(frame: GeoDataFrame, text: str) -> bool:
+    """Whether a column that holds no shapes is named as those of the output are."""
+    if frame.geometry.name != _SHAPES:
+        return _SHAPES in frame.columns
+    # GDAL's reader puts the shapes in place of such a column.
+    return _SHAPES in _file_types(_layer_name(text))
+
+
+def _layer_name(text: str) -> LayerName:
+    return LayerName(text) if Path(text).is_file() else LayerName.of(text)
+
+
 def _with_types(frame: GeoDataFrame, text: str) -> GeoDataFrame:
     """The table with the types of its file: whole numbers stay so where some are missing."""
     from pandas.api.types import is_object_dtype, is_string_dtype
 
     types: dict[str, Any] = {}
-    name = LayerName(text) if Path(text).is_file() else LayerName.of(text)
-    if Path(name.file).suffix.lower() not in _PARQUET:
-        types = _file_types(name)
+    types.update(_file_types(_layer_name(text)))
     geometry = frame.geometry.name if hasattr(frame, "geometry") and "geometry" in frame else None
     casts = {}
     for column in frame.columns:
@@ -186,6 +207,8 @@ def _is_text(column: Any, *checks: Any) -> bool:  # noqa: ANN401
 
 def _file_types(name: LayerName) -> dict[str, Any]:
     """The types of the fields as the file tells them; nothing where it does not."""
+    if Path(name.file).suffix.lower() in _PARQUET:
+        return {}
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
 

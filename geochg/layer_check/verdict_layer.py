@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,14 +92,37 @@ def _storable_columns(frame: GeoDataFrame) -> GeoDataFrame:
 
 
 def _as_text_or_lists(column: Series[Any]) -> Series[Any]:
-    """Lists stay lists; all else that is no plain value becomes text."""
-    values = column.dropna()
-    if len(values) and all(isinstance(value, list | np.ndarray) for value in values):
-        return column.map(lambda value: list(value) if isinstance(value, list | np.ndarray) else [])
+    """Lists of plain values stay lists; all else that is no plain value becomes text."""
+    values = [_plain_list(value) for value in column.dropna()]
+    if values and all(value is not None for value in values) and _are_of_one_kind(values):
+        return column.map(lambda value: _plain_list(value) or [])
     return column.map(_as_text, na_action="ignore").astype("string")
+
+
+def _plain_list(value: Any) -> list[Any] | None:  # noqa: ANN401
+    """A list of what JSON has a type for, all else as text; None where the value is no list."""
+    if not isinstance(value, list | np.ndarray):
+        return None
+    items = json.loads(_json(list(value)))
+    return [None if isinstance(item, float) and not isfinite(item) else item for item in items]
+
+
+def _are_of_one_kind(lists: Sequence[Any]) -> bool:
+    """Whether lists hold texts only, numbers only, or truth values only."""
+    kinds = {type(item) for values in lists for item in values if item is not None}
+    return kinds <= {int, float} or kinds in ({str}, {bool})
+
+
+def _json(value: Any) -> str:  # noqa: ANN401
+    return json.dumps(value, default=_unwrapped)
+
+
+def _unwrapped(value: Any) -> Any:  # noqa: ANN401
+    """What JSON has a type for, of a number or a list of numpy's; the text of all else."""
+    return value.tolist() if isinstance(value, np.ndarray | np.number | np.bool_) else str(value)
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, bytes):
         return value.hex()
-    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+    return _json(value) if isinstance(value, dict | list | np.ndarray) else str(value)

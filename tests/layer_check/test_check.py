@@ -1,6 +1,7 @@
 """A layer against an image, by a model that sees bright ground as buildings."""
 
 import json
+import shutil
 from threading import Event
 
 import geopandas as gpd
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
+import rasterio
 import shapely
 
 from geochg.errors import CancelledRunError, InputError, OptionError
@@ -186,6 +188,16 @@ def test_calls_nothing_gone_that_was_not_seen_before_either(image, tmp_path):
     assert likely[right + 3 :].isna().all()
 
 
+def test_says_that_it_is_the_earlier_image_that_lies_elsewhere(image, tmp_path):
+    layer = town_layer(tmp_path / "layer.gpkg", spoilt())
+    before = tmp_path / "before.tif"
+    shutil.copy(image, before)
+    with rasterio.open(before, "r+") as file:
+        file.transform = rasterio.Affine.translation(90_000, 0) @ file.transform
+    with pytest.raises(InputError, match=r"no polygon of .* lies on the earlier image"):
+        checked(layer, image, before=before)
+
+
 def test_leaves_out_what_is_missing_where_that_is_not_wanted(image, tmp_path):
     layer = town_layer(tmp_path / "layer.gpkg", spoilt())
     options = CheckOptions(missing=False)
@@ -221,6 +233,71 @@ def test_refuses_layers_that_make_no_sense_in_one_line(image, tmp_path, frame, m
         checked(layer, image)
     assert error.value.hint
     assert "\n" not in str(error.value.message)
+
+
+@pytest.mark.parametrize(
+    ("columns", "suffix", "message"),
+    [
+        ({"fid": ["a", "b"]}, ".gpkg", "'fid' .* row numbers of a GeoPackage"),
+        ({"FID": [3, 3]}, ".gpkg", "'FID' .* row numbers of a GeoPackage"),
+        ({"geom": ["a", "b"]}, ".gpkg", "'geom' .* shapes of a GeoPackage"),
+        ({"a": [1, 2], "A": [1, 2]}, ".gpkg", "'a' .* upper and lower case"),
+        ({"age": pd.to_timedelta([1, 2], "D")}, ".geojson", "'age' .* durations"),
+        ({"big": np.array([1, 2**64 - 1], "uint64")}, ".fgb", "'big' .* numbers above"),
+        ({"centre": gpd.GeoSeries([HOUSE.centroid] * 2, crs=CRS)}, ".gpkg", "further shapes"),
+    ],
+)
+def test_refuses_columns_that_the_output_has_no_place_for_before_it_judges(
+    image, tmp_path, columns, suffix, message
+):
+    layer = tmp_path / "layer.parquet"
+    gpd.GeoDataFrame(columns, geometry=[HOUSE, HOUSE], crs=CRS).to_parquet(layer)
+    output = tmp_path / f"verdict{suffix}"
+    with pytest.raises(InputError, match=message) as error:
+        check_layer(layer, image, model=None, output=output)
+    assert error.value.hint
+    assert not output.exists()
+    checked(layer, image, output=tmp_path / "verdict.parquet")
+
+
+@pytest.mark.parametrize("suffix", [".geojson", ".parquet"])
+def test_refuses_a_column_that_would_give_way_to_the_shapes(image, tmp_path, suffix):
+    layer = tmp_path / f"layer{suffix}"
+    frame = _layer_of([HOUSE]).rename_geometry("shape").assign(geometry="a text")
+    if suffix == ".parquet":
+        frame.to_parquet(layer)
+    else:
+        facts = json.loads(frame.drop(columns="geometry").to_crs(4326).to_json())
+        facts["features"][0]["properties"]["geometry"] = "a text"
+        layer.write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(InputError, match="column 'geometry' beside its shapes"):
+        checked(layer, image)
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".fgb", ".parquet"])
+def test_writes_columns_of_lists(image, tmp_path, suffix):
+    shapes = spoilt()
+    layer = tmp_path / "layer.parquet"
+    columns = {
+        "numbers": [[1, 2]] * len(shapes),
+        "names": [["a", "b"]] * len(shapes),
+        "halves": [[0.5, np.nan]] * len(shapes),
+        "nested": [[[1, 2], [3]]] * len(shapes),
+    }
+    gpd.GeoDataFrame(columns, geometry=shapes, crs=CRS).to_parquet(layer)
+    output = tmp_path / f"verdict{suffix}"
+    checked(layer, image, output=output)
+    written = gpd.read_parquet(output) if suffix == ".parquet" else gpd.read_file(output)
+
+    def items(name):
+        value = written[name].iloc[0]
+        return json.loads(value) if isinstance(value, str) else list(value)
+
+    assert [int(number) for number in items("numbers")] == [1, 2]
+    assert items("names") == ["a", "b"]
+    assert float(items("halves")[0]) == 0.5
+    assert items("nested") == [[1, 2], [3]]
+    assert (written["verdict"] == "missing").sum() == 4
 
 
 def test_asks_for_the_layer_where_there_are_several(image, tmp_path):
