@@ -34,7 +34,7 @@ from geochg.layer_check.check import check_layer
 from geochg.layer_check.options import CheckOptions
 from geochg.models.loading import load_configured_model
 
-SEEDS = 5
+SEEDS = 3
 SHARE = 0.1
 LEAST_POLYGONS = 8
 FOUND_SHARE = 0.3
