@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import pkgutil
 import re
 import typing
 from dataclasses import replace
@@ -147,15 +148,9 @@ def test_provenance_has_the_overlap_that_is_used(vote, overlap_px):
 
 def option_types():
     """Every class of options there is, those of the models among them."""
-    for module in (
-        "geochg.datasets.builder.options",
-        "geochg.datasets.locations",
-        "geochg.evaluation.options",
-        "geochg.evaluation.options",
-        "geochg.training.builtin.options",
-        "geochg.training.finetune.options",
-    ):
-        import_module(module)
+    for module in pkgutil.walk_packages(geochg.__path__, "geochg."):
+        if module.name.endswith(("options", "locations")):
+            import_module(module.name)
     for backend in backends():
         find_backend(backend.name)
     found = [Options]

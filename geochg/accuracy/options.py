@@ -27,6 +27,7 @@ class SampleOptions(Options):
         None,
         "Units in all, at least five of each stratum.",
         least=1,
+        greatest=1_000_000,
         usual=str(USUAL_UNITS),
         commands=(),
         flag="-n",
@@ -58,7 +59,7 @@ class SampleOptions(Options):
         greatest=100_000,
         usual="three pixels",
     )
-    seed: int = option(0, "The same seed draws the same units.", least=0)
+    seed: int = option(0, "The same seed draws the same units.", least=0, greatest=2**62)
     with_map: bool = option(False, "Tell what the map says: judging is blind no more.")
     heatmap: str | None = option(
         None,
