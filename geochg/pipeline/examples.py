@@ -14,6 +14,7 @@ from geochg.errors import InputError
 from geochg.events import Listener
 from geochg.features.descriptors import Descriptors
 from geochg.features.judging import ChangeFacts
+from geochg.features.review import ReviewVerdict
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.placement import crs_of
 from geochg.learning.example_features import FeatureTable, feature_table
@@ -21,7 +22,7 @@ from geochg.learning.training import Examples
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.layer_descriptors import layer_descriptors, run_options
-from geochg.pipeline.verdicts import UNDECIDED, ReviewedLayer
+from geochg.pipeline.verdicts import ReviewedLayer
 from geochg.report.metadata_text import sources_of
 from geochg.safety.untrusted_text import without_secrets
 
@@ -139,7 +140,7 @@ def joined_examples(described: Sequence[DescribedChanges]) -> tuple[Examples, in
 
 def layer_facts(layer: ReviewedLayer) -> dict[str, Any]:
     """What a card tells of a layer."""
-    judged = layer.lonlat[layer.verdict != UNDECIDED]
+    judged = layer.lonlat[layer.verdict != ReviewVerdict.UNDECIDED]
     box = shapely.total_bounds(judged if len(judged) else layer.lonlat)
     return {
         "name": without_secrets(layer.label),
