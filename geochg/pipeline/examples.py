@@ -125,7 +125,9 @@ def joined_examples(described: Sequence[DescribedChanges]) -> tuple[Examples, in
             described[0].table.names,
             np.concatenate([part.table.values for part in described])[is_seen],
         ),
-        np.concatenate([part.layer.verdict[part.rows] == 1 for part in described])[is_seen],
+        np.concatenate(
+            [part.layer.verdict[part.rows] == ReviewVerdict.ACCEPTED for part in described]
+        )[is_seen],
         np.concatenate(points)[is_seen],
         [
             part.layer.class_names[row]
@@ -140,12 +142,12 @@ def joined_examples(described: Sequence[DescribedChanges]) -> tuple[Examples, in
 
 def layer_facts(layer: ReviewedLayer) -> dict[str, Any]:
     """What a card tells of a layer."""
-    judged = layer.lonlat[layer.verdict != ReviewVerdict.UNDECIDED]
+    judged = layer.lonlat[layer.is_judged]
     box = shapely.total_bounds(judged if len(judged) else layer.lonlat)
     return {
         "name": without_secrets(layer.label),
-        "accepted": int((layer.verdict == 1).sum()),
-        "rejected": int((layer.verdict == 0).sum()),
+        "accepted": int((layer.verdict == ReviewVerdict.ACCEPTED).sum()),
+        "rejected": int((layer.verdict == ReviewVerdict.REJECTED).sum()),
         "dates": [str(source.get("date") or "") for _, source in sources_of(layer.metadata)],
         "box": [round(float(np.nan_to_num(value)), 2) for value in box],
     }

@@ -70,6 +70,11 @@ class ReviewedLayer:
         return len(self.frame)
 
     @property
+    def is_judged(self) -> NDArray[np.bool_]:
+        """`(n,)` bool, which somebody decided on."""
+        return self.verdict != ReviewVerdict.UNDECIDED
+
+    @property
     def label(self) -> str:
         """The name of the file, for messages and the card."""
         return Path(self.name.file).name
@@ -149,7 +154,7 @@ def settled_verdicts(layers: Sequence[ReviewedLayer]) -> list[str]:
         rows = [
             (number, row)
             for number in numbers
-            for row in np.flatnonzero(layers[number].verdict != ReviewVerdict.UNDECIDED).tolist()
+            for row in np.flatnonzero(layers[number].is_judged).tolist()
         ]
         notes += _settled_rows(layers, rows)
     return notes
