@@ -72,7 +72,8 @@ class ReviewedLayer:
     @property
     def is_judged(self) -> NDArray[np.bool_]:
         """`(n,)` bool, which somebody decided on."""
-        return self.verdict != ReviewVerdict.UNDECIDED
+        is_judged: NDArray[np.bool_] = self.verdict != ReviewVerdict.UNDECIDED
+        return is_judged
 
     @property
     def label(self) -> str:

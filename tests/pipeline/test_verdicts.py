@@ -1,11 +1,16 @@
 """Verdicts of reviewed layers: one reading for `learn` and for `dataset build`."""
 
+from threading import Event
+
 import numpy as np
 import pytest
-from reviewed_layers import analysed, change, rewritten
+from reviewed_layers import analysed, change, pair, rewritten
 
+import geochg
 from geochg.datasets.builder.reviewed_layers import reviewed_scenes
 from geochg.features.review import ReviewVerdict
+from geochg.models.loading import load_configured_model
+from geochg.pipeline.examples import LearnOptions, described_changes
 from geochg.pipeline.verdicts import read_reviewed_layer, settled_verdicts
 
 PLACE = (20, 40), (10, 30)
@@ -54,3 +59,22 @@ def test_two_verdicts_on_one_change_contradict_each_other(layer):
         "accepted in changes.geojson, feature 3, rejected in changes.geojson, feature 4"
     )
     assert (reviewed.verdict == ReviewVerdict.UNDECIDED).all()
+
+
+def test_images_are_learned_from_in_the_order_of_the_run_whatever_their_dates_say(tmp_path):
+    images = pair(tmp_path)
+    dates = {"dates": ("2025-06-01", "2024-06-01"), "dates_as_given": True}
+    options = geochg.AnalyzeOptions(model="cva", align="off", **dates)
+    file = tmp_path / "changes.gpkg"
+    geochg.analyze(*map(str, images), options, outputs=geochg.Outputs(features=file))
+    layer = read_reviewed_layer(str(file))
+    described = described_changes(
+        layer,
+        np.ones(len(layer), bool),
+        LearnOptions("cva"),
+        load_configured_model(LearnOptions("cva").analyze_options()),
+        lambda event: None,
+        Event(),
+    )
+    assert len(layer) > 0
+    assert described.seen.all()
