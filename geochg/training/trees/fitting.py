@@ -13,6 +13,7 @@ import numpy as np
 
 from geochg.evaluation.scores import auroc
 from geochg.extras import require_packages
+from geochg.learning.fitting import sigmoid
 from geochg.training.trees.options import TreeClassifier
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class FittedTrees:
 
     def probability(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """`(n,)` calibrated probability that each tile changed."""
-        return _sigmoid(self.slope * _logits(self.model, vectors) + self.intercept)
+        return sigmoid(self.slope * _logits(self.model, vectors) + self.intercept)
 
 
 def fit_trees(
@@ -85,7 +86,7 @@ def fit_trees(
         best = max(kinds, key=lambda kind: auroc(changed, held_out[kind]) or 0.0)
         model = _estimator(best, seed).fit(vectors, changed)
     slope, intercept = _platt(held_out[best], changed)
-    probability = _sigmoid(slope * held_out[best] + intercept)
+    probability = sigmoid(slope * held_out[best] + intercept)
     return FittedTrees(best, model, slope, intercept, fold, probability)
 
 
@@ -150,10 +151,6 @@ def _logits(model: Any, vectors: NDArray[np.float32]) -> NDArray[np.float64]:  #
         return np.asarray(model.decision_function(vectors), np.float64)
     share = np.clip(model.predict_proba(vectors)[:, 1], LEAST_SHARE, 1 - LEAST_SHARE)
     return np.asarray(np.log(share / (1 - share)), np.float64)
-
-
-def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -50, 50))))
 
 
 def _platt(logits: NDArray[np.float64], changed: NDArray[np.bool_]) -> tuple[float, float]:
