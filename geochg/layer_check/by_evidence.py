@@ -147,7 +147,6 @@ class EvidenceCheck:
         search = MissingSearch(
             ground.scores,
             (ground.state == SEEN) & ~is_mapped,
-            is_mapped,
             lattice.cell_px,
             least_cells,
             judgement.scale.low + MISSING_PLACE * judgement.scale.gap,
@@ -263,5 +262,5 @@ def _shift_facts(shift: LayerShift | None, lattice: _Lattice) -> dict[str, Any]:
     ratio = math.sqrt(lattice.height_per_width)
     east = shift.x_cells * lattice.cell_m / ratio
     north = -shift.y_cells * lattice.cell_m * ratio
-    parts = {"east_m": rounded_value(east, 2), "north_m": rounded_value(north, 2)}
+    parts = {"east_m": rounded_value(east, 2) or 0.0, "north_m": rounded_value(north, 2) or 0.0}
     return {"shift_m": rounded_value(math.hypot(east, north), 2), "shift": parts}

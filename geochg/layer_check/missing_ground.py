@@ -25,16 +25,13 @@ MISSING_PLACE = 0.5
 """Place between unmapped and mapped ground (`polygon_odds.ScoreScale`) from which on a cell may be
 of the class."""
 
-MISSING_CERTAINTY = 0.2
+MISSING_CERTAINTY = 0.3
 """Probability from which on such ground is told; lower than that of a verdict, since whoever maps
 it looks at it."""
 
-MISSING_WEIGHTS, MISSING_CONSTANT = np.array([2.72, 2.24, 0.51]), -3.45
+MISSING_WEIGHTS, MISSING_CONSTANT = np.array([2.01, 1.72, 0.49]), -3.26
 """Log odds that such ground is of the class, by its place in spreads, its place, and the logarithm
 to base 2 of its size beside the median polygon; fitted as `polygon_odds.WEIGHTS`."""
-
-_FRINGE_SHARE = 0.5
-"""Ground of whose rim more than this share is mapped is the fringe of what is mapped."""
 
 _FAR = -8.0
 
@@ -59,8 +56,7 @@ class MissingSearch:
 
     Attributes:
         scores: `(rows, columns)` log odds of the class.
-        is_open: `(rows, columns)` bool: ground that is seen and not mapped.
-        is_mapped: `(rows, columns)` bool: ground that is mapped, and around it.
+        is_open: `(rows, columns)` bool: ground that is seen, and not mapped or beside what is.
         cell_px: Side of a cell in pixels.
         least_cells: Least cells of such ground.
         least_log_odds: Log odds from which on a cell may be of the class.
@@ -68,7 +64,6 @@ class MissingSearch:
 
     scores: NDArray[np.float16]
     is_open: NDArray[np.bool_]
-    is_mapped: NDArray[np.bool_]
     cell_px: int
     least_cells: float
     least_log_odds: float
@@ -90,7 +85,6 @@ class MissingSearch:
         )
         part = window.slices_within(PixelWindow.whole(self.scores.shape))
         scores = self.scores[part].astype(np.float32)
-        is_mapped = self.is_mapped[part]
         labels, count = label_pieces((scores > self.least_log_odds) & self.is_open[part])
         sizes = np.bincount(labels.ravel(), minlength=count + 1)
         for number in np.flatnonzero(sizes >= max(self.least_cells, 1)).tolist():
@@ -100,7 +94,7 @@ class MissingSearch:
             row, col = (int(index[0]) for index in np.nonzero(piece))
             begins = (row + window.row_start, col + window.col_start)
             is_own = top <= begins[0] < top + BLOCK_CELLS and left <= begins[1] < left + BLOCK_CELLS
-            if is_own and not _is_fringe(piece, is_mapped):
+            if is_own:
                 yield from self._outlined_ground(piece, scores, window)
 
     def _outlined_ground(
@@ -138,12 +132,6 @@ def missing_probability(
     middle = scale.place(scores) - 0.5
     columns = np.stack([middle * scale.spreads, middle, size], axis=1)
     return probability_of(columns @ MISSING_WEIGHTS + MISSING_CONSTANT)
-
-
-def _is_fringe(piece: NDArray[np.bool_], is_mapped: NDArray[np.bool_]) -> bool:
-    box = _box_of(piece)
-    rim = dilated(piece[box], 1) & ~piece[box]
-    return bool(is_mapped[box][rim].mean() > _FRINGE_SHARE) if rim.any() else False
 
 
 def _box_of(piece: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -3,7 +3,7 @@
 A polygon's copies, moved to unmapped ground near it, tell how polygons of such shapes score where
 there is no object; the median polygon tells how they score where there is one, since most of a
 layer is right. Between the two a polygon's own score is placed, whatever the image looks like. What
-that place means was fitted once, on labelled places (`benchmarks/check.py --fit`).
+that place means was fitted once, on labelled places (`benchmarks/check_fit.py`).
 """
 
 from __future__ import annotations
@@ -93,12 +93,16 @@ class ScoreScale:
 
 def log_odds(measures: PolygonMeasures, scale: ScoreScale) -> NDArray[np.float64]:
     """`(n,)` log odds that the object of each polygon is there, where nine in ten are."""
+    odds: NDArray[np.float64] = measure_columns(measures, scale) @ WEIGHTS + CONSTANT
+    return odds
+
+
+def measure_columns(measures: PolygonMeasures, scale: ScoreScale) -> NDArray[np.float64]:
+    """`(n, 4)`: what the weights are multiplied with."""
     size = np.clip(np.log2(np.maximum(measures.cells, 1) / _USUAL_CELLS), -_MOST_SIZE, _MOST_SIZE)
     middle = scale.place(measures.score) - 0.5
     gain = np.clip(measures.gain / scale.spread, -_MOST_GAIN, _MOST_GAIN)
-    columns = [middle * scale.spreads, gain, size, middle * size]
-    odds: NDArray[np.float64] = np.stack(columns, axis=1) @ WEIGHTS + CONSTANT
-    return odds
+    return np.stack([middle * scale.spreads, gain, size, middle * size], axis=1)
 
 
 def present_probability(odds: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
