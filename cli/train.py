@@ -10,6 +10,7 @@ DEFAULT = "run"
 
 COMMANDS = {
     "run": "Fine-tune a model on rows of one's own; `geochg train DATA` is short for it.",
+    "trees": "Learn from labelled tiles which tiles changed, on features of another model.",
     "compact": "Make the compact DeltaVLM anew, as the one that comes with geochg.",
 }
 """Name and one line of each command; the command itself lives in `train_NAME.py`."""
@@ -36,5 +37,6 @@ def train() -> None:
       geochg train rows.json --model builtin --dry-run
       geochg train rows.json --model builtin -o adapter
       geochg train rows.json --model vlm:llava-7b --preset geollava -o adapter
+      geochg train trees PAIRS --model builtin -o trees
       geochg train compact -o model --work training
     """

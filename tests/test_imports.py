@@ -79,7 +79,7 @@ ALLOWED = {
     # Reviewed layers and their images are found as reports and tables find them.
     "datasets": BASE | MIDDLE | {"report", "pipeline"},
     "evaluation": BASE | {"tiling", "models", "datasets", "pipeline", "writers"},
-    "training": BASE | {"tiling", "models", "datasets", "evaluation"},
+    "training": BASE | {"tiling", "models", "datasets", "evaluation", "learning"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 OUTSIDE = {

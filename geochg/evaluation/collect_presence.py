@@ -16,12 +16,18 @@ from geochg.errors import ModelError, OptionError
 from geochg.evaluation.agreement import VIEWS, tells_change
 from geochg.evaluation.exchange import exchange_partners
 from geochg.evaluation.options import AskOptions, EvaluateOptions
-from geochg.evaluation.predictions import Prediction, Predictions, merged_by_item
+from geochg.evaluation.predictions import (
+    ZERO_SHOT_THRESHOLD,
+    Prediction,
+    Predictions,
+    merged_by_item,
+)
 from geochg.events import Listener, Progress, ignore
 from geochg.geometry.hysteresis import presence_of
 from geochg.models.base import Capabilities, ChangeModel, backend_errors
 from geochg.models.loading import with_clues
 from geochg.models.registry import find_backend
+from geochg.models.tile_features import ZeroShotModel
 from geochg.pipeline.batching import answered_ahead
 from geochg.records import (
     Outlines,
@@ -79,10 +85,18 @@ def collect_presence(
             **{name: shaping[name] for name in ("tile_size_px", "overlap_px", "changed_share")},
             **options.wording(),
             **({"exchange": probing} if options.exchange else {}),
+            **_zero_shot_facts(model),
         },
         merged_by_item(rows),
         merged_by_item(exchanged_rows),
     )
+
+
+def _zero_shot_facts(model: ChangeModel) -> dict[str, Any]:
+    """The threshold of the zero-shot method that a model knows, if it knows one."""
+    if not isinstance(model, ZeroShotModel) or model.zero_shot_threshold is None:
+        return {}
+    return {ZERO_SHOT_THRESHOLD: model.zero_shot_threshold}
 
 
 def load_surveyless(
@@ -198,14 +212,20 @@ def _collect_predictions(
 ) -> list[Prediction]:
     # The number of a tile's pair, and its prediction before it is answered.
     truths: list[tuple[int, Prediction]] = []
+    zero_shot: dict[int, float | None] = {}
 
     def answers(tiles: Sequence[Tile]) -> list[TileAnswers]:
         with backend_errors(model):
-            return model.answer(tiles, questions)
+            rows = model.answer(tiles, questions)
+            if isinstance(model, ZeroShotModel):
+                scores = model.zero_shot_scores(tiles)
+                indexes = [tile.window.index for tile in tiles]
+                zero_shot.update(zip(indexes, scores, strict=True))
+            return rows
 
     def numbered_tiles() -> Generator[Tile, None, None]:
         for number, files in enumerate(pairs):
-            for tile, row in _tiles(files, read_pair(files), model, options):
+            for tile, row in pair_tiles(files, read_pair(files), model, options):
                 truths.append((number, row))
                 yield replace(tile, window=replace(tile.window, index=len(truths) - 1))
 
@@ -219,7 +239,8 @@ def _collect_predictions(
         for batch, batch_answers in batches:
             for tile, answer in zip(batch, batch_answers, strict=True):
                 assert isinstance(tile, Tile)
-                row = truths[tile.window.index][1]
+                index = tile.window.index
+                row = replace(truths[index][1], zero_shot=zero_shot.pop(index, None))
                 rows.append(_with_answers(row, tile, questions, answer))
             progress.tell(truths[batch[-1].window.index][0])
     progress.tell(len(pairs))
@@ -227,10 +248,17 @@ def _collect_predictions(
     return rows
 
 
-def _tiles(
+def pair_tiles(
     files: PairFiles, pair: LabelledPair, model: ChangeModel, options: EvaluateOptions
 ) -> Iterator[tuple[Tile, Prediction]]:
-    """The tiles of a pair as `analyze` cuts them, with the truth of each."""
+    """The tiles of a pair as `analyze` cuts them, each with its prediction before it is answered.
+
+    Args:
+        files: Files of the pair.
+        pair: Its pixels.
+        model: The model that is asked.
+        options: Size and overlap of the tiles, and what makes one changed.
+    """
     height_px, width_px = pair.mask.shape
     layout = Layout(height_px, width_px, options.tile_size_px, options.overlap_px)
     dtype = np.uint8 if model.capabilities.pixels == "display" else np.float32

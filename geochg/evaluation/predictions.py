@@ -18,9 +18,9 @@ from geochg.records import Task
 KIND = "geochg predictions"
 """Kind of file that the first line names."""
 
-FORMAT = 3
+FORMAT = 4
 """Format of the files written; 1 had no number and no `content`, 2 no exchanged pairs, columns,
-views and pairs without labels. Both are still read."""
+views and pairs without labels, 3 no `zero_shot`. All are still read."""
 
 CONTENT = "presence"
 """Content that the first line of a file about labelled pairs names; see also `answers`."""
@@ -31,6 +31,9 @@ HINT = "make it again with geochg evaluate --predictions"
 
 _COUNT, _EXCHANGED = "items", "exchanged"
 """Keys of the first line for the numbers of lines that follow: of pairs, of exchanged pairs."""
+
+ZERO_SHOT_THRESHOLD = "zero_shot_threshold"
+"""Key of the options for the threshold of the zero-shot method, of models that know one."""
 
 _ATTRIBUTES = {"said": "answer"}
 """Names of attributes of `Prediction` that the file calls otherwise."""
@@ -52,6 +55,8 @@ class Prediction:
         columns: Further columns of the table of pairs, such as a sensor, by name.
         views: Whether each of the model's answers tells a change, for each tile; empty where only
             one question was asked.
+        zero_shot: How far the posteriors of classes moved, 0-2 (`tile_features`); None where the
+            model tells none.
     """
 
     item: str
@@ -63,6 +68,7 @@ class Prediction:
     partner: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     views: Sequence[Views] = ()
+    zero_shot: float | None = None
 
     @property
     def pair(self) -> str:
@@ -189,6 +195,7 @@ def merged_by_item(rows: Iterable[Prediction]) -> list[Prediction]:
 def _merged_prediction(tiles: Sequence[Prediction]) -> Prediction:
     answers = [row.answer for row in tiles]
     likely = [row.probability for row in tiles if row.probability is not None]
+    zero_shot = [row.zero_shot for row in tiles if row.zero_shot is not None]
     return Prediction(
         tiles[0].item,
         tiles[0].group,
@@ -199,6 +206,7 @@ def _merged_prediction(tiles: Sequence[Prediction]) -> Prediction:
         tiles[0].partner,
         tiles[0].columns,
         tuple(views for row in tiles for views in row.views),
+        max(zero_shot) if len(zero_shot) == len(tiles) else None,
     )
 
 
@@ -243,7 +251,7 @@ def prediction_line(row: Prediction) -> str:
     for of_row in fields(Prediction):
         value = getattr(row, of_row.name)
         is_needed = of_row.default is MISSING and of_row.default_factory is MISSING
-        if is_needed or value:
+        if is_needed or value or value == 0.0:
             values[keys.get(of_row.name, of_row.name)] = value
     return json.dumps(values, allow_nan=False)
 
@@ -275,6 +283,7 @@ def prediction_of(path: Path, number: int, values: Mapping[str, Any]) -> Predict
         and are_columns(row.columns)
         and isinstance(row.views, list | tuple)
         and all(map(_are_views, row.views))
+        and (row.zero_shot is None or _is_number(row.zero_shot, 2.0))
     )
     if not sound:
         raise InputError(f"{path}, line {number} has a value that makes no sense", HINT)

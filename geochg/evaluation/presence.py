@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +14,11 @@ from geochg.errors import InputError, OptionError, RunError
 from geochg.evaluation.collect_presence import threshold_options
 from geochg.evaluation.histogram import ScoreHistogram
 from geochg.evaluation.options import EvaluateOptions, FitMetric
-from geochg.evaluation.predictions import Prediction, Predictions
+from geochg.evaluation.predictions import ZERO_SHOT_THRESHOLD, Prediction, Predictions
 from geochg.evaluation.scores import (
     MODEL,
     SHOWN,
+    ZERO_SHOT,
     Scores,
     baseline_scores,
     best_threshold,
@@ -26,6 +27,9 @@ from geochg.evaluation.scores import (
 )
 from geochg.evaluation.tables import ScoreLine, ScoreTable, TaskScores, aligned_rows
 from geochg.records import Task
+
+MAX_MOVE = 2.0
+"""The change of posteriors of two dates that share no class."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,13 @@ class ScoredItems:
         rows: `(items,)`, their predictions; with labels and without.
         answers: `(items,)`, whether each is called changed.
         likely: `(items,)`, the probability of change; None where the model gives none.
+        zero_shot_threshold: Threshold of the zero-shot method; None where there is none.
     """
 
     rows: Sequence[Prediction]
     answers: NDArray[np.bool_]
     likely: NDArray[np.float64] | None
+    zero_shot_threshold: float | None = None
 
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
@@ -69,6 +75,12 @@ class ScoredItems:
         """`(items,)`, the mean absolute difference of the dates."""
         return np.array([row.difference for row in self.rows], float)
 
+    @cached_property
+    def zero_shot(self) -> NDArray[np.float64] | None:
+        """`(items,)`, how far the posteriors moved; None unless that is known of all."""
+        moves = [row.zero_shot for row in self.rows if row.zero_shot is not None]
+        return np.array(moves, float) if len(moves) == len(self.rows) else None
+
     @property
     def groups(self) -> list[str]:
         """`(items,)`, names of the groups of pairs that share pictures."""
@@ -78,7 +90,8 @@ class ScoredItems:
         """Those of the items at some indexes."""
         numbers = np.array(list(indexes), np.intp)
         likely = None if self.likely is None else self.likely[numbers]
-        return ScoredItems([self.rows[number] for number in numbers], self.answers[numbers], likely)
+        rows = [self.rows[number] for number in numbers]
+        return ScoredItems(rows, self.answers[numbers], likely, self.zero_shot_threshold)
 
     def labelled(self) -> ScoredItems:
         """Those of which it is known whether they changed."""
@@ -124,6 +137,11 @@ class PresenceReport:
                 name.replace(" ", "_"): scores.to_dict() for name, scores in self.scores.items()
             },
             "difference_threshold": self.difference,
+            **(
+                {}
+                if self.items.zero_shot_threshold is None
+                else {"zero_shot_threshold": self.items.zero_shot_threshold}
+            ),
             "fit": None if self.fit is None else vars(self.fit) | {"options": {**self.fit.options}},
             "histogram": None if histogram is None else histogram.to_dict(),
         }
@@ -295,6 +313,8 @@ def _report(
     metric: FitMetric,
 ) -> PresenceReport:
     """The report on items; the threshold of differencing is found on `of_difference`."""
+    zero_shot = _zero_shot_threshold(predictions, None if fit is None else of_difference, metric)
+    items = replace(items, zero_shot_threshold=zero_shot)
     scored = items.labelled()
     truth = scored.truth
     threshold = difference_threshold(of_difference.truth, of_difference.difference, metric)
@@ -328,8 +348,27 @@ def method_scores(
         MODEL: scores(
             truth, items.answers[chosen_items], None if likely is None else likely[chosen_items]
         ),
+        **_zero_shot_scores(items, chosen_items),
         **baseline_scores(truth, items.difference[chosen_items], difference),
     }
+
+
+def _zero_shot_threshold(
+    predictions: Predictions, fitted: ScoredItems | None, metric: FitMetric
+) -> float | None:
+    """The threshold of the zero-shot method: of the items of the fit, else that of the model."""
+    if fitted is not None and fitted.zero_shot is not None:
+        return difference_threshold(fitted.truth, fitted.zero_shot, metric)
+    limit = predictions.options.get(ZERO_SHOT_THRESHOLD)
+    return float(limit) if isinstance(limit, int | float) and 0 <= limit <= MAX_MOVE else None
+
+
+def _zero_shot_scores(items: ScoredItems, rows: slice | NDArray[np.intp]) -> dict[str, Scores]:
+    """The scores of the zero-shot method, where the model tells what it says."""
+    limit, moves = items.zero_shot_threshold, items.zero_shot
+    if limit is None or moves is None:
+        return {}
+    return {ZERO_SHOT: scores(items.truth[rows], moves[rows] > limit, moves[rows])}
 
 
 def _cells(row: Scores) -> list[str]:

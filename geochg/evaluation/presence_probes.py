@@ -21,7 +21,7 @@ from geochg.evaluation.intervals import (
 )
 from geochg.evaluation.predictions import Predictions
 from geochg.evaluation.presence import PresenceReport, ScoredItems, method_scores
-from geochg.evaluation.scores import DIFFERENCING, MODEL
+from geochg.evaluation.scores import DIFFERENCING, MODEL, ZERO_SHOT
 from geochg.evaluation.tables import Interval, ScoreLine, ScoreTable, Section
 
 GROUP_SCORES = ("recall", "specificity", "f1", "balanced_accuracy", "auroc")
@@ -169,8 +169,10 @@ def _group_table(value: str, items: ScoredItems, difference: float | None) -> Sc
 def _answers_by_method(
     items: ScoredItems, difference: float | None
 ) -> dict[str, NDArray[np.bool_]]:
-    """The answers of the model and, where it has a threshold, of differencing."""
+    """The answers of the model and, where they have a threshold, of the other methods."""
     answers = {MODEL: items.answers}
+    if items.zero_shot_threshold is not None and items.zero_shot is not None:
+        answers[ZERO_SHOT] = items.zero_shot > items.zero_shot_threshold
     if difference is not None:
         answers[DIFFERENCING] = items.difference > difference
     return answers

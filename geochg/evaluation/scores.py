@@ -76,6 +76,9 @@ ALL_CHANGED, NO_CHANGE, DIFFERENCING = "all changed", "no change", "differencing
 """The baselines: answering always yes, always no, and by the mean absolute difference of the
 pictures against its best threshold."""
 
+ZERO_SHOT = "zero-shot threshold"
+"""The method that learns nothing but a threshold: by the change of the posteriors of classes."""
+
 PAIRS_BY_LABEL: Mapping[str, bool | None] = {
     "changed pairs": True,
     "unchanged pairs": False,

@@ -120,6 +120,8 @@ class PublishedScores:
         task: The task.
         group: Group or class of `ScoreTable` that they are of.
         values: Scores as fractions, by the names of `COLUMNS`.
+        comparable: Whether they can be compared with scores on another test set; not so where
+            nearly all of its pairs changed, or how it was made is not told.
     """
 
     system: str
@@ -127,11 +129,13 @@ class PublishedScores:
     task: Task
     group: str
     values: dict[str, float]
+    comparable: bool = True
 
     @property
     def line(self) -> ScoreLine:
         """The scores as a line of a table."""
-        return ScoreLine(f"{self.system}, {self.data} (published)", self.values)
+        remark = "published" if self.comparable else "published, not comparable"
+        return ScoreLine(f"{self.system}, {self.data} ({remark})", self.values)
 
 
 def published_scores() -> list[PublishedScores]:
@@ -144,6 +148,7 @@ def published_scores() -> list[PublishedScores]:
             Task(row["task"]),
             row.get("group", ""),
             {name: row[name] / COLUMNS[name].scale for name in COLUMNS if name in row},
+            row.get("comparable", True),
         )
         for row in tomllib.loads(text)["score"]
     ]

@@ -89,9 +89,10 @@ def _squared_on_ground(polygon: Polygon, axes: NDArray[np.float64], share: float
     lengths = np.linalg.norm(axes, axis=0)
     if not np.isfinite(axes).all() or abs(np.linalg.det(axes)) < 1e-3 * lengths.max() ** 2:
         return None  # Near a pole, a pixel has no shape.
-    # Numbers stay small, and a pixel's longer side becomes 1.
+    # Numbers stay small, and a pixel's longer side becomes 1. Without the last digits, which
+    # processors round otherwise, points as far from a line as others stay so.
     origin = shapely.get_coordinates(polygon).min(axis=0)
-    to_ground = axes.T / lengths.max()
+    to_ground = np.round(axes.T / lengths.max(), 9)
     # Where a ring begins depends on the tiles that its ground lay in.
     on_ground = shapely.normalize(shapely.transform(polygon, lambda xy: (xy - origin) @ to_ground))
     squared = right_angled_polygon(on_ground, share)

@@ -43,6 +43,8 @@ _PRICE_OF_CORNER = 0.004
 """What a corner has to win in intersection over union."""
 _MOST_COMPARED, _COMPARED_PX = 150, 0.75
 """Outlines are compared with one that is simplified where there are more vertices: it is faster."""
+_ROUNDING_PX = 1e-9
+"""Lengths that differ by less are the same: sines and cosines are rounded as processors like."""
 _ROUNDS = 2
 _LEAST_TURN, _MOST_TURN = np.radians(0.05), np.radians(8)
 
@@ -267,7 +269,7 @@ def _turned_points(points: NDArray[np.float64], angle: float) -> NDArray[np.floa
 def _runs(points: NDArray[np.float64], corners: NDArray[np.intp], shortest_px: float) -> list[_Run]:
     """The runs of a ring, along x and along y by turns, those that are too short taken out."""
     steps = _following(points[corners]) - points[corners]
-    is_level = abs(steps[:, 0]) >= abs(steps[:, 1])
+    is_level = abs(steps[:, 0]) >= abs(steps[:, 1]) - _ROUNDING_PX
     starts = np.flatnonzero(is_level != np.roll(is_level, 1)).tolist()
     runs = [_Run(bool(is_level[i]), int(corners[i])) for i in starts]
     while len(runs) > 4:
@@ -276,9 +278,11 @@ def _runs(points: NDArray[np.float64], corners: NDArray[np.intp], shortest_px: f
             for run, following in zip(runs, runs[1:] + runs[:1], strict=True)
             for axis in [0 if run.is_level else 1]
         ]
-        shortest = int(np.argmin(lengths_px))
-        if lengths_px[shortest] >= shortest_px:
+        least_px = min(lengths_px) + _ROUNDING_PX
+        if least_px >= shortest_px:
             break
+        # Of runs of one length the first, whatever rounding makes of them.
+        shortest = next(i for i, length_px in enumerate(lengths_px) if length_px <= least_px)
         # The runs before and after it become one.
         following = (shortest + 1) % len(runs)
         runs = [run for i, run in enumerate(runs) if i not in (shortest, following)]

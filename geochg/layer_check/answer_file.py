@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from geochg.errors import InputError
+from geochg.files.text_file import parsed_json
 from geochg.records import Label
 
 _HEAD = "geochg_check"
@@ -98,7 +99,7 @@ def _read(path: Path, fingerprint: str, *, resume: bool) -> dict[str, Label]:
         )
     try:
         lines = path.read_text("utf-8").splitlines()
-        head = json.loads(lines[0]) if lines else {}
+        head = parsed_json(lines[0]) if lines else {}
     except (OSError, ValueError) as error:
         raise _damage(path) from error
     if not isinstance(head, dict) or head.get(_HEAD) != fingerprint:
@@ -109,13 +110,13 @@ def _read(path: Path, fingerprint: str, *, resume: bool) -> dict[str, Label]:
     answers = {}
     for number, line in enumerate(lines[1:], 2):
         try:
-            row = json.loads(line)
+            row = parsed_json(line)
             present, probability = row["present"], row["probability"]
             if present not in (True, False, None):
                 raise ValueError(present)
-            answers[str(row["key"])] = Label(
-                present, None if probability is None else float(probability)
-            )
+            if probability is not None and not 0 <= probability <= 1:
+                raise ValueError(probability)
+            answers[str(row["key"])] = Label(present, probability)
         except (ValueError, TypeError, KeyError) as error:
             if number == len(lines):  # a line that was being written
                 break

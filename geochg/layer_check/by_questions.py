@@ -319,6 +319,7 @@ class QuestionCheck:
             "bands": list(self.pair.bands.names),
             "questions": self._polygon_questions.presence,
             "nodata": list(self.options.nodata),
+            "keep_collars": self.options.keep_collars,
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

@@ -29,7 +29,7 @@ MISSING_CERTAINTY = 0.3
 """Probability from which on such ground is told; lower than that of a verdict, since whoever maps
 it looks at it."""
 
-MISSING_WEIGHTS, MISSING_CONSTANT = np.array([2.01, 1.72, 0.49]), -3.26
+MISSING_WEIGHTS, MISSING_CONSTANT = np.array([2.14, 0.67, 0.36]), -2.72
 """Log odds that such ground is of the class, by its place in spreads, its place, and the logarithm
 to base 2 of its size beside the median polygon; fitted as `polygon_odds.WEIGHTS`."""
 

@@ -8,6 +8,13 @@ import numpy as np
 
 from geochg.extras import require_packages
 from geochg.learning.fitting import WIDEST, FittedHead
+from geochg.learning.tree_ensembles import (
+    IR_VERSION,
+    OPSET,
+    TREES_OPSET,
+    boosting_trees,
+    ensemble_attributes,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +24,6 @@ INPUT, PROBABILITY, CLASS_SHARES = "features", "probability", "class_shares"
 
 FACTS = "geochg"
 """Key of the metadata under which the graph tells what it was made for."""
-
-_OPSET, _TREES_OPSET, _IR_VERSION = 17, 3, 9
 
 
 class ClassHead(NamedTuple):
@@ -57,7 +62,8 @@ def head_graph(head: FittedHead, class_head: ClassHead | None, facts: str) -> by
     graph.add("Clip", ["standard", *limits], "clipped")
     graph.add("Mul", ["clipped", graph.constant("weight", head.scaling.weight)], "scaled")
     if head.classifier == "gradient boosting":
-        graph.add("TreeEnsembleRegressor", ["scaled"], "logit", "ai.onnx.ml", **_trees(head.model))
+        trees = ensemble_attributes(*boosting_trees(head.model))
+        graph.add("TreeEnsembleRegressor", ["scaled"], "logit", "ai.onnx.ml", **trees)
     else:
         weights = np.asarray(head.model.coef_, np.float32).T
         graph.add("MatMul", ["scaled", graph.constant("coefficients", weights)], "product")
@@ -83,10 +89,10 @@ def head_graph(head: FittedHead, class_head: ClassHead | None, facts: str) -> by
             graph.constants,
         ),
         producer_name="geochg",
-        ir_version=_IR_VERSION,
+        ir_version=IR_VERSION,
         opset_imports=[
-            helper.make_opsetid("", _OPSET),
-            helper.make_opsetid("ai.onnx.ml", _TREES_OPSET),
+            helper.make_opsetid("", OPSET),
+            helper.make_opsetid("ai.onnx.ml", TREES_OPSET),
         ],
     )
     helper.set_model_props(model, {FACTS: facts})
@@ -122,37 +128,3 @@ class _Graph:
 
         node = helper.make_node(operator, inputs, [output], domain=domain, **attributes)
         self.nodes.append(node)
-
-
-def _trees(model: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The attributes of `TreeEnsembleRegressor` for the trees of a gradient boosting."""
-    names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
-    nodes: dict[str, list[Any]] = {name: [] for name in names}
-    leaves: dict[str, list[Any]] = {name: [] for name in ("treeids", "nodeids", "weights")}
-    # scikit-learn tells its trees nowhere else; skl2onnx reads them here too.
-    for tree, (predictor,) in enumerate(model._predictors):
-        for number, node in enumerate(predictor.nodes):
-            is_leaf = bool(node["is_leaf"])
-            row = (
-                tree,
-                number,
-                0 if is_leaf else int(node["feature_idx"]),
-                0.0 if is_leaf else float(node["num_threshold"]),
-                "LEAF" if is_leaf else "BRANCH_LEQ",
-                0 if is_leaf else int(node["left"]),
-                0 if is_leaf else int(node["right"]),
-            )
-            for name, value in zip(names, row, strict=True):
-                nodes[name].append(value)
-            if is_leaf:
-                leaf = (tree, number, float(node["value"]))
-                for name, value in zip(leaves, leaf, strict=True):
-                    leaves[name].append(value)
-    return {
-        **{f"nodes_{name}": values for name, values in nodes.items()},
-        **{f"target_{name}": values for name, values in leaves.items()},
-        "target_ids": [0] * len(leaves["weights"]),
-        "n_targets": 1,
-        "base_values": [float(np.ravel(model._baseline_prediction)[0])],
-        "post_transform": "NONE",
-    }

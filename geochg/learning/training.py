@@ -34,6 +34,7 @@ _LEAST_SURE = 5
 """Fewest verdicts of which a head must be sure, and right, to add changes."""
 
 _CLASS_STRENGTH = 0.03
+_DECIMALS_DEG = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +169,8 @@ def place_numbers(lonlat: NDArray[np.float64], count: int = PLACES) -> NDArray[n
         lonlat: `(n, 2)`.
         count: Most places.
     """
+    # Processors differ in the last bits, and formats in more.
+    lonlat = np.round(lonlat, _DECIMALS_DEG)
     places = [np.arange(len(lonlat))]
     while len(places) < count:
         places.sort(key=len, reverse=True)
@@ -196,7 +199,9 @@ def _halves(lonlat: NDArray[np.float64], rows: NDArray[np.intp]) -> list[NDArray
     gaps = np.diff(coordinates)[quarter - 1 : len(rows) - quarter]
     if not len(gaps) or gaps.max() <= 0:
         return []
-    cut = quarter + int(gaps.argmax())
+    # On a lattice many gaps are the widest, but for rounding.
+    widest = np.flatnonzero(gaps >= gaps.max() - 2 * 10.0**-_DECIMALS_DEG)
+    cut = quarter + int(widest[len(widest) // 2])
     return [rows[order[:cut]], rows[order[cut:]]]
 
 

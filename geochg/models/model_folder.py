@@ -12,8 +12,13 @@ from geochg.models import adapters
 from geochg.models.base import Capabilities, ChangeModel
 from geochg.models.model_files import CONFIG, saved_json, tensor_shapes, weight_files
 from geochg.models.registry import backends, find_backend, shown_capabilities
+from geochg.models.trees.card import GRAPH_FILE, TreesCard
+from geochg.models.trees.ensemble import TreeEnsemble
 from geochg.models.vlm.code_elsewhere import refuse_code_elsewhere
 from geochg.safety.untrusted_text import cleaned
+
+TREES = "trees"
+"""The backend whose folders hold no configuration but a card."""
 
 ADAPTER = "adapter"
 """The kind of a folder that holds an adapter."""
@@ -87,6 +92,8 @@ def inspect_model_folder(path: Path) -> ModelFolder:
         raise ModelError(f"{path} {state}", "choose the folder of a model")
     if (path / adapters.CONFIG).is_file() and not (path / CONFIG).is_file():
         return _inspect_adapter(path)
+    if (path / GRAPH_FILE).is_file() and not (path / CONFIG).is_file():
+        return _inspect_trees(path)
     if not (path / CONFIG).is_file():
         raise ModelError(f"{path} is no model folder: it has no {CONFIG}", _hint(path))
     model_type = saved_json(path / CONFIG).get("model_type")
@@ -108,6 +115,18 @@ def inspect_model_folder(path: Path) -> ModelFolder:
         )
     except ModelError as error:
         return replace(folder, broken=error)
+
+
+def _inspect_trees(path: Path) -> ModelFolder:
+    backend, _ = find_backend(TREES)
+    folder = ModelFolder(path, TREES, "", backend.summary, f"{TREES}:{path}", {})
+    try:
+        card = TreesCard.read(path)
+        TreeEnsemble.open(path, card)
+    except ModelError as error:
+        return replace(folder, broken=error)
+    size_bytes = (path / GRAPH_FILE).stat().st_size
+    return replace(folder, capabilities=backend.backend_capabilities, size_bytes=size_bytes)
 
 
 def _inspect_adapter(path: Path) -> ModelFolder:

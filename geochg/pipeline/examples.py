@@ -14,6 +14,7 @@ from geochg.errors import InputError
 from geochg.events import Listener
 from geochg.features.descriptors import Descriptors
 from geochg.features.judging import ChangeFacts
+from geochg.features.review import ReviewVerdict
 from geochg.geometry.geodesy import geodesic_areas
 from geochg.geometry.placement import crs_of
 from geochg.learning.example_features import FeatureTable, feature_table
@@ -21,7 +22,7 @@ from geochg.learning.training import Examples
 from geochg.models.base import ChangeModel
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.layer_descriptors import layer_descriptors, run_options
-from geochg.pipeline.verdicts import UNDECIDED, ReviewedLayer
+from geochg.pipeline.verdicts import ReviewedLayer
 from geochg.report.metadata_text import sources_of
 from geochg.safety.untrusted_text import without_secrets
 
@@ -124,7 +125,9 @@ def joined_examples(described: Sequence[DescribedChanges]) -> tuple[Examples, in
             described[0].table.names,
             np.concatenate([part.table.values for part in described])[is_seen],
         ),
-        np.concatenate([part.layer.verdict[part.rows] == 1 for part in described])[is_seen],
+        np.concatenate(
+            [part.layer.verdict[part.rows] == ReviewVerdict.ACCEPTED for part in described]
+        )[is_seen],
         np.concatenate(points)[is_seen],
         [
             part.layer.class_names[row]
@@ -139,12 +142,12 @@ def joined_examples(described: Sequence[DescribedChanges]) -> tuple[Examples, in
 
 def layer_facts(layer: ReviewedLayer) -> dict[str, Any]:
     """What a card tells of a layer."""
-    judged = layer.lonlat[layer.verdict != UNDECIDED]
+    judged = layer.lonlat[layer.is_judged]
     box = shapely.total_bounds(judged if len(judged) else layer.lonlat)
     return {
         "name": without_secrets(layer.label),
-        "accepted": int((layer.verdict == 1).sum()),
-        "rejected": int((layer.verdict == 0).sum()),
+        "accepted": int((layer.verdict == ReviewVerdict.ACCEPTED).sum()),
+        "rejected": int((layer.verdict == ReviewVerdict.REJECTED).sum()),
         "dates": [str(source.get("date") or "") for _, source in sources_of(layer.metadata)],
         "box": [round(float(np.nan_to_num(value)), 2) for value in box],
     }

@@ -53,9 +53,9 @@ def run_options(
     values = values if isinstance(values, Mapping) else {}
     reading_values = {name: values[name] for name in _HOW_READ if values.get(name) is not None}
     try:
-        return AnalyzeOptions.from_dict(
-            {**reading_values, "model": model, "model_options": model_options}
-        )
+        # Whatever their dates say, the run has taken them in this order.
+        given_values = {"model": model, "model_options": model_options, "dates_as_given": True}
+        return AnalyzeOptions.from_dict({**reading_values, **given_values})
     except OptionError as error:
         raise InputError(
             f"{layer.label} tells options that make no sense: {error.message}",

@@ -12,6 +12,7 @@ import numpy as np
 from geochg.errors import InputError
 from geochg.events import Listener, Notice, ignore
 from geochg.extras import require_packages
+from geochg.features.review import ReviewVerdict
 from geochg.learning.card import Card
 from geochg.learning.folder import check_head_folder, write_head
 from geochg.learning.head import Head
@@ -28,7 +29,6 @@ from geochg.pipeline.examples import (
 )
 from geochg.pipeline.layer_descriptors import run_options
 from geochg.pipeline.verdicts import (
-    UNDECIDED,
     ReviewedLayer,
     read_reviewed_layer,
     settled_verdicts,
@@ -103,9 +103,9 @@ def learn(
         _check_model(layer, model)
     geometry, flag = _one_geometry(reviewed_layers), cancel or Flag()
     described = [
-        described_changes(layer, layer.verdict != UNDECIDED, options, model, listener, flag)
+        described_changes(layer, layer.is_judged, options, model, listener, flag)
         for layer in reviewed_layers
-        if (layer.verdict != UNDECIDED).any()
+        if layer.is_judged.any()
     ]
     examples, unseen = joined_examples(described)
     if unseen:
@@ -152,7 +152,7 @@ def rank_layer(
     """
     options = options or LearnOptions()
     reviewed_layer = read_reviewed_layer(layer)
-    is_undecided = reviewed_layer.verdict == UNDECIDED
+    is_undecided = ~reviewed_layer.is_judged
     if folder is None:
         probability = model_confidence(reviewed_layer)
     else:
@@ -190,14 +190,17 @@ def _tell_contradictions(contradictions: Sequence[str], listener: Listener) -> N
 
 
 def _check_verdicts(layers: Sequence[ReviewedLayer]) -> None:
-    verdict = np.concatenate([np.zeros(0, np.int64), *(layer.verdict for layer in layers)])
-    if not (verdict != UNDECIDED).any():
+    if not any(layer.is_judged.any() for layer in layers):
         names = ", ".join(layer.label for layer in layers)
         raise InputError(
             f"{names} has no verdicts" if len(layers) == 1 else f"{names} have no verdicts",
             "accept and reject changes in QGIS, or write accepted and rejected in a field review",
         )
-    check_enough(int((verdict == 1).sum()), int((verdict == 0).sum()))
+    verdict = np.concatenate([layer.verdict for layer in layers])
+    check_enough(
+        int((verdict == ReviewVerdict.ACCEPTED).sum()),
+        int((verdict == ReviewVerdict.REJECTED).sum()),
+    )
 
 
 def _check_model(layer: ReviewedLayer, model: ChangeModel) -> None:

@@ -13,8 +13,17 @@ from odc.geo.geobox import GeoBox
 
 from geochg.classes import CLASSES
 from geochg.errors import InputError
-from geochg.features.review import ACCEPTED, DRAWN, REJECTED, REVIEW, REVIEW_CLASS, SOURCE
-from geochg.geometry.vector_file import LayerName, field_text
+from geochg.features.review import (
+    DRAWN,
+    REVIEW_CLASS,
+    SOURCE,
+    ReviewVerdict,
+    feature_names,
+    field_texts,
+    review_verdicts,
+    same_places,
+)
+from geochg.geometry.vector_file import LayerName
 from geochg.pipeline.reviewed_layer import on_grid, read_changes
 from geochg.report.metadata_text import sources_of
 from geochg.safety.untrusted_text import cleaned, without_secrets
@@ -24,13 +33,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
-SAME_PLACE_SHARE = 0.5
-"""Two changes of the same images are one where they share more than this of their union."""
-
-UNDECIDED = -1
-"""The verdict on a change of which nobody decided, beside 1 for accepted and 0 for rejected."""
-
-_KNOWN_WORDS = {ACCEPTED: 1, REJECTED: 0, "": UNDECIDED}
+_KIND = ("step", "class", "change")
 _LONGEST = 60
 
 
@@ -45,7 +48,7 @@ class ReviewedLayer:
         grid: The grid of that run.
         frame: The changes in the CRS of the grid, in rows from 0.
         lonlat: `(n,)` their polygons in degrees.
-        verdict: `(n,)` 1 for accepted, 0 for rejected, `UNDECIDED`.
+        verdict: `(n,)` values of `ReviewVerdict`.
         drawn: `(n,)` bool, which were drawn by hand.
         class_names: The class of each, as it was reviewed.
         relabelled: `(n,)` bool, which were given another class.
@@ -65,6 +68,12 @@ class ReviewedLayer:
     def __len__(self) -> int:
         """Number of changes, judged or not."""
         return len(self.frame)
+
+    @property
+    def is_judged(self) -> NDArray[np.bool_]:
+        """`(n,)` bool, which somebody decided on."""
+        is_judged: NDArray[np.bool_] = self.verdict != ReviewVerdict.UNDECIDED
+        return is_judged
 
     @property
     def label(self) -> str:
@@ -111,13 +120,10 @@ def read_reviewed_layer(text: str) -> ReviewedLayer:
     frame = frame[usable & (shapely.get_dimensions(geometry.to_numpy()) == 2)]
     frame = on_grid(frame.reset_index(drop=True), grid)
     frame = frame.set_geometry(shapely.make_valid(frame.geometry.to_numpy()), crs=frame.crs)
-    verdict = np.array([_verdict(label, word) for word in _words(frame, REVIEW)], np.int64)
-    is_drawn = np.array([word == DRAWN for word in _words(frame, SOURCE)], bool)
-    # What was drawn is there to be a change, unless somebody thought better of it.
-    verdict = np.where(is_drawn & (verdict == UNDECIDED), 1, verdict)
-    verdict = np.where(is_drawn & (verdict == 0), UNDECIDED, verdict)
+    verdict = np.array(review_verdicts(frame, label), np.int64)
+    is_drawn = np.array([source == DRAWN for source in field_texts(frame, SOURCE)], bool)
     own_names = [str(value) for value in frame["class"].astype(object).fillna("").tolist()]
-    new_names = _words(frame, REVIEW_CLASS)
+    new_names = field_texts(frame, REVIEW_CLASS)
     _check_classes(label, new_names, {*CLASSES, *own_names, *_listed_classes(metadata)})
     class_names = [new_name or name for new_name, name in zip(new_names, own_names, strict=True)]
     relabelled = np.array(
@@ -149,7 +155,7 @@ def settled_verdicts(layers: Sequence[ReviewedLayer]) -> list[str]:
         rows = [
             (number, row)
             for number in numbers
-            for row in np.flatnonzero(layers[number].verdict != UNDECIDED).tolist()
+            for row in np.flatnonzero(layers[number].is_judged).tolist()
         ]
         notes += _settled_rows(layers, rows)
     return notes
@@ -162,44 +168,30 @@ def _settled_rows(
     if len(polygons) < 2:
         return
     verdicts = [int(layers[number].verdict[row]) for number, row in rows]
-    steps = [
-        layers[number].frame["step"].get(row) if "step" in layers[number].frame else None
-        for number, row in rows
-    ]
+    # What the model found as two changes, such as two classes in one cell, is judged apart.
+    kinds = {
+        number: list(zip(*(field_texts(layers[number].frame, name) for name in _KIND), strict=True))
+        for number in {number for number, _ in rows}
+    }
+    kind_of = [kinds[number][row] for number, row in rows]
     contradictory: set[int] = set()
     repeated: set[int] = set()
-    for left, right in zip(*shapely.STRtree(polygons).query(polygons), strict=True):
-        if left >= right or str(steps[left]) != str(steps[right]):
-            continue
-        shared = shapely.area(shapely.intersection(polygons[left], polygons[right]))
-        union = shapely.area(polygons[left]) + shapely.area(polygons[right]) - shared
-        if shared <= SAME_PLACE_SHARE * union:
-            continue
+    for left, right in same_places(polygons, lambda a, b: kind_of[a] == kind_of[b]):
         if verdicts[left] == verdicts[right]:
-            repeated.add(int(right))
+            repeated.add(right)
             continue
-        contradictory |= {int(left), int(right)}
+        contradictory |= {left, right}
         places = [_place(layers[rows[index][0]], rows[index][1]) for index in (left, right)]
         words = [("rejected", "accepted")[verdicts[index]] for index in (left, right)]
         yield f"{words[0]} in {places[0]}, {words[1]} in {places[1]}"
     for index in contradictory | repeated:
         number, row = rows[index]
-        layers[number].verdict[row] = UNDECIDED
+        layers[number].verdict[row] = ReviewVerdict.UNDECIDED
 
 
 def _place(layer: ReviewedLayer, row: int) -> str:
     """A change in words, such as `a.gpkg, feature 7`."""
-    number = layer.frame["id"].get(row) if "id" in layer.frame else row + 1
-    return f"{layer.label}, feature {field_text(number)}"
-
-
-def _verdict(label: str, word: str) -> int:
-    if word not in _KNOWN_WORDS:
-        raise InputError(
-            f"{label} holds the verdict {cleaned(word, _LONGEST)!r}, which is none",
-            f"write {ACCEPTED} or {REJECTED} in the field {REVIEW}, or leave it empty",
-        )
-    return _KNOWN_WORDS[word]
+    return f"{layer.label}, {feature_names(layer.frame)[row]}"
 
 
 def _check_classes(label: str, names: Sequence[str], class_names: set[str]) -> None:
@@ -217,10 +209,3 @@ def _listed_classes(metadata: Mapping[str, Any]) -> Iterator[str]:
     """The classes that the user of the run asked for."""
     colors = metadata.get("colors")
     yield from colors if isinstance(colors, Mapping) else ()
-
-
-def _words(frame: gpd.GeoDataFrame, column: str) -> list[str]:
-    """A field as text, empty where it is not filled or not there."""
-    if column not in frame:
-        return [""] * len(frame)
-    return [field_text(value).strip() for value in frame[column].astype(object).tolist()]

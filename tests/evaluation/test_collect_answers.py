@@ -326,7 +326,7 @@ def changed_row(lines, number, **values):
     ("change", "names"),
     [
         (lambda lines: [], "no file of predictions"),
-        (lambda lines: changed_row(lines, 0, format=4, geochg_version="9.1"), "is of format 4"),
+        (lambda lines: changed_row(lines, 0, format=5, geochg_version="9.1"), "is of format 5"),
         (lambda lines: changed_row(lines, 0, format=True), "is of format True"),
         (lambda lines: changed_row(lines, 0, identity={}), "line 1 does not name the model"),
         (lambda lines: changed_row(lines, 0, items=-1), "line 1 has a number"),

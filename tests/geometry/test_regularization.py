@@ -205,6 +205,18 @@ def test_no_gap_opens_between_a_building_and_what_surrounds_it(seed):
     assert shapely.box(2, 2, 78, 78).difference(covered).area < 0.5
 
 
+@pytest.mark.parametrize("angle", [0, 26.565, 45, 70])
+@pytest.mark.parametrize("shape", [box(16, 9), box(21, 14), ELL, HORSESHOE])
+def test_the_last_bits_of_coordinates_do_not_matter(shape, angle):
+    """Processors round sines, cosines and projected coordinates otherwise."""
+    (pixels,) = drawn(turned(shape, angle))
+    expected = squared(np.array([pixels])).outlines[0]
+    for seed in range(6):
+        noise = 1 + np.random.default_rng(seed).integers(-3, 4, (2, 2)) * 2**-52
+        outline = squared(np.array([pixels]), axes=METRE * noise).outlines[0]
+        assert shapely.area(shapely.symmetric_difference(outline, expected)) < EPSILON_PX2
+
+
 def test_the_order_of_polygons_does_not_matter():
     random = np.random.default_rng(3)
     field = ndimage.gaussian_filter(random.normal(size=(3, 90, 90)), (0, 3, 3))

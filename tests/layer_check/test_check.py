@@ -273,3 +273,31 @@ def test_metadata_tell_of_the_run(image, tmp_path):
     again = checked(layer, image, output=tmp_path / "again.geojson")
     assert (tmp_path / "again.geojson").read_bytes() == output.read_bytes()
     assert again.metadata == facts
+
+
+def test_judges_a_layer_in_degrees_over_the_antimeridian(tmp_path):
+    import rasterio
+
+    flat = Town(HOUSES).write(tmp_path / "flat.tif")
+    image = tmp_path / "image.tif"
+    # Where the 180th meridian crosses zone 1, in the middle of the town.
+    west = 166_021.44 - 160.0
+    with rasterio.open(flat) as source:
+        profile, pixels = source.profile, source.read()
+    transform = rasterio.Affine(0.5, 0, west, 0, -0.5, 0.0 + 160.0)
+    with rasterio.open(image, "w", **{**profile, "crs": "EPSG:32601", "transform": transform}) as t:
+        t.write(pixels)
+    move = (west - 500_000.0, 160.0 - 5_000_000.0)
+    shapes = [shapely.affinity.translate(shape, *move) for shape in spoilt()]
+    frame = gpd.GeoDataFrame(geometry=shapes, crs="EPSG:32601").to_crs(4326)
+    layer = tmp_path / "layer.gpkg"
+    frame.to_file(layer)
+    result = checked(layer, image)
+    right = len(HOUSES) - 4
+    sides = frame.geometry.bounds
+    assert (sides["minx"] < -179).any()
+    assert (sides["maxx"] > 179).any()
+    whole = (sides["maxx"] - sides["minx"] < 1).to_numpy()
+    told = np.array(verdicts_of(result)[: len(frame)])
+    assert (told[:right][whole[:right]] == "present").all()
+    assert (told[right:][whole[right:]] == "gone").all()

@@ -10,9 +10,8 @@ that before a rejected one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,8 +21,18 @@ import numpy as np
 from geochg.classes import CHANGE_CLASSES
 from geochg.datasets.captions.truth import CLASS_NAMES, DIRECTIONS
 from geochg.errors import InputError
-from geochg.features.review import ACCEPTED, DRAWN, REJECTED, REVIEW, REVIEW_CLASS, SOURCE
-from geochg.geometry.vector_file import LayerName, field_text
+from geochg.features.review import (
+    DRAWN,
+    REVIEW,
+    REVIEW_CLASS,
+    SOURCE,
+    ReviewVerdict,
+    feature_names,
+    field_texts,
+    review_verdicts,
+    same_places,
+)
+from geochg.geometry.vector_file import LayerName
 from geochg.records import Change, PixelWindow
 from geochg.safety.untrusted_text import cleaned, without_secrets
 
@@ -37,26 +46,8 @@ if TYPE_CHECKING:
 _SEGMENTS = 8
 """Parts of a shape's edges on their way to another CRS."""
 
-_SAME_SHARE = 0.5
-"""Changes of two layers are one where they share more than this of their union."""
-
 _LONGEST_WORD = 60
 _MOST_NAMED = 3
-
-
-class ReviewVerdict(IntEnum):
-    """What was decided on a change."""
-
-    UNDECIDED = -1
-    REJECTED = 0
-    ACCEPTED = 1
-
-
-_WORDS = {
-    "": ReviewVerdict.UNDECIDED,
-    REJECTED: ReviewVerdict.REJECTED,
-    ACCEPTED: ReviewVerdict.ACCEPTED,
-}
 
 
 class JudgedChange(NamedTuple):
@@ -182,7 +173,7 @@ def layer_label(text: str) -> str:
 
 def has_verdicts(frame: gpd.GeoDataFrame) -> bool:
     """Whether somebody decided on any change of a layer, or drew one."""
-    return any(_words(frame, REVIEW)) or DRAWN in _words(frame, SOURCE)
+    return any(field_texts(frame, REVIEW)) or DRAWN in field_texts(frame, SOURCE)
 
 
 def judged_changes(
@@ -204,18 +195,17 @@ def judged_changes(
     from geochg.tiling.footprints import pixel_polygon
 
     crs = CRS(frame.crs)
-    texts = {name: _words(frame, name) for name in (REVIEW, REVIEW_CLASS, SOURCE)}
-    values = {name: _words(frame, name) for name in ("class", "change", "id")}
+    texts = {name: field_texts(frame, name) for name in (REVIEW_CLASS, "class", "change")}
+    names, verdicts = feature_names(frame), review_verdicts(frame, label)
     codes = {row.name: row.mask_code for row in CHANGE_CLASSES} | dict(coding)
     changes = []
     for row, geometry in enumerate(frame.geometry):
-        name = f"feature {values['id'][row] or row + 1}"
-        verdict = _verdict(texts[REVIEW][row], texts[SOURCE][row], label, name)
+        name, verdict = names[row], verdicts[row]
         class_index = direction = 0
         if verdict is ReviewVerdict.ACCEPTED:
-            class_name = texts[REVIEW_CLASS][row] or values["class"][row]
+            class_name = texts[REVIEW_CLASS][row] or texts["class"][row]
             class_index = _class_index(class_name, codes, label, name)
-            direction = _direction(values["change"][row])
+            direction = _direction(texts["change"][row])
         shape = pixel_polygon(geometry, crs, grid, segments=_SEGMENTS)
         changes.append(JudgedChange(label, name, shape, verdict, class_index, direction))
     return changes
@@ -277,7 +267,8 @@ def _compared(
     """Open changes that another layer decides, and contradictions in words, by number."""
     decided_elsewhere: set[int] = set()
     disputes: dict[int, str] = {}
-    for first, second in _same_places(changes, owners):
+    shapes = np.array([change.shape for change in changes], dtype=object)
+    for first, second in same_places(shapes, lambda a, b: owners[a] != owners[b]):
         left, right = changes[first], changes[second]
         if left.verdict is ReviewVerdict.UNDECIDED:
             decided_elsewhere.add(first)
@@ -322,23 +313,6 @@ def _rest_note(
     )
 
 
-def _same_places(
-    changes: Sequence[JudgedChange], owners: Sequence[int]
-) -> Iterator[tuple[int, int]]:
-    """Numbers of changes of two layers that are one and the same."""
-    import shapely
-
-    shapes = np.array([change.shape for change in changes], dtype=object)
-    pairs = shapely.STRtree(shapes).query(shapes, predicate="intersects").T.tolist()
-    for first, second in pairs:
-        if first >= second or owners[first] == owners[second]:
-            continue
-        shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
-        union = shapely.area(shapes[first]) + shapely.area(shapes[second]) - shared
-        if shared > _SAME_SHARE * union:
-            yield first, second
-
-
 def _pixels_of(shape: BaseGeometry, window: PixelWindow) -> NDArray[np.bool_]:
     """`(height, width)` bool, the pixels of a window whose centres lie in a shape."""
     import shapely
@@ -347,21 +321,6 @@ def _pixels_of(shape: BaseGeometry, window: PixelWindow) -> NDArray[np.bool_]:
     local = shapely.transform(shape, lambda xy: xy - (window.col_start, window.row_start))
     pixels = rasterize([local], out_shape=(window.height_px, window.width_px), dtype="uint8")
     return np.asarray(pixels > 0)
-
-
-def _verdict(word: str, source: str, label: str, name: str) -> ReviewVerdict:
-    """The verdict on a change; what was drawn by hand is accepted unless it was rejected."""
-    if word not in _WORDS:
-        raise InputError(
-            f"{label}, {name}, has the verdict {cleaned(word, _LONGEST_WORD)!r}, which is none",
-            f"write {ACCEPTED} or {REJECTED} into the field {REVIEW}, or leave it empty",
-        )
-    verdict = _WORDS[word]
-    return (
-        ReviewVerdict.ACCEPTED
-        if verdict is ReviewVerdict.UNDECIDED and source == DRAWN
-        else verdict
-    )
 
 
 def _class_index(class_name: str, codes: Mapping[str, int], label: str, name: str) -> int:
@@ -378,10 +337,3 @@ def _class_index(class_name: str, codes: Mapping[str, int], label: str, name: st
 
 def _direction(text: str) -> int:
     return DIRECTIONS.index(Change(text)) if text in list(Change) else 0
-
-
-def _words(frame: gpd.GeoDataFrame, column: str) -> list[str]:
-    """The values of a field as text, empty where there is none."""
-    if column not in frame.columns:
-        return [""] * len(frame)
-    return [field_text(value) for value in frame[column].astype(object).tolist()]

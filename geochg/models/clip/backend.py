@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from geochg.class_list import ClassList, ListedClass
 from geochg.classes import CLASSES
 from geochg.errors import OptionError
@@ -27,7 +29,9 @@ from geochg.models.clip.whole import WholeTiles
 from geochg.models.detectors.sentences import NO_CHANGE
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
+from geochg.models.images import filled
 from geochg.models.pretrained import loading_errors
+from geochg.models.tile_features import TileFeatures
 from geochg.options import Dtype
 from geochg.records import (
     Answer,
@@ -186,6 +190,23 @@ class ClipModel(ChangeModel[ClipOptions]):
         """Measures the pair on a sample of its tiles; see `ChangeModel.survey`."""
         if self.options.look is Look.DENSE:
             self._dense.survey(tile for tile in sample if tile.valid.any())
+
+    def tile_features(self, tiles: Sequence[Tile]) -> list[TileFeatures]:
+        """Gives features of whole tiles; see `TileFeatureModel.tile_features`.
+
+        Each date is encoded as one picture: its classes are the posteriors, its embedding is the
+        pooled feature.
+        """
+        dates = [filled(date, tile.valid) for tile in tiles for date in (tile.before, tile.after)]
+        images = self.encoder.encodings(dates)
+        return [
+            TileFeatures(
+                (before.probabilities, after.probabilities),
+                (before.embedding, after.embedding),
+                np.array([float(before.embedding @ after.embedding)]),
+            )
+            for before, after in zip(images[::2], images[1::2], strict=True)
+        ]
 
     def answer(self, tiles: Sequence[Tile], questions: Sequence[Question]) -> list[TileAnswers]:
         """Answers each question about each tile; see `ChangeModel.answer`.

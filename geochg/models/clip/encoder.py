@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,18 @@ MAX_BATCH = 64
 MIN_SCALE, MAX_SCALE = 2.0, 1e4
 """Bounds of the factor from likenesses (-1 to 1) to logits: trained models have 14 to about 120.
 With less, all images show all classes alike."""
+
+
+class EncodedImage(NamedTuple):
+    """An image, encoded.
+
+    Attributes:
+        probabilities: `(classes,)` float64, which add up to 1.
+        embedding: `(width,)` float64, a unit vector.
+    """
+
+    probabilities: NDArray[np.float64]
+    embedding: NDArray[np.float64]
 
 
 class Encoder:
@@ -38,7 +50,6 @@ class Encoder:
         self.scale = float(model.logit_scale.detach().cpu().double().exp())
         self._batches = FittingBatches(MAX_BATCH)
 
-    @torch.inference_mode()
     def probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """The probability that each image shows each class.
 
@@ -55,10 +66,22 @@ class Encoder:
         """
         if not dates:
             return np.empty((0, len(self.texts)))
-        with memory_errors("one image", "use another --device, or a smaller model"):
-            return np.stack(self._batches.map(self._class_probabilities, dates))
+        return np.stack([image.probabilities for image in self.encodings(dates)])
 
-    def _class_probabilities(self, dates: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
+    @torch.inference_mode()
+    def encodings(self, dates: Sequence[NDArray[np.uint8]]) -> list[EncodedImage]:
+        """Each image encoded, and the probability that it shows each class.
+
+        Args:
+            dates: As for `probabilities`.
+
+        Raises:
+            RunError: If there is no memory for one image.
+        """
+        with memory_errors("one image", "use another --device, or a smaller model"):
+            return self._batches.map(self._image_encodings, dates)
+
+    def _image_encodings(self, dates: Sequence[NDArray[np.uint8]]) -> list[EncodedImage]:
         # The axes are named, because an image 3 px high could be taken for three bands.
         prepared = self.processor(
             images=[np.ascontiguousarray(rgb(date).transpose(1, 2, 0)) for date in dates],
@@ -69,7 +92,9 @@ class Encoder:
         features = unit(self.model.get_image_features(**inputs).pooler_output)
         # SigLIP's bias is the same for all classes and falls out.
         logits = self.scale * (features @ self.texts.T)
-        return list(logits.cpu().double().softmax(dim=-1).numpy())
+        rows = logits.cpu().double().softmax(dim=-1).numpy()
+        embeddings = features.cpu().double().numpy()
+        return [EncodedImage(*image) for image in zip(rows, embeddings, strict=True)]
 
 
 def image_inputs(prepared: Mapping[str, Tensor], model: Any) -> dict[str, Tensor]:

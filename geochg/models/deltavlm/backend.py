@@ -27,25 +27,21 @@ from geochg.models.deltavlm.loading import (
 from geochg.models.deltavlm.options import DeltaVLMOptions, Precision
 from geochg.models.deltavlm.postprocessing import OutlineMaker
 from geochg.models.deltavlm.runtime.language import LanguageRunner, run_dialogues, turn_prompt
+from geochg.models.deltavlm.runtime.language_choice import open_language
 from geochg.models.deltavlm.runtime.onnx_file import can_run
-from geochg.models.deltavlm.runtime.onnx_language import (
-    LANGUAGE,
-    QUESTION,
-    OnnxLanguage,
-    generation_settings,
-    is_greedy,
-)
 from geochg.models.deltavlm.runtime.onnx_vision import FILES, OnnxVision
 from geochg.models.deltavlm.runtime.vision_output import (
     VisionOutput,
     VisionRunner,
     joined_outputs,
 )
+from geochg.models.deltavlm.tile_features import tile_features
 from geochg.models.deltavlm.tile_map import TileMap, text_answer
 from geochg.models.devices import torch_device
 from geochg.models.hub import find_folder, model_id
 from geochg.models.model_files import fingerprint
 from geochg.models.pretrained import FirstUse
+from geochg.models.tile_features import TileFeatures
 from geochg.records import (
     Answer,
     Exchange,
@@ -165,7 +161,7 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
             device = torch_device(device)
         if not options.adapter and can_run(folder, FILES, device):
             made_from = export_fingerprint(folder, files)
-            load_language = partial(_open_language, folder, made_from, options)
+            load_language = partial(open_language, folder, made_from, options)
             vision = OnnxVision.open(folder, made_from, options.precision, device)
             if vision.precision == Precision.INT8:
                 identity = replace(identity, precision=vision.precision.value)
@@ -206,6 +202,11 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
         """Tells the land cover of tiles of one image; see `LandCoverModel.date_covers`."""
         if self.detector is not None:
             yield from date_covers(self.detector, facts, sample, tiles)
+
+    def tile_features(self, tiles: Sequence[Tile]) -> list[TileFeatures]:
+        """Gives features of whole tiles; see `TileFeatureModel.tile_features`."""
+        with self._first_use.guard("features"):
+            return tile_features(self.detector, tiles, self._resolution_m)
 
     def cover_logits(
         self, facts: PairFacts, sample: Sequence[Tile], tiles: Iterable[Tile]
@@ -382,17 +383,3 @@ class DeltaVLMModel(ChangeModel[DeltaVLMOptions]):
     ) -> Answer | None:
         """The answer about a tile that changed; None to ask the language model."""
         return None
-
-
-def _open_language(folder: Path, made_from: str, options: DeltaVLMOptions) -> LanguageRunner:
-    """The language model of a folder whose vision encoder ONNX Runtime runs."""
-    settings = options.generation()
-    greedy = is_greedy(generation_settings(folder) | settings)
-    if greedy and can_run(folder, (QUESTION, LANGUAGE), "cpu"):
-        return OnnxLanguage.open(folder, made_from, settings)
-
-    import torch
-
-    from geochg.models.deltavlm.runtime.torch_language import TorchLanguage
-
-    return TorchLanguage(*open_model(folder, torch.float32, "cpu"), dict(settings))
