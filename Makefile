@@ -56,6 +56,9 @@ plugin-options: install
 	$(BIN)/python -c "import json; from geochg.accuracy.options import SampleOptions as Options; \
 		told = [spec.to_dict() for spec in Options.specs()]; \
 		print(json.dumps(told, ensure_ascii=False, indent=1))" > qgis_plugin/sample_options.json
+	$(BIN)/python -c "import json; from geochg.layer_check.options import CheckOptions as Options; \
+		told = [spec.to_dict() for spec in Options.specs()]; \
+		print(json.dumps(told, ensure_ascii=False, indent=1))" > qgis_plugin/check_options.json
 	$(BIN)/python -c "import json; from geochg.classes import LEGEND; \
 		print(json.dumps(LEGEND, indent=1))" > qgis_plugin/classes.json
 

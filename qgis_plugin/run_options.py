@@ -2,7 +2,7 @@
 
 They are those of the running worker, else of the one that ran last, else of the geochg that the
 plugin was made with (`options.json`, which `make plugin-options` writes). So are those of drawing
-a sample.
+a sample, and of checking a layer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from geochg_qgis.i18n import tr
 from geochg_qgis.settings import store_setting, stored_setting
 
-_RUN, _SAMPLE = "options", "sample_options"
+_RUN, _SAMPLE, _CHECK = "options", "sample_options", "check_options"
 """Kinds of options, by their names in `hello`, among the settings, and of the packaged files."""
 
 _MODELS = "models"
@@ -34,6 +34,11 @@ SET_ELSEWHERE = frozenset(
 
 _SAMPLE_ELSEWHERE = frozenset({"heatmap", "before", "after", "overwrite"})
 """Likewise of those of a sample."""
+
+_CHECK_ELSEWHERE = frozenset(
+    {"class_name", "model", "device", "output_layer", "resume", "overwrite"}
+)
+"""Likewise of those of a check."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,17 @@ def sample_options(hello: Mapping[str, Any]) -> list[RunOption]:
     return [option for option in options if option.name not in _SAMPLE_ELSEWHERE]
 
 
+def check_options(hello: Mapping[str, Any]) -> list[RunOption]:
+    """The options of checking a layer that have no field of their own.
+
+    Args:
+        hello: The running worker's, or empty.
+    """
+    entries = _told_options(hello, _CHECK)
+    options = [RunOption.of(entry) for entry in entries if entry.get("type") != "object"]
+    return [option for option in options if option.name not in _CHECK_ELSEWHERE]
+
+
 def model_text(options: Mapping[str, Any]) -> str:
     """The model of a run's options, with its adapter."""
     model, own_options = str(options.get("model", "")), options.get("model_options")
@@ -174,6 +190,8 @@ def _labels() -> dict[str, str]:
         "learned": tr("Learned from a review"),
         "match": tr("Match the values of the dates"),
         "min_area_m2": tr("Least area"),
+        "missing": tr("Look for what is missing"),
+        "most_shift_m": tr("Largest shift"),
         "max_area_m2": tr("Greatest area"),
         "min_confidence": tr("Least confidence"),
         "regularize": tr("Square buildings"),

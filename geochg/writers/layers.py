@@ -272,6 +272,10 @@ NAMED_SUFFIXES = (".gpkg", ".fgb")
 """Those of formats in which a layer has a name."""
 
 
+_OTHER_ID = "geochg_fid"
+"""Column of a GeoPackage's own numbers where its user has one named `fid`."""
+
+
 def _with_gdal(
     frame: GeoDataFrame,
     driver: str,
@@ -286,6 +290,10 @@ def _with_gdal(
 
     content = io.BytesIO()
     lists = {name: frame[name].map(json.dumps).astype("string") for name in _list_columns(frame)}
+    options = dict(layer_options or {})
+    if driver == "GPKG" and any(str(name).lower() == "fid" for name in frame.columns):
+        # A GeoPackage numbers its features in a column `fid`: one of the user's is kept beside it.
+        options.setdefault("FID", _OTHER_ID)
     try:
         with _time_stopped():
             pyogrio.write_dataframe(
@@ -296,7 +304,7 @@ def _with_gdal(
                 geometry_type=geometry_type,
                 promote_to_multi=geometry_type.startswith("Multi"),
                 layer_metadata=None if metadata is None else {METADATA_KEY: _json(metadata)},
-                layer_options=dict(layer_options or {}),
+                layer_options=options,
             )
     except (DataSourceError, DataLayerError) as error:
         raise OSError(str(error)) from error

@@ -10,6 +10,7 @@ from qgis.PyQt.QtGui import QIcon
 from geochg_qgis.algorithms.analyze import AnalyzeAlgorithm
 from geochg_qgis.algorithms.analyze_area import AnalyzeAreaAlgorithm
 from geochg_qgis.algorithms.assess import AssessAlgorithm
+from geochg_qgis.algorithms.check import CheckAlgorithm
 from geochg_qgis.algorithms.info import InfoAlgorithm
 from geochg_qgis.algorithms.sample import SampleAlgorithm
 from geochg_qgis.algorithms.table import TableAlgorithm
@@ -56,5 +57,6 @@ class GeochgProvider(QgsProcessingProvider):
             TableAlgorithm,
             SampleAlgorithm,
             AssessAlgorithm,
+            CheckAlgorithm,
         ):
             self.addAlgorithm(algorithm(self._connection))

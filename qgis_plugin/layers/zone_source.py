@@ -105,11 +105,11 @@ def zone_source(layer: QgsVectorLayer, column: str) -> ZoneSource:
     check_crs(layer)
     world = QgsCoordinateReferenceSystem(_WORLD)
     to_world = QgsCoordinateTransform(layer.crs(), world, QgsProject.instance())
-    text = _file_text(layer)
+    text = file_text(layer)
     return ZoneSource(text, column, QgsVectorLayerFeatureSource(layer), to_world)
 
 
-def _file_text(layer: QgsVectorLayer) -> str:
+def file_text(layer: QgsVectorLayer) -> str:
     """The file of a layer as the worker takes it; empty where it shows something else."""
     is_as_stored = layer.providerType() == "ogr" and not layer.isModified()
     if not is_as_stored or layer.dataProvider().crs() != layer.crs() or layer.vectorJoins():

@@ -28,12 +28,12 @@ from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import ASSESSMENT_KINDS, ASSESSMENT_SUFFIXES
 from geochg_qgis.panel.layouts import name_file_widget, name_widget, plain_label, set_focus_order
 from geochg_qgis.panel.report_controller import free_page_path
-from geochg_qgis.panel.request_dialog import RequestDialog
+from geochg_qgis.panel.request_dialog import ResultDialog
 
 _SIZE_PX = 520, 320
 
 
-class AssessDialog(RequestDialog):
+class AssessDialog(ResultDialog):
     """Lets the worker assess a result, shows the overall accuracy, and opens the page.
 
     Args:

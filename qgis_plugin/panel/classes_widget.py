@@ -12,7 +12,8 @@ from geochg_qgis.formatting import class_title
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.class_colors import CLASSES
 
-_ANY_WORDS = "free_classes"
+ANY_WORDS = "free_classes"
+"""Capability of a model that takes any words as classes."""
 
 
 class ClassesWidget(QLineEdit):
@@ -41,7 +42,7 @@ class ClassesWidget(QLineEdit):
                 any text may be right.
         """
         self._names = [str(name) for name in capabilities.get("classes") or CLASSES]
-        is_free = not capabilities or bool(capabilities.get(_ANY_WORDS))
+        is_free = not capabilities or bool(capabilities.get(ANY_WORDS))
         self.setReadOnly(not is_free)
         hint = tr("all; any words are taken") if is_free and capabilities else tr("all")
         self.setPlaceholderText(hint)

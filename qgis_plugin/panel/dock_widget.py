@@ -27,6 +27,7 @@ from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.area_widget import OVERLAP, SELECTION, AreaWidget
 from geochg_qgis.panel.ask_widget import AskWidget
 from geochg_qgis.panel.change_list_widget import ChangeListWidget
+from geochg_qgis.panel.check_controller import CheckController
 from geochg_qgis.panel.interrupted_runs_widget import InterruptedRunsWidget
 from geochg_qgis.panel.layouts import scroll_area, separator
 from geochg_qgis.panel.message_controller import MessageController
@@ -77,6 +78,9 @@ class GeochgDockWidget(QgsDockWidget):
         self.options, self.run_widget = OptionsWidget(connection, self.pair, self), RunWidget(self)
         self.interrupted = InterruptedRunsWidget(self.messages.show_error, self)
         self.choice = PairChoice(connection, self.pair, self.area, self.options)
+        self.checks = CheckController(
+            iface, connection, self.pair, self.options, self.messages, self
+        )
         self.runs, self.waiting = RunController(connection, self), WaitingRunsWidget(self)
         self.results = ResultRegistry(self)
         self.changes = ChangeListWidget(iface, self.messages.show_error, self)
@@ -208,6 +212,7 @@ class GeochgDockWidget(QgsDockWidget):
         self.changes.close_down()
         self.samples.close_down()
         self.sampling.close_down()
+        self.checks.close_down()
         self.ask.close_down()
         # They belong to the window, which goes on without the panel.
         if self.scenes is not None:

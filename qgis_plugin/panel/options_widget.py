@@ -12,10 +12,11 @@ from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QPushButton, QToolButton
 from geochg_qgis.band_mapping import swapped_bands
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.class_colors import CLASSES
 from geochg_qgis.layers.layer_bands import band_names
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.panel.bands_dialog import BandsDialog
-from geochg_qgis.panel.classes_widget import ClassesWidget
+from geochg_qgis.panel.classes_widget import ANY_WORDS, ClassesWidget
 from geochg_qgis.panel.layouts import (
     choice_box,
     column_layout,
@@ -125,6 +126,13 @@ class OptionsWidget(QWidget):
         if field is not None and isinstance(field.widget, ClassesWidget):
             name = self.model.currentText().partition(":")[0].strip()
             field.widget.offer(self._capabilities.get(name, {}))
+
+    def known_classes(self) -> tuple[list[str], bool]:
+        """The classes of the chosen model, and whether it takes any other words, too."""
+        name = self.model.currentText().partition(":")[0].strip()
+        capabilities = self._capabilities.get(name, {})
+        names = [str(class_name) for class_name in capabilities.get("classes") or CLASSES]
+        return names, not capabilities or bool(capabilities.get(ANY_WORDS))
 
     def set_devices(self, devices: Iterable[Mapping[str, Any]]) -> None:
         """Offers the devices of the worker's machine."""

@@ -22,15 +22,20 @@ class PairWidget(QWidget):
         changed: Another layer was chosen.
         swapped: The layers are about to change places.
         scenes_wanted: The user wants to fetch scenes of a place and two months.
+        check_wanted: The user wants to hold a layer of polygons against the later image.
     """
 
     changed = pyqtSignal()
     swapped = pyqtSignal()
     scenes_wanted = pyqtSignal()
+    check_wanted = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.before, self.after = _layer_box(self), _layer_box(self)
+        # Behind the images; the one that was chosen stays, because a check is no run of the pair.
+        self.before.setAdditionalItems([tr("A layer of polygons…")])
+        self._last_before = ""
         swap = QPushButton(tr("Swap"), self)
         tip = tr("Make the later image the earlier one")
         name_widget(swap, "GeochgSwap", tr("Swap"), tip)
@@ -49,12 +54,15 @@ class PairWidget(QWidget):
         self._guess_timer = single_shot_timer(self, 0, self.guess)
         swap.clicked.connect(self._swap)
         fetch.clicked.connect(self.scenes_wanted)
+        self.before.activated.connect(self._choose_before)
+        self.after.activated.connect(self._keep_choice)
         for box in (self.before, self.after):
-            box.activated.connect(self._keep_choice)
             box.layerChanged.connect(lambda _: self.changed.emit())
+        self.before.layerChanged.connect(self._note_before)
         # Many layers may come and go at once.
         QgsProject.instance().layersAdded.connect(self._guess_later)
         QgsProject.instance().layersRemoved.connect(self._guess_later)
+        self._note_before(self.before.currentLayer())
         self.guess()
 
     def layers(self) -> tuple[QgsRasterLayer | None, QgsRasterLayer | None]:
@@ -100,6 +108,19 @@ class PairWidget(QWidget):
 
     def _guess_later(self, _: object) -> None:
         self._guess_timer.start()
+
+    def _choose_before(self, row: int) -> None:
+        if self.before.layer(row) is not None:
+            self._keep_choice(row)
+            return
+        layer = QgsProject.instance().mapLayer(self._last_before)
+        if layer is not None:
+            self.before.setLayer(layer)
+        self.check_wanted.emit()
+
+    def _note_before(self, layer: QgsRasterLayer | None) -> None:
+        if layer is not None:
+            self._last_before = layer.id()
 
     def _keep_choice(self, _: int) -> None:
         self._is_chosen = True

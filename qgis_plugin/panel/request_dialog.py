@@ -1,4 +1,4 @@
-"""The base of dialogs that ask the worker for one thing about a result, and show its answer."""
+"""The bases of dialogs that ask the worker for one thing, such as about a result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class RequestDialog(QDialog):
         parent: Parent widget.
 
     Attributes:
-        changes: The results of the project.
         status: What is under way, came out, or is wrong.
         go: The button that asks.
     """
@@ -48,7 +47,6 @@ class RequestDialog(QDialog):
         self._task: BackgroundTask | None = None
         self.setObjectName(name)
         self.setWindowTitle(title)
-        self.changes = choice_box(self)
         self.status, self.bar = plain_label(self, is_selectable=True), QProgressBar(self)
         self.bar.setVisible(False)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, parent=self)
@@ -57,8 +55,6 @@ class RequestDialog(QDialog):
         self.go.setDefault(True)
         self.go.clicked.connect(lambda _: self.ask())
         self.buttons.rejected.connect(self.reject)
-        tip = tr("The result that this is about, as it is filtered and reviewed")
-        name_widget(self.changes, f"{name}Changes", tr("Result"), tip)
         name_dialog_buttons(
             self.buttons, name, {"Close": tr("Closes the dialog, or stops what is under way")}
         )
@@ -67,31 +63,10 @@ class RequestDialog(QDialog):
         """Begins what the dialog is for."""
         raise NotImplementedError
 
-    def offer_results(self, result: QgsVectorLayer | None) -> None:
-        """Offers the results of the project; without one there is nothing to ask."""
-        self.changes.clear()
-        for layer in results_in_project():
-            self.changes.addItem(layer.name(), layer.id())
-        place = self.changes.findData(result.id()) if result is not None else 0
-        self.changes.setCurrentIndex(max(0, place))
-        self.go.setEnabled(self.changes.count() > 0)
-        self.status.setText("" if self.changes.count() else tr("There is no result"))
-
-    def result_layer(self) -> QgsVectorLayer:
-        """The chosen result.
-
-        Raises:
-            LinkError: If there is none.
-        """
-        layer = QgsProject.instance().mapLayer(str(self.changes.currentData() or ""))
-        if not isinstance(layer, QgsVectorLayer):
-            raise LinkError(tr("There is no result"), tr("add its file to the project"))
-        return layer
-
     def start(
         self,
         method: str,
-        parameters: Mapping[str, Any],
+        parameters: Mapping[str, Any] | Callable[[BackgroundTask], Mapping[str, Any]],
         show: Callable[[Mapping[str, Any]], object],
         transform_result: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> None:
@@ -99,7 +74,7 @@ class RequestDialog(QDialog):
 
         Args:
             method: The worker's method.
-            parameters: Its parameters.
+            parameters: Its parameters, or a function that makes them on the task's thread.
             show: Function that is given the answer, on the main thread.
             transform_result: Function that adds to the answer on the task's thread.
         """
@@ -108,13 +83,14 @@ class RequestDialog(QDialog):
         meter = ProgressMeter()
 
         def ask_worker(task: BackgroundTask) -> Mapping[str, Any]:
+            values = parameters(task) if callable(parameters) else parameters
             client = self._connection.client(task.isCanceled)
             try:
-                answer = client.ask(method, parameters, task.send_event, task.isCanceled)
+                answer = client.ask(method, values, task.send_event, task.isCanceled)
             except LinkError as error:
                 if error.values.get("number") == NO_SUCH_METHOD:
                     raise LinkError(
-                        tr("This geochg is too old for samples"), tr("set up a newer one")
+                        tr("This geochg is too old for that"), tr("set up a newer one")
                     ) from error
                 raise
             return {**answer, **transform_result(answer)}
@@ -164,3 +140,52 @@ class RequestDialog(QDialog):
         self.bar.setRange(0, 0)
         self.bar.setVisible(is_running)
         self.go.setEnabled(not is_running)
+
+
+class ResultDialog(RequestDialog):
+    """Asks about a result of the project.
+
+    Args:
+        connection: Connection to the worker.
+        name: Object name, with which those of its widgets begin.
+        title: Title of the window.
+        go_text: Text of the button that asks.
+        parent: Parent widget.
+
+    Attributes:
+        changes: The results of the project.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        title: str,
+        go_text: str,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(connection, name, title, go_text, parent)
+        self.changes = choice_box(self)
+        tip = tr("The result that this is about, as it is filtered and reviewed")
+        name_widget(self.changes, f"{name}Changes", tr("Result"), tip)
+
+    def offer_results(self, result: QgsVectorLayer | None) -> None:
+        """Offers the results of the project; without one there is nothing to ask."""
+        self.changes.clear()
+        for layer in results_in_project():
+            self.changes.addItem(layer.name(), layer.id())
+        place = self.changes.findData(result.id()) if result is not None else 0
+        self.changes.setCurrentIndex(max(0, place))
+        self.go.setEnabled(self.changes.count() > 0)
+        self.status.setText("" if self.changes.count() else tr("There is no result"))
+
+    def result_layer(self) -> QgsVectorLayer:
+        """The chosen result.
+
+        Raises:
+            LinkError: If there is none.
+        """
+        layer = QgsProject.instance().mapLayer(str(self.changes.currentData() or ""))
+        if not isinstance(layer, QgsVectorLayer):
+            raise LinkError(tr("There is no result"), tr("add its file to the project"))
+        return layer

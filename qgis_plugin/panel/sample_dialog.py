@@ -23,7 +23,7 @@ from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import result_path, with_suffix
 from geochg_qgis.panel.layouts import name_file_widget, name_widget, set_focus_order
 from geochg_qgis.panel.option_field import OptionField
-from geochg_qgis.panel.request_dialog import RequestDialog
+from geochg_qgis.panel.request_dialog import ResultDialog
 from geochg_qgis.panel.run_plan import user_folders
 from geochg_qgis.run_options import sample_options
 
@@ -31,7 +31,7 @@ _SIZE_PX = 480, 420
 _LAYER = "layer"
 
 
-class SampleDialog(RequestDialog):
+class SampleDialog(ResultDialog):
     """Lets the worker draw a sample, and adds it to the project.
 
     Args:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from geochg.accuracy.options import SampleOptions
+from geochg.layer_check.options import CheckOptions
 from geochg.options import AnalyzeOptions
 
 FOLDER = Path(sys.modules["geochg_qgis"].__file__).parent
@@ -41,7 +42,7 @@ def values(text):
 
 def told_by_the_worker():
     """Texts of the options that the plugin came with; new ones need no translation."""
-    for file in ("options.json", "sample_options.json"):
+    for file in ("options.json", "sample_options.json", "check_options.json"):
         for option in json.loads((FOLDER / file).read_text(encoding="utf-8")):
             label = option["label"]
             yield from (label[:1].upper() + label[1:], option["usual"], option["help"])
@@ -69,7 +70,11 @@ def test_translations_are_complete(path):
 
 @pytest.mark.parametrize(
     ("file", "kind"),
-    [("options.json", AnalyzeOptions), ("sample_options.json", SampleOptions)],
+    [
+        ("options.json", AnalyzeOptions),
+        ("sample_options.json", SampleOptions),
+        ("check_options.json", CheckOptions),
+    ],
     ids=lambda value: str(value)[:20],
 )
 def test_the_options_that_the_plugin_comes_with_are_those_of_geochg(file, kind):

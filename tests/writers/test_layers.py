@@ -312,3 +312,11 @@ def test_what_gdal_refuses_is_an_error_that_names_the_file(tmp_path, monkeypatch
             write_features(layer(), path, METADATA)
     assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_named_as_the_numbers_of_a_geopackage_is_kept(tmp_path):
+    path = tmp_path / "a.gpkg"
+    frame = layer()
+    frame["FID"] = pd.Series(["same"] * len(frame), dtype="string")
+    write_features(frame, path, METADATA, layer="changes")
+    assert list(gpd.read_file(path)["FID"]) == ["same"] * len(frame)
