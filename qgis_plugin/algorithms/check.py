@@ -70,7 +70,9 @@ class CheckAlgorithm(LayerAlgorithm):
         return tr("Check a layer against an image"), tr(
             "Says of each polygon whether its object is in the image: present, gone, or cannot "
             "tell. Ground of the class that no polygon maps follows as missing. Columns and order "
-            "of the layer stay."
+            "of the layer stay. PRESENT, GONE, UNTOLD and MISSING_COUNT are how many there are "
+            "of each, SHIFT is how far the layer lies off the image, in metres, where that "
+            "was measured."
         )
 
     def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:

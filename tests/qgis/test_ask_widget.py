@@ -50,7 +50,7 @@ def test_numbers_and_areas_are_those_of_the_features_drawn(dock, qtbot, errors):
     with qtbot.waitSignal(dock.runs.ended, timeout=90_000):
         dock.run()
     (layer,) = results_in_project()
-    dock.tabs.setCurrentWidget(dock.tabs.widget(2))
+    dock.tabs.setCurrentIndex(3)
     start_at(dock.ask, *PLACE)
     counted = asked(dock, qtbot, "How many changes are there?")
     count, area_m2 = inside(dock, layer)

@@ -210,6 +210,7 @@ def test_every_algorithm_has_help_and_so_has_each_of_its_parameters(provider):
         "analyze",
         "analyze_area",
         "assess",
+        "check",
         "info",
         "sample",
         "table",
