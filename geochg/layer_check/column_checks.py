@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from pandas import Series
 
-_ROW_NUMBER, _SHAPE = "fid", "geom"
-"""Columns of each table of a GeoPackage that geochg writes."""
+_SHAPE = "geom"
+"""Column of the shapes in each GeoPackage that geochg writes."""
 
 _GREATEST = np.iinfo(np.int64).max
 
@@ -72,15 +72,3 @@ def _check_geopackage(frame: GeoDataFrame, label: str) -> None:
                 "which a GeoPackage does not tell apart",
                 hint,
             )
-        if name.lower() == _ROW_NUMBER and not _are_row_numbers(frame[name]):
-            raise InputError(
-                f"{column_text} is named as the row numbers of a GeoPackage are, and holds others "
-                "than whole numbers, each once",
-                hint,
-            )
-
-
-def _are_row_numbers(column: Series) -> bool:
-    """Whether a GeoPackage can take values as numbers of its rows."""
-    is_whole = str(column.dtype).lower().startswith(("int", "uint"))
-    return bool(is_whole and column.notna().all() and column.is_unique)

@@ -238,8 +238,6 @@ def test_refuses_layers_that_make_no_sense_in_one_line(image, tmp_path, frame, m
 @pytest.mark.parametrize(
     ("columns", "suffix", "message"),
     [
-        ({"fid": ["a", "b"]}, ".gpkg", "'fid' .* row numbers of a GeoPackage"),
-        ({"FID": [3, 3]}, ".gpkg", "'FID' .* row numbers of a GeoPackage"),
         ({"geom": ["a", "b"]}, ".gpkg", "'geom' .* shapes of a GeoPackage"),
         ({"a": [1, 2], "A": [1, 2]}, ".gpkg", "'a' .* upper and lower case"),
         ({"age": pd.to_timedelta([1, 2], "D")}, ".geojson", "'age' .* durations"),
