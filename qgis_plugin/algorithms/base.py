@@ -10,11 +10,9 @@ from typing import Any
 
 from qgis.core import (
     QgsGeometry,
-    QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingOutputDefinition,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterString,
@@ -32,7 +30,8 @@ from geochg_qgis.algorithms.pair_parameters import (
     documented_parameter,
     pair_parameters,
 )
-from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error, setup_help
+from geochg_qgis.algorithms.worker_algorithm import WorkerAlgorithm
+from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.extents import aoi_parameter, area_of_interest, shared_extent
@@ -48,46 +47,28 @@ MAIN_OPTIONS = ("min_area_m2", "sensitivity", "min_confidence")
 """Options whose parameters are not among the advanced ones."""
 
 
-class PairAlgorithm(QgsProcessingAlgorithm):
+class PairAlgorithm(WorkerAlgorithm):
     """An algorithm that sends the worker one request about a pair.
 
-    A subclass sets the class attributes and overrides the hooks, from `title_and_help` to
-    `summary`.
+    A subclass overrides the hooks, from `files` to `summary`.
 
     Args:
         connection: The connection to the worker.
 
     Attributes:
-        algorithm_name: Name of the algorithm behind that of the provider.
-        method: The worker's method, as docs/worker.md names it.
         command: The command of geochg whose options are parameters.
     """
 
-    algorithm_name = ""
-    method = ""
     command = "info"
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._connection = connection
+        super().__init__(connection)
         self._sources: tuple[LayerSource, LayerSource] | None = None
         self._images: tuple[ImageIdentity, ImageIdentity] | None = None
         self._aoi: str | None = None
         self._json_options: dict[str, Any] = {}
         self._sent_options: dict[str, Any] = {}
         self._run_options = run_options(connection.hello, self.command)
-
-    def title_and_help(self) -> tuple[str, str]:
-        """Title and help of the algorithm, in the user's language."""
-        raise NotImplementedError
-
-    def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
-        """Parameters besides the pair, each with its help."""
-        return ()
-
-    def output_definitions(self) -> Iterable[QgsProcessingOutputDefinition]:
-        """Outputs besides layers."""
-        return ()
 
     def files(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, str]:
         """Paths of the files to write, by the worker's names; called before `options`."""
@@ -101,10 +82,6 @@ class PairAlgorithm(QgsProcessingAlgorithm):
             "aoi": self._aoi,
             **chosen_options(self, self._run_options, parameters, context),
         }
-
-    def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """The algorithm's outputs, by name, of the worker's answer."""
-        raise NotImplementedError
 
     def summary(self, answer: Mapping[str, Any]) -> str:
         """A line about the worker's answer for the log; may be empty."""
@@ -126,44 +103,14 @@ class PairAlgorithm(QgsProcessingAlgorithm):
         """Keeps what is needed to go on with the request, should it end before it is done."""
         return nullcontext()
 
-    def name(self) -> str:
-        """Name of the algorithm behind that of the provider."""
-        return self.algorithm_name
-
-    def createInstance(self) -> QgsProcessingAlgorithm:
-        """A new instance for a run."""
-        return type(self)(self._connection)
-
-    def displayName(self) -> str:
-        """Title of the algorithm in lists."""
-        return self.title_and_help()[0]
-
-    def shortHelpString(self) -> str:
-        """Help beside the dialog; that of each parameter is with the parameter."""
-        return "\n\n".join(
-            (
-                self.title_and_help()[1],
-                self.input_help(),
-                setup_help(),
-            )
-        )
-
-    def initAlgorithm(self, config: dict[str, Any] | None = None) -> None:
-        """Adds parameters and outputs."""
-        main = [
-            documented_parameter(option_parameter(option), option.help)
-            for option in self._run_options
-            if option.name in MAIN_OPTIONS
-        ]
-        for parameter in (
-            *self.input_parameters(),
-            *main,
-            *self.parameters(),
-            *self._advanced_parameters(),
-        ):
-            self.addParameter(parameter)
-        for output in self.output_definitions():
-            self.addOutput(output)
+    def all_parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
+        """The pair, the main options, what the algorithm has besides, and the advanced ones."""
+        yield from self.input_parameters()
+        for option in self._run_options:
+            if option.name in MAIN_OPTIONS:
+                yield documented_parameter(option_parameter(option), option.help)
+        yield from self.parameters()
+        yield from self._advanced_parameters()
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext

@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingOutputDefinition,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterVectorLayer,
 )
 
 from geochg_qgis.algorithms.pair_parameters import advanced_parameter, documented_parameter
-from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error, setup_help
+from geochg_qgis.algorithms.worker_algorithm import WorkerAlgorithm
+from geochg_qgis.algorithms.worker_request import WorkerRequest, processing_error
 from geochg_qgis.connection import Connection
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.result_layers import readable_source
 from geochg_qgis.link.errors import LinkError
+from geochg_qgis.link_messages import worker_text
 
 CHANGES, OVERWRITE = "CHANGES", "OVERWRITE"
 
 
-class LayerAlgorithm(QgsProcessingAlgorithm):
+class LayerAlgorithm(WorkerAlgorithm):
     """An algorithm that sends the worker one request about a change layer.
 
-    A subclass sets the class attributes and overrides the hooks, from `title_and_help` to
-    `results`.
+    A subclass overrides `inputs` where it reads more than the layer, and `request`.
 
     Args:
         connection: The connection to the worker.
-
-    Attributes:
-        algorithm_name: Name of the algorithm behind that of the provider.
-        method: The worker's method, as docs/worker.md names it.
     """
 
-    algorithm_name = ""
-    method = ""
-
     def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._connection = connection
+        super().__init__(connection)
         self._inputs: dict[str, Any] = {}
-
-    def title_and_help(self) -> tuple[str, str]:
-        """Title and help of the algorithm, in the user's language."""
-        raise NotImplementedError
-
-    def parameters(self) -> Iterable[QgsProcessingParameterDefinition]:
-        """Parameters, each with its help."""
-        raise NotImplementedError
-
-    def output_definitions(self) -> Iterable[QgsProcessingOutputDefinition]:
-        """Outputs besides layers and files."""
-        return ()
 
     def inputs(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """The worker's parameters of what is read, called on the main thread.
@@ -77,10 +55,6 @@ class LayerAlgorithm(QgsProcessingAlgorithm):
         """
         raise NotImplementedError
 
-    def results(self, answer: Mapping[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
-        """The algorithm's outputs, by name, of the worker's answer."""
-        raise NotImplementedError
-
     def source(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
     ) -> str | None:
@@ -91,29 +65,6 @@ class LayerAlgorithm(QgsProcessingAlgorithm):
         """
         layer = self.parameterAsVectorLayer(parameters, name, context)
         return None if layer is None else readable_source(layer)
-
-    def name(self) -> str:
-        """Name of the algorithm behind that of the provider."""
-        return self.algorithm_name
-
-    def createInstance(self) -> QgsProcessingAlgorithm:
-        """A new instance for a run."""
-        return type(self)(self._connection)
-
-    def displayName(self) -> str:
-        """Title of the algorithm in lists."""
-        return self.title_and_help()[0]
-
-    def shortHelpString(self) -> str:
-        """Help beside the dialog; that of each parameter is with the parameter."""
-        return f"{self.title_and_help()[1]}\n\n{setup_help()}"
-
-    def initAlgorithm(self, config: dict[str, Any] | None = None) -> None:
-        """Adds parameters and outputs."""
-        for parameter in self.parameters():
-            self.addParameter(parameter)
-        for output in self.output_definitions():
-            self.addOutput(output)
 
     def prepareAlgorithm(
         self,
@@ -144,7 +95,7 @@ class LayerAlgorithm(QgsProcessingAlgorithm):
         except LinkError as error:
             raise processing_error(error) from error
         for text in (*answer.get("warnings", ()), *answer.get("remarks", ())):
-            feedback.pushWarning(str(text))
+            feedback.pushWarning(worker_text(text))
         return self.results(answer, context)
 
 
