@@ -24,8 +24,12 @@ def translated_error(error: LinkError) -> LinkError:
 
 def worker_notice(notice: Mapping[str, Any]) -> str:
     """A notice of the worker, which is English, behind words in the user's language."""
-    text = without_flags(str(notice.get("message", "")))
-    return tr("geochg says: {message}").format(message=text)
+    return worker_text(notice.get("message", ""))
+
+
+def worker_text(text: object) -> str:
+    """A sentence of the worker, such as a warning in an answer, as a notice is shown."""
+    return tr("geochg says: {message}").format(message=without_flags(str(text)))
 
 
 def without_flags(text: str) -> str:
@@ -146,6 +150,7 @@ def _protocol_messages() -> dict[str, tuple[str, str]]:
         # The worker's text is English; the words before it say whose it is.
         "worker-error": (tr("geochg says: {message}"), tr("what to do: {hint}")),
         "worker-error-without-hint": (tr("geochg says: {message}"), ""),
+        "worker-too-old": (tr("This geochg is too old for that"), tr("set up a newer one")),
         "worker-gave-no-reason": (tr("geochg failed without saying why"), tr("see the log")),
         "worker-not-understood": (
             tr("An answer of the worker cannot be read: {reason}"),

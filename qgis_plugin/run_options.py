@@ -139,13 +139,14 @@ def model_text(options: Mapping[str, Any]) -> str:
 
 def option_labels() -> dict[str, str]:
     """Labels of all options, by their names in words as flags of the command line have them."""
-    entries = [entry for kind in (_SAMPLE, _RUN) for entry in _told_options({}, kind)]
+    kinds = (_CHECK, _SAMPLE, _RUN)
+    entries = [entry for kind in kinds for entry in _told_options({}, kind)]
     return {str(entry.get("label", "")): RunOption.of(entry).label for entry in entries}
 
 
 def store_options(hello: Mapping[str, Any]) -> None:
     """Stores the options and models of a worker for when none runs."""
-    for kind in (_RUN, _SAMPLE):
+    for kind in (_RUN, _SAMPLE, _CHECK):
         if hello.get(kind):
             store_setting(kind, json.dumps(hello[kind]))
     names = [str(model["name"]) for model in hello.get("models", ()) if not model.get("broken")]

@@ -17,12 +17,6 @@ from geochg.worker.paths import RequestFolder
 _NAMES = ("layer", "image", "before", "output", "options", "folder")
 
 
-def check_options(call: Call) -> Mapping[str, Any]:
-    """The options that `check` takes, as `hello` tells those of `analyze`."""
-    check_known(call.parameters, ())
-    return {"options": [spec.to_dict() for spec in CheckOptions.specs()]}
-
-
 def check(call: Call, listener: Listener) -> Mapping[str, Any]:
     """Holds a layer of polygons against an image, and writes it with verdicts."""
     parameters = call.parameters

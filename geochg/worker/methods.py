@@ -16,6 +16,7 @@ from geochg import __version__
 from geochg.accuracy.options import SampleOptions
 from geochg.classes import CLASSES
 from geochg.events import PROTOCOL_VERSION, Event, Listener, Progress
+from geochg.layer_check.options import CheckOptions
 from geochg.options import AnalyzeOptions
 from geochg.pipeline.outputs import TABLES, Outputs
 from geochg.tasks.quantities import rounded_value
@@ -23,7 +24,7 @@ from geochg.worker.accuracy import assess_sample, draw_sample
 from geochg.worker.areas import AreaParameters, fetch_pair, scene_collections
 from geochg.worker.calls import Call, Method
 from geochg.worker.dialogues import OpenDialogues
-from geochg.worker.layer_checks import check, check_options
+from geochg.worker.layer_checks import check
 from geochg.worker.parameters import (
     PairParameters,
     SeriesParameters,
@@ -66,7 +67,6 @@ def methods() -> dict[str, Method]:
         "scene_collections": scene_collections,
         "fetch_pair": lambda call: fetch_pair(call, listener_of(call)),
         "analyze_area": lambda call: analyze_area(call, turn),
-        "check_options": check_options,
         "check": lambda call: check_in_turn(call, turn),
     }
 
@@ -86,6 +86,7 @@ def hello(call: Call) -> Mapping[str, Any]:
         "classes": list(CLASSES),
         "options": [spec.to_dict() for spec in AnalyzeOptions.specs()],
         "sample_options": [spec.to_dict() for spec in SampleOptions.specs()],
+        "check_options": [spec.to_dict() for spec in CheckOptions.specs()],
         **_models(),
     }
 

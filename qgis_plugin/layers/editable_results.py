@@ -17,6 +17,7 @@ from qgis.PyQt.QtXml import QDomDocument
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.attribute_form import apply_form
+from geochg_qgis.layers.default_style import save_default_style
 from geochg_qgis.layers.review_fields import add_review_fields
 from geochg_qgis.layers.run_metadata import run_metadata, write_run_metadata
 from geochg_qgis.layers.sample_layers import SAMPLE, SAMPLE_LAYER
@@ -135,6 +136,6 @@ class ResultCopy:
         if not self._is_sample:
             add_review_fields(layer)
             apply_form(layer)
-        layer.saveStyleToDatabase("geochg", "", True, "")
+        save_default_style(layer)
         layer.moveToThread(QgsApplication.instance().thread())
         return layer

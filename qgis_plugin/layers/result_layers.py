@@ -19,6 +19,7 @@ from qgis.core import (
 
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.class_colors import COLORS
+from geochg_qgis.layers.default_style import GEOPACKAGE, save_default_style
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity
 from geochg_qgis.layers.result_groups import group_of_pair
 from geochg_qgis.layers.review_fields import add_review_fields
@@ -35,8 +36,7 @@ OPTIONS = "geochg/options"
 """Property of a result: the options of the run, as JSON."""
 
 
-_GEOPACKAGE = "GPKG"
-_REVIEWED_FORMATS = (_GEOPACKAGE, "GeoJSON")
+_REVIEWED_FORMATS = (GEOPACKAGE, "GeoJSON")
 
 
 class ResultOrigin(NamedTuple):
@@ -87,27 +87,12 @@ def open_result(source: str, name: str, origin: ResultOrigin) -> QgsVectorLayer:
         raise LinkError(
             tr("{} cannot be opened").format(source), tr("see the log, and run it again")
         )
-    kind = layer.dataProvider().storageType()
     # Others are reviewed in a copy, or have their own kinds of fields.
-    if kind in _REVIEWED_FORMATS:
+    if layer.dataProvider().storageType() in _REVIEWED_FORMATS:
         add_review_fields(layer)
     origin.mark(layer)
-    if kind == _GEOPACKAGE:
-        layer.saveStyleToDatabase("geochg", "", True, "")
-    else:
-        _save_style_beside(layer, Path(source.partition("|")[0]))
+    save_default_style(layer, RESULT)
     return layer
-
-
-def _save_style_beside(layer: QgsVectorLayer, path: Path) -> None:
-    """Saves the style where QGIS looks for it; a style that is not of a result stays."""
-    style = path.with_suffix(".qml")
-    try:
-        is_ours = not style.exists() or RESULT in style.read_text(encoding="utf-8", errors="ignore")
-    except OSError:
-        return
-    if is_ours:
-        layer.saveNamedStyle(str(style))
 
 
 def open_heatmap(path: Path, name: str) -> QgsRasterLayer | None:

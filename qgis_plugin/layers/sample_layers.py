@@ -21,6 +21,7 @@ from qgis.core import (
 from geochg_qgis.i18n import tr
 from geochg_qgis.layers.attribute_form import apply_sample_form
 from geochg_qgis.layers.class_colors import CLASSES
+from geochg_qgis.layers.default_style import save_default_style
 from geochg_qgis.layers.image_identity import AFTER, BEFORE, ImageIdentity, header_checksum
 from geochg_qgis.layers.result_fields import CHANGES
 from geochg_qgis.layers.run_metadata import run_metadata
@@ -111,7 +112,7 @@ def open_sample(
         if identity is not None:
             layer.setCustomProperty(role, identity.to_text())
     if is_shared:
-        layer.saveStyleToDatabase("geochg", "", True, "")
+        save_default_style(layer)
     layer.moveToThread(QgsApplication.instance().thread())
     return layer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -15,6 +14,7 @@ from qgis.core import (
 
 from geochg_qgis.formatting import class_title, formatted_number, sentence
 from geochg_qgis.i18n import tr
+from geochg_qgis.layers.default_style import save_default_style
 from geochg_qgis.link.errors import LinkError
 
 VERDICT = "verdict"
@@ -56,12 +56,7 @@ def open_verdict(source: str, name: str) -> QgsVectorLayer:
             tr("{} cannot be opened").format(source), tr("see the log, and check again")
         )
     apply_verdict_style(layer)
-    if layer.dataProvider().storageType() == "GPKG":
-        layer.saveStyleToDatabase("geochg", "", True, "")
-    else:
-        style = Path(source.partition("|")[0]).with_suffix(".qml")
-        if not style.exists():
-            layer.saveNamedStyle(str(style))
+    save_default_style(layer)
     return layer
 
 

@@ -55,6 +55,8 @@ def error_of(answer: object) -> LinkError:
     hint = str(data.get("hint", "")) if isinstance(data, dict) else ""
     values = {"message": str(answer.get("message", "")), "hint": hint, "number": code}
     error = {CANCELLED: Cancelled, REFUSED: Refused}.get(whole_number(code), LinkError)
+    if code == NO_SUCH_METHOD:
+        return error.from_code("worker-too-old", **values)
     return error.from_code("worker-error" if hint else "worker-error-without-hint", **values)
 
 

@@ -26,6 +26,7 @@ from geochg_qgis.layers.result_layers import readable_source, result_source, res
 from geochg_qgis.layers.sample_layers import SampleOrigin
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import ASSESSMENT_KINDS, ASSESSMENT_SUFFIXES
+from geochg_qgis.link_messages import worker_text
 from geochg_qgis.panel.layouts import name_file_widget, name_widget, plain_label, set_focus_order
 from geochg_qgis.panel.report_controller import free_page_path
 from geochg_qgis.panel.request_dialog import ResultDialog
@@ -140,7 +141,7 @@ class AssessDialog(ResultDialog):
             tr("Overall accuracy: {}").format(_estimate_text(answer.get("overall"))),
             tr("Changed or not: {}").format(_estimate_text(binary.get("overall"))),
             tr("Saved as {}").format(self._written),
-            *(tr("geochg says: {message}").format(message=w) for w in answer.get("warnings", ())),
+            *map(worker_text, answer.get("warnings", ())),
         ]
         self.status.setText("\n".join(f"{sentence(text)}." for text in texts))
 

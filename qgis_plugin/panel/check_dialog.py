@@ -26,6 +26,7 @@ from geochg_qgis.layers.verdict_layers import VERDICT, open_verdict, verdict_sum
 from geochg_qgis.layers.zone_source import file_text
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.link.output_paths import result_path, with_suffix
+from geochg_qgis.link_messages import worker_text
 from geochg_qgis.panel.layouts import choice_box, name_file_widget, name_widget, set_focus_order
 from geochg_qgis.panel.option_field import OptionField
 from geochg_qgis.panel.options_widget import OptionsWidget
@@ -176,9 +177,8 @@ class CheckDialog(RequestDialog):
         project.layerTreeRoot().insertLayer(0, layer)
         self.status.setText("")
         self.accept()
-        warnings = [str(text) for text in answer["geochg"].get("warnings") or ()]
-        texts = [tr("geochg says: {message}").format(message=text) for text in warnings]
-        self.checked.emit(layer, verdict_summary(answer), [*notices, *texts])
+        warnings = map(worker_text, answer["geochg"].get("warnings") or ())
+        self.checked.emit(layer, verdict_summary(answer), [*notices, *warnings])
 
     def _follow_layer(self, *_: object) -> None:
         """Names a file beside the layer, else in the project's folder or the user's."""

@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 from qgis.PyQt.QtWidgets import QMenu, QWidget
 
 from geochg_qgis.i18n import tr
-from geochg_qgis.panel.key_actions import KeyAction, KeyActions, fill_class_menu, shared_actions
-
-MOST_CLASS_KEYS = 9
+from geochg_qgis.panel.key_actions import (
+    MOST_NUMBER_KEYS,
+    KeyAction,
+    KeyActions,
+    fill_class_menu,
+    shared_actions,
+)
 
 _ROWS = (
     ("unchanged", "appeared", "disappeared", "altered"),
@@ -50,7 +54,7 @@ class JudgeActions(KeyActions):
         self._names: list[str] = []
         self._judge = slots["judge"]
         choose = slots["choose_class"]
-        for number in range(1, MOST_CLASS_KEYS + 1):
+        for number in range(1, MOST_NUMBER_KEYS + 1):
             text = tr("Class {}").format(number)
             action = KeyAction(
                 f"class{number}", text, str(number), tr("Choose that class of the list")

@@ -12,7 +12,7 @@ from geochg_qgis.formatting import as_tip, class_title
 from geochg_qgis.i18n import tr
 
 _LEAST_BUTTON_PX, _GAP_PX = 48, 4
-_MOST_NUMBER_KEYS = 9
+MOST_NUMBER_KEYS = 9
 
 
 class KeyAction(NamedTuple):
@@ -140,6 +140,6 @@ def fill_class_menu(
     for number, name in enumerate(names, start=1):
         text = class_title(name).replace("&", "&&")
         # With the key 1 for 10 too, neither class would be chosen by it.
-        entry = menu.addAction(f"&{number} {text}" if number <= _MOST_NUMBER_KEYS else text)
+        entry = menu.addAction(f"&{number} {text}" if number <= MOST_NUMBER_KEYS else text)
         entry.setObjectName(f"{prefix}_{name}")
         entry.triggered.connect(lambda _, name=name: choose(name))

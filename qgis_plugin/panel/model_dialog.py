@@ -21,7 +21,6 @@ from geochg_qgis.connection import Connection
 from geochg_qgis.formatting import sentence
 from geochg_qgis.i18n import tr
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.model_facts import folder_facts, folder_problem
 from geochg_qgis.panel.layouts import (
@@ -91,14 +90,7 @@ class ModelDialog(QDialog):
     def _ask_worker(self, task: BackgroundTask, path: str) -> Mapping[str, Any]:
         """What the worker tells of a folder; called on the task's thread."""
         client = self._connection.client(task.isCanceled)
-        try:
-            return client.ask("model_folder", {"path": path}, is_cancelled=task.isCanceled)
-        except LinkError as error:
-            if error.values.get("number") == NO_SUCH_METHOD:
-                raise LinkError(
-                    tr("This geochg is too old to look at folders"), tr("set up a newer one")
-                ) from error
-            raise
+        return client.ask("model_folder", {"path": path}, is_cancelled=task.isCanceled)
 
     def accept(self) -> None:
         """Takes the folder."""

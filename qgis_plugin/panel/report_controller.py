@@ -16,7 +16,6 @@ from geochg_qgis.layers.image_identity import AFTER, BEFORE, source_layer
 from geochg_qgis.layers.layer_source import gdal_name
 from geochg_qgis.layers.result_layers import readable_source
 from geochg_qgis.link.errors import LinkError
-from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.tasks import BackgroundTask, start_listed
 
 _MARK = b'<meta name="generator" content="geochg '
@@ -68,14 +67,7 @@ class ReportController(QObject):
 
     def _ask_worker(self, task: BackgroundTask, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         client = self._connection.client(task.isCanceled)
-        try:
-            return client.ask("report", parameters, is_cancelled=task.isCanceled)
-        except LinkError as error:
-            if error.values.get("number") == NO_SUCH_METHOD:
-                raise LinkError(
-                    tr("This geochg is too old to make reports"), tr("set up a newer one")
-                ) from error
-            raise
+        return client.ask("report", parameters, is_cancelled=task.isCanceled)
 
     def _open(self, answer: Mapping[str, Any], *, has_edits: bool) -> None:
         self._task = None

@@ -14,7 +14,6 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.result_layers import results_in_project
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.progress import ProgressMeter
-from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.panel.layouts import choice_box, name_dialog_buttons, name_widget, plain_label
 from geochg_qgis.tasks import BackgroundTask, start_unlisted
 
@@ -85,14 +84,7 @@ class RequestDialog(QDialog):
         def ask_worker(task: BackgroundTask) -> Mapping[str, Any]:
             values = parameters(task) if callable(parameters) else parameters
             client = self._connection.client(task.isCanceled)
-            try:
-                answer = client.ask(method, values, task.send_event, task.isCanceled)
-            except LinkError as error:
-                if error.values.get("number") == NO_SUCH_METHOD:
-                    raise LinkError(
-                        tr("This geochg is too old for that"), tr("set up a newer one")
-                    ) from error
-                raise
+            answer = client.ask(method, values, task.send_event, task.isCanceled)
             return {**answer, **transform_result(answer)}
 
         task = BackgroundTask(f"geochg: {self.windowTitle()}", ask_worker)

@@ -9,7 +9,7 @@ from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from geochg_qgis.connection import Connection
-from geochg_qgis.i18n import tr
+from geochg_qgis.link_messages import worker_text
 from geochg_qgis.panel.assess_dialog import AssessDialog
 from geochg_qgis.panel.message_controller import MessageController
 from geochg_qgis.panel.sample_dialog import SampleDialog
@@ -77,6 +77,6 @@ class SampleController(QObject):
 
     def _show_sample(self, layer: QgsVectorLayer, warnings: list[str]) -> None:
         for text in warnings:
-            self._messages.show_warning(tr("geochg says: {message}").format(message=text))
+            self._messages.show_warning(worker_text(text))
         self._samples.show_layer(layer)
         self.drawn.emit()

@@ -24,7 +24,8 @@ from geochg_qgis.layers.units import UnitReader, UnitRecord, units_of
 from geochg_qgis.link.errors import LinkError
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.cutouts_widget import CutoutsWidget, least_side
-from geochg_qgis.panel.judge_actions import MOST_CLASS_KEYS, JudgeActions
+from geochg_qgis.panel.judge_actions import JudgeActions
+from geochg_qgis.panel.key_actions import MOST_NUMBER_KEYS
 from geochg_qgis.panel.layouts import (
     choice_box,
     column_layout,
@@ -152,7 +153,7 @@ class SampleListWidget(RecordListWidget):
         self.classes.addItem(tr("Class, by its number"), "")
         for number, name in enumerate(names, start=1):
             text = class_title(name)
-            self.classes.addItem(f"{number} {text}" if number <= MOST_CLASS_KEYS else text, name)
+            self.classes.addItem(f"{number} {text}" if number <= MOST_NUMBER_KEYS else text, name)
         self._hide_results()
 
     def show_record(self, record: Any | None) -> None:  # noqa: ANN401

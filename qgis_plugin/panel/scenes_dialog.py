@@ -26,7 +26,6 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.scene_layers import add_scenes
 from geochg_qgis.link.errors import Cancelled, LinkError
 from geochg_qgis.link.progress import ProgressMeter
-from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.link_messages import worker_notice
 from geochg_qgis.panel.area_widget import PLACE_KINDS, AreaWidget
 from geochg_qgis.panel.layouts import (
@@ -183,10 +182,6 @@ class ScenesDialog(QDialog):
 
     def _show_look_error(self, error: LinkError) -> None:
         self._look_task = None
-        if error.values.get("number") == NO_SUCH_METHOD:
-            error = LinkError(
-                tr("This geochg is too old to fetch scenes"), tr("set up a newer one")
-            )
         if not isinstance(error, Cancelled):
             self._show_error(error)
 

@@ -29,7 +29,6 @@ from geochg_qgis.i18n import tr
 from geochg_qgis.layers.result_layers import readable_source, result_source, results_in_project
 from geochg_qgis.layers.zone_source import ZoneSource, zone_source
 from geochg_qgis.link.errors import Cancelled, LinkError
-from geochg_qgis.link.protocol import NO_SUCH_METHOD
 from geochg_qgis.main_thread import single_shot_timer
 from geochg_qgis.panel.layouts import (
     name_dialog_buttons,
@@ -146,14 +145,7 @@ class TablesDialog(QDialog):
             if zones is not None:
                 parameters |= zones.parameters(task.isCanceled)
             client = self._connection.client(task.isCanceled)
-            try:
-                return client.ask("tables", parameters, is_cancelled=task.isCanceled)
-            except LinkError as error:
-                if error.values.get("number") == NO_SUCH_METHOD:
-                    raise LinkError(
-                        tr("This geochg is too old to sum changes up"), tr("set up a newer one")
-                    ) from error
-                raise
+            return client.ask("tables", parameters, is_cancelled=task.isCanceled)
 
         task = BackgroundTask(tr("geochg: tables"), ask_worker)
         task.answered.connect(lambda sums: show(sums) if task is self._task else None)

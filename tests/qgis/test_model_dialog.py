@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from geochg_qgis.link.errors import LinkError
+from geochg_qgis.link.protocol import error_of
 from geochg_qgis.model_facts import folder_facts
 from geochg_qgis.panel.model_widget import taken_models
 from geochg_qgis.run_options import model_text
@@ -142,11 +142,11 @@ def test_another_path_takes_back_what_was_shown(dialog, qtbot, tmp_path, model_f
 def test_an_older_worker_is_told_to_be_too_old(dock, dialog, qtbot, tmp_path, monkeypatch):
     class OlderClient:
         def ask(self, *_, **__):
-            raise LinkError.from_code("worker-error", message="no", hint="no", number=-32601)
+            raise error_of({"code": -32601, "message": "no", "data": {"hint": "no"}})
 
     monkeypatch.setattr(dock._connection, "client", lambda *_: OlderClient())
     look(dialog, qtbot, tmp_path)
-    assert dialog.status.text() == "This geochg is too old to look at folders. Set up a newer one"
+    assert dialog.status.text() == "This geochg is too old for that. Set up a newer one"
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,25 @@ def test_the_options_of_the_last_worker_are_offered_when_none_runs():
     assert len(run_options({}, "analyze")) == len(NEW)
 
 
+@pytest.mark.parametrize("kind", ["sample_options", "check_options"])
+def test_the_options_of_samples_and_checks_are_the_workers_too(kind):
+    from geochg_qgis import run_options
+    from geochg_qgis.settings import store_setting
+
+    options_of = getattr(run_options, kind)
+    packaged = [option.name for option in options_of({})]
+    names = [entry["name"] for entry in NEW]
+    assert packaged
+    assert packaged != names
+    assert [option.name for option in options_of({kind: NEW})] == names
+    run_options.store_options({kind: NEW})
+    try:
+        assert [option.name for option in options_of({})] == names
+        assert "snow line" in run_options.option_labels()
+    finally:
+        store_setting(kind, "")
+
+
 def test_the_dock_shows_the_options_of_its_worker(dock, qtbot):
     hello = {"geochg": "1", "models": [], "options": NEW}
     dock.worker.show_worker(hello)

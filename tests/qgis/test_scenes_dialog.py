@@ -20,6 +20,7 @@ from qgis.PyQt.QtCore import QDate
 from qgis_worker import ROOT, WORKER_PYTHON
 
 from geochg_qgis.layers.scene_layers import scene_name
+from geochg_qgis.link.protocol import error_of
 
 SUPPORT = ROOT / "tests" / "support"
 LEFT, TOP, SIDE_M = 500_000, 5_100_000, 640
@@ -66,6 +67,20 @@ def dialog(dock, catalog, tmp_path):
     dialog.folder.setFilePath(str(tmp_path / "kept"))
     dock.options.model.setEditText("cva")
     return dialog
+
+
+def test_an_older_worker_is_told_to_be_too_old(dock, qtbot, monkeypatch):
+    class OlderClient:
+        def __init__(self):
+            self.hello = {}
+
+        def ask(self, *_, **__):
+            raise error_of({"code": -32601, "message": "no", "data": {"hint": "no"}})
+
+    monkeypatch.setattr(dock._connection, "client", lambda *_: OlderClient())
+    dialog = dock.open_scenes()
+    text = "This geochg is too old for that. Set up a newer one"
+    qtbot.waitUntil(lambda: dialog.status.text() == text, timeout=10_000)
 
 
 def polygon_layer():

@@ -80,6 +80,13 @@ def test_an_error_within_an_error_is_translated_too(german):
     )
 
 
+def test_a_worker_that_does_not_know_a_method_is_too_old(german):
+    told = {"code": -32601, "message": "no method x", "data": {"hint": "see docs/worker.md"}}
+    error = translated_error(error_of(told))
+    assert error.message == "Dieses geochg ist dafür zu alt"
+    assert error.hint == "ein neueres einrichten"
+
+
 def test_a_task_ends_with_a_translated_error(german, connection, qtbot, tmp_path):
     from geochg_qgis.settings import store_setting
     from geochg_qgis.tasks import request_task, start_unlisted

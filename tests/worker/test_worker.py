@@ -49,6 +49,9 @@ def test_hello_tells_versions_and_models(worker):
     assert told["protocol"] == PROTOCOL_VERSION
     assert told["geochg"] == geochg.__version__
     assert told["pid"] == worker.process.pid
+    own = (("options", "nodata"), ("sample_options", "seed"), ("check_options", "most_shift_m"))
+    for kind, name in own:
+        assert name in [option["name"] for option in told[kind]]
     assert {model["name"] for model in told["models"]} >= {"builtin", "irmad", "cva", "marker"}
     assert worker.ask("models")["models"] == told["models"]
 
