@@ -56,8 +56,22 @@ def all_date_images(tiles: Iterable[Tile]) -> list[Image]:
     return [date for tile in tiles for date in date_images(tile)]
 
 
-def png_data_uri(values: NDArray[np.uint8]) -> str:
-    """One date of a tile as a PNG within a `data:` address; `values` as for `rgb`."""
-    file = BytesIO()
-    rgb_image(values).save(file, "PNG")
+def resized(image: Image, longest_px: int) -> Image:
+    """An image whose longer side has so many pixels, in the same proportions."""
+    from PIL.Image import Resampling
+
+    factor = longest_px / max(image.size)
+    width, height = (max(1, round(factor * side)) for side in image.size)
+    return image.resize((width, height), Resampling.LANCZOS)
+
+
+def png_data_uri(values: NDArray[np.uint8], longest_px: int | None = None) -> str:
+    """One date of a tile as a PNG within a `data:` address.
+
+    Args:
+        values: As for `rgb`.
+        longest_px: Pixels of the longer side of the PNG; None for those of the tile.
+    """
+    file, image = BytesIO(), rgb_image(values)
+    (image if longest_px is None else resized(image, longest_px)).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -110,7 +110,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
             RunError: If it went away.
         """
         self.chat.begin_call()
-        openings = [_opening_content(tile) for tile in tiles]
+        openings = [self._opening_content(tile) for tile in tiles]
         with ThreadPoolExecutor(self.options.concurrency, "geochg-endpoint") as pool:
 
             def run_all(dialogues: Sequence[TileDialogue]) -> None:
@@ -136,7 +136,7 @@ class EndpointModel(ChangeModel[EndpointOptions]):
             RunError: If it went away.
         """
         self.chat.begin_call()
-        openings = [_opening_content(tile) for tile in tiles]
+        openings = [self._opening_content(tile) for tile in tiles]
 
         def ask(index: int, prompt: str) -> str:
             return self.chat.reply(_messages(openings[index], [prompt], [])).text
@@ -163,9 +163,18 @@ class EndpointModel(ChangeModel[EndpointOptions]):
         questions = [*(exchange.question for exchange in exchanges), *prompts]
         answers = [exchange.answer for exchange in exchanges]
         try:
-            yield from self.chat.stream(_messages(_opening_content(tile), questions, answers))
+            yield from self.chat.stream(_messages(self._opening_content(tile), questions, answers))
         except NoAnswerError as error:
             raise RunError(f"no answer: {error}", "check the endpoint, then ask again") from error
+
+    def _opening_content(self, tile: Tile) -> list[Message]:
+        """The images and the sentence that each dialogue about a tile begins with.
+
+        Answers name cells of a grid, not pixels, so that they do not depend on the images' size.
+        """
+        uris = [png_data_uri(date, self.options.image_px) for date in tile.dates]
+        images = [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]
+        return [*images, {"type": "text", "text": introduction_of(len(tile.dates))}]
 
     def _check_reachable(self) -> None:
         """Ends the run where the endpoint is gone."""
@@ -242,14 +251,6 @@ def _yes_share(reply: ChatReply, answer: str) -> float | None:
     word = re.search(r"\b(?:yes|no)\b", answer, re.IGNORECASE)
     shares = word and word_shares(reply.tokens, answer, word.start(), ["yes", "no"])
     return round(shares["yes"], 4) if shares else None
-
-
-def _opening_content(tile: Tile) -> list[Message]:
-    """The images and the sentence that each dialogue about a tile begins with."""
-    images = [
-        {"type": "image_url", "image_url": {"url": png_data_uri(date)}} for date in tile.dates
-    ]
-    return [*images, {"type": "text", "text": introduction_of(len(tile.dates))}]
 
 
 def _messages(

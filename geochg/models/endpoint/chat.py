@@ -44,6 +44,17 @@ _SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})
 """Codes of refusals that are about the images of one tile only."""
 
+_BLIND_WORDS = (
+    "image input is not supported",
+    "not support image input",
+    "not support images",
+    "image_url is only supported by certain models",
+    "not a multimodal model",
+    "mmproj",
+    "at most 0 image",
+)
+"""Words of servers whose model takes no images: llama.cpp, Ollama, vLLM, LM Studio, OpenAI."""
+
 _BROKEN = (ValueError, AttributeError, TypeError, LookupError, RecursionError)
 """Errors of reading a reply that is no JSON, or breaks the protocol."""
 
@@ -281,6 +292,11 @@ def _status_error(address: Address, key: Key, error: APIStatusError) -> Exceptio
     if (status in (401, 403, 404) and code not in _FILTERED) or status in _MOVED:
         return _endpoint_error(address, key, error)
     text = error_text(error.body, [key.secret])
+    if any(words in text.lower() for words in _BLIND_WORDS):
+        return ModelError(
+            f"the model at {address.url} takes no images ({status}: {text})",
+            "serve a vision-language model with its vision part: llama.cpp needs --mmproj FILE",
+        )
     is_spent = code in _SPENT
     is_lasting = (400 <= status < 500 and status not in _PASSING) or status in _UNABLE
     return RefusedError(

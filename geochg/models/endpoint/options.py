@@ -37,6 +37,14 @@ class EndpointOptions(ModelOptions):
         "Whether a further question asks of each change in which of the two images it is; else all"
         " whose direction the answers do not tell are `altered`.",
     )
+    image_px: int | None = option(
+        None,
+        "Longest side of the images that are sent, to which they are shrunk or enlarged.",
+        unit="px",
+        least=28,
+        greatest=8_000,
+        usual="as large as tiles are",
+    )
     max_tokens: int = option(256, "Most tokens of an answer.", least=1, greatest=1_000_000)
     key_variable: str = option(
         "OPENAI_API_KEY",

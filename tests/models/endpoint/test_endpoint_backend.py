@@ -91,6 +91,32 @@ def test_both_pictures_are_sent_without_loss(server):
     assert server.requests[0]["temperature"] == 0
 
 
+@pytest.mark.parametrize("image_px", [30, 96])
+def test_images_are_sent_in_the_size_that_is_asked_for_and_places_stay(server, image_px):
+    """Shrunk and enlarged: the picture keeps its proportions, the answers their cells."""
+    before = np.full((3, 48, 24), 90, np.uint8)
+    after = before.copy()
+    after[:, 34:46, 1:7] = 240
+    (window,) = layout(1, 1, 48)
+    tile = Tile(window, (before, after), np.ones((48, 24), bool))
+    (answers,) = load(server, image_px=image_px).answer([tile], MAPPED[:2])
+    for request in server.requests:
+        for sent in pictures_of(request["messages"]):
+            assert sent.shape == (image_px, image_px // 2, 3)
+    # The square is still where it was, as bright and as large.
+    bright = (pictures_of(server.requests[0]["messages"])[1] > 165).all(axis=2)
+    assert bright.mean() == pytest.approx(12 * 6 / (48 * 24), rel=0.25)
+    assert answers[1].cells["building"] == {GridCell(2, 0): None}
+
+
+def test_a_single_image_is_sent_in_that_size_too(server):
+    (tile,) = tiles_of([True])
+    one = Tile(tile.window, tile.dates[:1], tile.valid)
+    server.trouble = lambda number: "nonsense"
+    list(load(server, image_px=64).converse(one, None, [], "What is there?"))
+    assert [sent.shape for sent in pictures_of(server.requests[0]["messages"])] == [(64, 64, 3)]
+
+
 def test_a_dialogue_goes_on_from_what_was_said(server):
     ((answer,),) = load(server).answer(tiles_of([True]), [ask(Task.DIALOGUE)])
     assert isinstance(answer, Dialogue)

@@ -205,6 +205,26 @@ def test_the_reason_of_the_server_is_told_and_it_is_asked_no_more(server, status
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (500, "image input is not supported - hint: you may need to provide the mmproj"),
+        (500, "image input is not supported by this server"),
+        (400, "this model does not support image input (ref: 1)"),
+        (400, "seer is not a multimodal model None"),
+        (400, "At most 0 image(s) may be provided in one prompt."),
+    ],
+)
+def test_a_server_without_vision_ends_the_run_and_says_what_it_needs(server, status, told):
+    server.trouble = lambda number: (status, {"error": {"message": told}})
+    with pytest.raises(ModelError) as caught:
+        load(server).answer(tiles(4), MAPPED)
+    assert "takes no images" in caught.value.message
+    assert told in caught.value.message
+    assert "--mmproj" in caught.value.hint
+    assert len(server.requests) <= 4
+
+
 def test_a_run_ends_soon_where_all_is_refused(server, make_raster):
     server.trouble = lambda number: (400, {"error": {"message": "one image only"}})
     with pytest.raises(TilesFailedError, match="one image only"):
@@ -387,7 +407,7 @@ def test_compressed_replies_are_not_unpacked(server, monkeypatch):
     assert "compressed" in failed.reason
 
 
-@pytest.mark.parametrize("name", ["concurrency", "timeout_s", "retries", "max_tokens"])
+@pytest.mark.parametrize("name", ["concurrency", "timeout_s", "retries", "max_tokens", "image_px"])
 @pytest.mark.parametrize("value", [-1, 10**9, 10**30])
 def test_every_number_has_a_least_and_a_greatest(name, value):
     value = float(value) if name == "timeout_s" else value
